@@ -1,0 +1,66 @@
+# Every command sets up what it needs by itself: it takes a Python >= 3.10 with venv, and make.
+# `make PYTHON=/path/to/python3 ...` chooses the Python.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+METADATA := pyproject.toml src/vfiipc/_version.py
+
+# Empty while the environment works and belongs to this place; checked anew when a Python is named.
+STALE := $(PYTHON)$(shell test -x $(BIN)/python && test "$$(cat $(VENV)/.created)" = "$$(pwd -P)" || echo stale)
+
+.PHONY: help
+help: ## show this list
+	@echo 'make TARGET, where TARGET is one of'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+# --- set-up: one stamp for each set of extras ------------------------------------------------------
+
+.PHONY: stale
+$(VENV)/.created: $(if $(STALE),stale)
+	@tools/create_venv.sh $(VENV) "$(PYTHON)"
+
+$(VENV)/.demo: $(VENV)/.created $(METADATA)
+	@echo 'vfiipc: installing what the demo needs'
+	@$(PIP) install --editable '.[cli]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.created $(METADATA)
+	@echo 'vfiipc: installing what work on vfiipc needs'
+	@$(PIP) install --editable '.[all,dev]'
+	@touch $(VENV)/.demo $@
+
+.PHONY: venv
+venv: $(VENV)/.dev ## create .venv with everything for work on vfiipc
+
+# --- commands ---------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.demo ## watch two processes talk ADK IPC over TCP
+	@$(BIN)/python -m vfiipc demo
+
+.PHONY: test
+test: $(VENV)/.dev ## run the tests, with coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## check style, types and import rules
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: format
+format: $(VENV)/.dev ## put the code into the agreed style
+	@$(BIN)/python -m ruff check --fix-only
+	@$(BIN)/python -m ruff format
+
+.PHONY: clean
+clean: ## remove everything that the commands made
+	@rm -rf $(VENV) .nox .coverage .coverage.* htmlcov dist build site .hypothesis \
+	    .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
