@@ -52,7 +52,14 @@ lint: $(VENV)/.dev ## check style, types and import rules
 	@$(BIN)/python -m ruff check
 	@$(BIN)/python -m ruff format --check
 	@$(BIN)/python -m mypy
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+# nox finds interpreters on PATH; those of pyenv are put there, and the one that .venv was made from.
+PYENV_PYTHONS = $(shell pyenv root >/dev/null 2>&1 && printf '%s:' "$$(pyenv root)"/versions/3.1[0-3]*/bin)
+
+.PHONY: test-all
+test-all: $(VENV)/.dev ## run the tests with every Python 3.10-3.13 that is found
+	@PATH="$(PYENV_PYTHONS)$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python -m nox -- $(ARGS)
 
 .PHONY: format
 format: $(VENV)/.dev ## put the code into the agreed style
@@ -64,3 +71,5 @@ clean: ## remove everything that the commands made
 	@rm -rf $(VENV) .nox .coverage .coverage.* htmlcov dist build site .hypothesis \
 	    .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A new command goes above `clean` and brings its own stamp when it needs more than `dev` has.

@@ -1,0 +1,77 @@
+"""The source of the package as syntax trees, for rules about the code itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import vfiipc
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(vfiipc.__file__).parent
+
+
+class Source(NamedTuple):
+    """One module: its dotted name, whether it is a package, and its code."""
+
+    name: str
+    is_package: bool
+    tree: ast.Module
+
+    @classmethod
+    def parse(cls, name: str, code: str, *, is_package: bool = False) -> Source:
+        return cls(name, is_package, ast.parse(code))
+
+    def is_in(self, package: str) -> bool:
+        return is_in(self.name, package)
+
+
+class Import(NamedTuple):
+    """One import, wherever it stands: at the top, in a function, under ``TYPE_CHECKING``."""
+
+    line: int
+    target: str
+
+
+def is_in(name: str, package: str) -> bool:
+    """Whether ``name`` is the package or something inside it."""
+    return name == package or name.startswith(package + ".")
+
+
+def all_sources() -> list[Source]:
+    return [_read(path) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+def _read(path: Path) -> Source:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    is_package = parts[-1] == "__init__"
+    name = ".".join(parts[:-1] if is_package else parts)
+    return Source.parse(name, path.read_text(encoding="utf-8"), is_package=is_package)
+
+
+def imports(source: Source, modules: frozenset[str] = frozenset()) -> Iterator[Import]:
+    """What a module imports, with relative names resolved.
+
+    ``from package import name`` counts as an import of ``package.name`` where that is one of
+    ``modules``, as an import of ``package`` otherwise.
+    """
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(node.lineno, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(source, node)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield Import(node.lineno, inner if inner in modules else base)
+
+
+def _absolute(source: Source, node: ast.ImportFrom) -> str:
+    module = node.module or ""
+    if not node.level:
+        return module
+    parts = source.name.split(".")
+    here = parts[: len(parts) - node.level + source.is_package]
+    return ".".join([*here, module] if module else here)
