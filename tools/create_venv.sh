@@ -19,9 +19,14 @@ is_new_enough() { "$1" -c "import sys; sys.exit(sys.version_info < $oldest)" 2>/
 can_make_venv() { "$1" -c 'import venv, ensurepip' 2>/dev/null; }
 home_of() { "$1" -c 'import os, sys; print(os.path.realpath(sys.base_prefix), sys.version)' 2>/dev/null; }
 
+if test -n "$wanted"; then
+    set -- "$wanted"
+else
+    set -- python3 python3.13 python3.12 python3.11 python3.10 python
+fi
 chosen=
 problem=
-for candidate in ${wanted:-python3 python3.13 python3.12 python3.11 python3.10 python}; do
+for candidate; do
     version=$(version_of "$candidate") || {
         test -z "$wanted" || problem="$candidate is no Python that can be run"
         continue
