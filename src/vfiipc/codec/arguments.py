@@ -1,0 +1,70 @@
+"""Checks of arguments, in one place, so that every door of the codec gives the same errors."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import TYPE_CHECKING
+
+from .layout import MAX_DATA_SIZE, MSG_ID, PREFIX
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "as_bytes",
+    "check_count",
+    "check_data_size",
+    "check_msg_id",
+    "check_prefix",
+    "check_size_limit",
+]
+
+
+def _integer(name: str, value: int, lowest: int, highest: int | None) -> int:
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+    if number < lowest or (highest is not None and number > highest):
+        allowed = f"{lowest} or more" if highest is None else f"in {lowest}..{highest}"
+        raise ValueError(f"{name} is {number}, but must be {allowed}")
+    return number
+
+
+def check_prefix(prefix: int) -> int:
+    """The prefix as an ``int``; ``TypeError`` or ``ValueError`` where the wire cannot hold it."""
+    return _integer("prefix", prefix, PREFIX.lowest, PREFIX.highest)
+
+
+def check_msg_id(msg_id: int) -> int:
+    """The message ID as an ``int``; ``TypeError`` or ``ValueError`` as for the prefix."""
+    return _integer("msg_id", msg_id, MSG_ID.lowest, MSG_ID.highest)
+
+
+def check_size_limit(size_limit: int) -> int:
+    """The receiver's limit, in bytes of data, as an ``int``; errors as for the prefix."""
+    return _integer("size_limit", size_limit, 0, MAX_DATA_SIZE)
+
+
+def check_data_size(data_size: int) -> int:
+    """The number of bytes of data in a message as an ``int``; errors as for the prefix."""
+    return _integer("data_size", data_size, 0, MAX_DATA_SIZE)
+
+
+def check_count(name: str, count: int) -> int:
+    """A number of bytes, 0 or more, as an ``int``; errors as for the prefix."""
+    return _integer(name, count, 0, None)
+
+
+def as_bytes(name: str, data: Buffer) -> bytes:
+    """A copy of any bytes-like object that later changes of the original cannot reach.
+
+    ``bytes`` come back as they are. Wider items count as their bytes, and a memoryview with gaps
+    gives the bytes that it shows, in its own order.
+    """
+    if type(data) is bytes:
+        return data
+    try:
+        return memoryview(data).tobytes()
+    except TypeError:
+        raise TypeError(f"{name} must be bytes-like, not {type(data).__name__}") from None

@@ -1,0 +1,398 @@
+"""The receiver: a pure state machine that turns chunks of bytes into messages.
+
+Offers feeding, the next message or all of them, and the raw bytes in between. The cost aimed at:
+one pass over the bytes, whatever the stream and the chunks; memory for what is buffered and little
+more.
+
+The plan: messages are parsed where they lie, in the block of bytes that arrived, and only the tail
+that is not a whole message yet is joined with what comes next (0.85 of a bare ``unpack_from`` loop;
+deleting from the front of a ``bytearray`` reached 0.5 to 0.6). A large message in progress leaves
+the block and grows in a buffer of its own, which becomes its data without a copy. What is fed
+faster than it is asked for waits in a backlog.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from .arguments import as_bytes, check_count, check_prefix, check_size_limit
+from .backlog import PORTION, Backlog
+from .errors import SyncLostError
+from .layout import COUNTED, HEADER_SIZE, JUDGED_SIZE, MIN_SIZE, PREFIX, SIZE, unpack_header
+from .message import Message
+from .search import header_pattern, next_candidate, prefix_tail
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Framer"]
+
+#: Messages above this size grow in a buffer of their own; tails up to it are joined with new bytes.
+_LARGE = 4096
+
+# A NamedTuple's own constructor costs a Python call more: 0.50 instead of 0.60 of bare.
+_make = tuple.__new__
+
+
+class Framer:
+    """Turns the bytes of one direction of a connection into messages.
+
+    Args:
+        prefix: the synchronisation mark to expect, 0..2**32-1.
+        size_limit: the most bytes of data that a message may have, 0..2**31-5.
+        strict: raise ``SyncLostError`` instead of searching for the next header. May be changed.
+
+    Raises:
+        TypeError: an argument is no integer.
+        ValueError: an argument is out of its range.
+
+    A caller feeds ``receive_data`` and takes messages with ``drain`` (the fast way) or one by one
+    with ``next_message``. Not thread safe: one caller at a time. Rules: ``spec/framing.md``, 4.
+    """
+
+    __slots__ = (
+        "_at",
+        "_backlog",
+        "_block",
+        "_body",
+        "_discarded",
+        "_fault",
+        "_head",
+        "_mark",
+        "_max_size",
+        "_missing",
+        "_prefix",
+        "_received",
+        "_size_limit",
+        "_wanted",
+        "strict",
+    )
+
+    def __init__(self, prefix: int, size_limit: int, *, strict: bool = False) -> None:
+        self._block = b""  # what is parsed in place, from _at on
+        self._at = 0
+        self._backlog: Backlog | None = None  # what waits behind the block
+        self._head = b""  # the header of a large message in progress ...
+        self._body: BytesIO | None = None  # ... and its data so far, in front of the block
+        self._missing = 0  # bytes that the body still lacks
+        self._received = 0
+        self._discarded = 0
+        self._wanted = 0  # bytes that complete the next step; 0 where that is not known
+        self._fault: tuple[int, bytes, str] | None = None  # what to raise from now on
+        self.strict = strict
+        self._prefix = check_prefix(prefix)
+        self._mark = PREFIX.packer.pack(self._prefix)
+        self._size_limit = check_size_limit(size_limit)
+        self._max_size = self._size_limit + COUNTED
+
+    def __repr__(self) -> str:
+        return (
+            f"<Framer prefix={self._prefix:#010x} size_limit={self._size_limit}"
+            f" pending={self.pending} discarded={self._discarded}>"
+        )
+
+    @property
+    def prefix(self) -> int:
+        """The prefix to expect, 0..2**32-1. A new one judges what is buffered anew."""
+        return self._prefix
+
+    @prefix.setter
+    def prefix(self, prefix: int) -> None:
+        if prefix is self._prefix:
+            return
+        prefix = check_prefix(prefix)
+        if prefix != self._prefix:
+            self._prefix = prefix
+            self._mark = PREFIX.packer.pack(prefix)
+            self._judge_anew()
+
+    @property
+    def size_limit(self) -> int:
+        """The most bytes of data, 0..2**31-5. A new one judges what is buffered anew."""
+        return self._size_limit
+
+    @size_limit.setter
+    def size_limit(self, size_limit: int) -> None:
+        if size_limit is self._size_limit:
+            return
+        size_limit = check_size_limit(size_limit)
+        if size_limit != self._size_limit:
+            self._size_limit = size_limit
+            self._max_size = size_limit + COUNTED
+            self._judge_anew()
+
+    @property
+    def pending(self) -> int:
+        """Bytes buffered and not given out; more than 0 at the end of a stream: cut short (E1)."""
+        backlog = len(self._backlog) if self._backlog is not None else 0
+        return self._collected + len(self._block) - self._at + backlog
+
+    @property
+    def discarded(self) -> int:
+        """Bytes thrown away so far while looking for a header."""
+        return self._discarded
+
+    def receive_data(self, data: Buffer) -> None:
+        """Takes in the next bytes of the stream.
+
+        Args:
+            data: any bytes-like object, of any length; what is not ``bytes`` is copied.
+
+        Raises:
+            TypeError: ``data`` is not bytes-like.
+            SyncLostError: the framer is strict and has lost synchronisation before.
+        """
+        if self._fault is not None:
+            raise SyncLostError(*self._fault)
+        if type(data) is not bytes:
+            data = as_bytes("data", data)
+        if not data:
+            return
+        self._received += len(data)
+        self._wanted = 0
+        rest = len(self._block) - self._at
+        if self._missing:
+            self._extend_body(data)
+        elif self._backlog is not None:
+            self._backlog.append(data)
+        elif not rest:
+            self._block, self._at = data, 0
+        elif rest <= _LARGE and len(data) <= PORTION:
+            self._block, self._at = self._block[self._at :] + data, 0
+        else:
+            self._backlog = Backlog()
+            self._backlog.append(data)
+
+    def next_message(self) -> Message | None:
+        """The next message, or None when more data is needed; then ``bytes_wanted`` is exact.
+
+        Raises:
+            SyncLostError: the framer is strict and has lost synchronisation, now or before.
+        """
+        block, at = self._block, self._at
+        # The common case, a message that lies whole where it should, without the call of _receive:
+        # 1.4 times its speed.
+        if self._body is None and len(block) - at >= HEADER_SIZE and self._fault is None:
+            found, size, msg_id = unpack_header(block, at)
+            stop = at + JUDGED_SIZE + size
+            if found == self._prefix and MIN_SIZE <= size <= self._max_size and stop <= len(block):
+                self._give_out(stop)
+                return _make(Message, (msg_id, block[at + HEADER_SIZE : stop]))
+        return self._receive()
+
+    def drain(self) -> list[Message]:
+        """All messages that are complete, in order: the fast way to take them.
+
+        Raises:
+            SyncLostError: the framer is strict and has lost synchronisation. Messages before the
+                fault are returned first, and the next call raises (F5).
+        """
+        messages: list[Message] = []
+        try:
+            while True:
+                if self._body is None and self._fault is None:
+                    self._take_in_place(messages)
+                    if not self._block and self._backlog is None:
+                        return messages
+                message = self._receive()
+                if message is None:
+                    return messages
+                messages.append(message)
+        except SyncLostError:
+            if messages:
+                return messages
+            raise
+
+    def _take_in_place(self, messages: list[Message]) -> None:
+        """Appends the messages at the front of the block, as far as they need no ``_receive``."""
+        # Everything in locals: attribute look-ups inside the loop cost 10 %.
+        block, at = self._block, self._at
+        prefix, max_size = self._prefix, self._max_size
+        append, unpack, make, message = messages.append, unpack_header, _make, Message
+        end = len(block)
+        last = end - HEADER_SIZE
+        while at <= last:
+            found, size, msg_id = unpack(block, at)
+            stop = at + JUDGED_SIZE + size
+            if found != prefix or not MIN_SIZE <= size <= max_size or stop > end:
+                break
+            append(make(message, (msg_id, block[at + HEADER_SIZE : stop])))
+            at = stop
+        self._give_out(at)
+
+    def _receive(self) -> Message | None:
+        """The receiver algorithm of ``spec/framing.md``, step by step, for every case there is."""
+        if self._fault is not None:
+            raise SyncLostError(*self._fault)
+        if self._body is not None:
+            return self._finish_body()
+        while True:
+            # R2: find the prefix. R3: where there is none, keep the longest tail that may become one.
+            block, at = self._block, self._at
+            start = block.find(self._mark, at)
+            if start < 0:
+                tail = block[max(at, len(block) - len(self._mark) + 1) :]
+                start = len(block) - prefix_tail(self._mark, tail)
+            if start > at:
+                self._discard_to(start)
+            # R4: prefix and size, eight bytes, are enough to decide.
+            if len(block) - start < JUDGED_SIZE:
+                if self._refill():
+                    continue
+                self._wait_for(HEADER_SIZE)
+                return None
+            # R5: judge the size. No header: drop a byte, and on to the next place that can be one.
+            (size,) = SIZE.packer.unpack_from(block, start + SIZE.offset)
+            if MIN_SIZE <= size <= self._max_size:
+                return self._complete(JUDGED_SIZE + size)
+            pattern = header_pattern(self._prefix, self._max_size)
+            self._discard_to(next_candidate(pattern, block, start + 1))
+
+    def _complete(self, size: int) -> Message | None:
+        """R6 and R7: the message of ``size`` bytes, header included, when it is whole."""
+        while self._at + size > len(self._block):
+            if size > _LARGE and len(self._block) - self._at >= HEADER_SIZE:
+                return self._start_body(size - HEADER_SIZE)
+            if not self._refill():
+                self._wait_for(size)
+                return None
+        block, at = self._block, self._at
+        self._give_out(at + size)
+        _, _, msg_id = unpack_header(block, at)
+        return _make(Message, (msg_id, block[at + HEADER_SIZE : at + size]))
+
+    def _give_out(self, stop: int) -> None:
+        """Moves on; a block that is used up is let go of, for it may be large."""
+        if stop < len(self._block):
+            self._at = stop
+        else:
+            self._block, self._at = b"", 0
+
+    def _wait_for(self, size: int) -> None:
+        """Records that ``size`` bytes from the front on complete the next step."""
+        self._block, self._at = self._block[self._at :], 0  # lets go of what has been given out
+        self._wanted = size - len(self._block)
+
+    def _refill(self) -> bool:
+        """Joins the rest of the block with the next of the backlog; False when there is none."""
+        more = self._from_backlog(PORTION)
+        if more:
+            self._block, self._at = self._block[self._at :] + more, 0
+        return bool(more)
+
+    def _from_backlog(self, limit: int) -> bytes:
+        """Some bytes from the front of the backlog, or none; an empty backlog is done away with."""
+        data = b""
+        if self._backlog is not None:
+            data = self._backlog.take(limit)
+            if not self._backlog:
+                self._backlog = None
+        return data
+
+    def _discard_to(self, start: int) -> None:
+        if self.strict:
+            found = self._block[self._at : self._at + JUDGED_SIZE]
+            position = self._received - self.pending
+            expected = f"prefix {self._mark.hex(' ')} and a size of {MIN_SIZE}..{self._max_size}"
+            self._fault = (position, found, expected)
+            raise SyncLostError(*self._fault)
+        self._discarded += start - self._at
+        self._at = start
+
+    # A large message in progress. io.BytesIO gives its content without a copy when it is read as a
+    # whole: 1.1 times the payload at the peak, where joining a list of parts takes 2.1 times.
+
+    @property
+    def _collected(self) -> int:
+        return len(self._head) + self._body.tell() if self._body is not None else 0
+
+    def _start_body(self, data_size: int) -> Message | None:
+        start = self._at + HEADER_SIZE
+        self._head = self._block[self._at : start]
+        self._body = BytesIO()
+        self._missing = data_size - self._body.write(memoryview(self._block)[start:])
+        self._block, self._at = b"", 0
+        while self._missing and self._backlog is not None:
+            self._missing -= self._body.write(self._from_backlog(self._missing))
+        return self._finish_body()
+
+    def _extend_body(self, data: bytes) -> None:
+        assert self._body is not None
+        if len(data) < self._missing:
+            self._missing -= self._body.write(data)
+            return
+        self._body.write(memoryview(data)[: self._missing])
+        self._block, self._at = data, self._missing
+        self._missing = 0
+
+    def _finish_body(self) -> Message | None:
+        assert self._body is not None
+        if self._missing:
+            self._wanted = self._missing
+            return None
+        _, _, msg_id = unpack_header(self._head)
+        data = self._body.getvalue()
+        self._head, self._body = b"", None
+        return _make(Message, (msg_id, data))
+
+    def _judge_anew(self) -> None:
+        """E4: after a change, a message in progress that no longer fits goes back."""
+        self._wanted = 0
+        if self._body is not None:
+            found, size, _ = unpack_header(self._head)
+            if found != self._prefix or size > self._max_size:
+                self._return_body()
+
+    def _return_body(self) -> None:
+        if self._body is not None:
+            rest = self._block[self._at :]
+            self._block, self._at = b"".join((self._head, self._body.getvalue(), rest)), 0
+            self._head, self._body, self._missing = b"", None, 0
+
+    def bytes_wanted(self) -> int:
+        """How many bytes complete the next step, so that a transport can read no byte too many.
+
+        Exact after ``next_message`` gave None (or ``drain`` returned), and on an empty buffer: the
+        rest of the header while the size is not known (E8), then the rest of the message (E9).
+        Otherwise 1.
+        """
+        return self._wanted or (1 if self.pending else HEADER_SIZE)
+
+    def peek(self, n: int) -> bytes:
+        """The first ``n`` bytes (0 or more) of the buffer, or all if fewer, left where they are.
+
+        Raises:
+            TypeError, ValueError: ``n`` is no integer, or negative.
+        """
+        n = check_count("n", n)
+        parts = []
+        if self._body is not None:
+            with self._body.getbuffer() as body:
+                parts = [self._head, bytes(body[: max(0, n - len(self._head))])]
+        parts.append(self._block[self._at : self._at + n])
+        held = sum(map(len, parts))
+        if held < n and self._backlog is not None:
+            parts.append(self._backlog.peek(n - held))
+        return b"".join(parts)[:n]
+
+    def take(self, n: int) -> bytes:
+        """Up to ``n`` raw bytes (0 or more) off the front, for stream reads between messages.
+
+        A message of which bytes were taken is no message any more: what is left is judged anew.
+
+        Raises:
+            TypeError, ValueError: ``n`` is no integer, or negative.
+        """
+        n = check_count("n", n)
+        if not n:
+            return b""
+        self._wanted = 0
+        self._return_body()
+        parts = [self._block[self._at : self._at + n]]
+        self._at += len(parts[0])
+        n -= len(parts[0])
+        while n and self._backlog is not None:
+            parts.append(self._from_backlog(n))
+            n -= len(parts[-1])
+        return b"".join(parts)

@@ -1,0 +1,116 @@
+"""Numbers and packers derived from the declaration in ``wire.py``.
+
+construct declares; it costs about a hundred times a bare ``struct`` call per header, so it never
+runs per message. Everything here is computed once, at import, by walking the declaration.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from .wire import HEADER
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = [
+    "COUNTED",
+    "HEADER_SIZE",
+    "JUDGED_SIZE",
+    "MAX_DATA_SIZE",
+    "MAX_SIZE",
+    "MIN_SIZE",
+    "MSG_ID",
+    "PREFIX",
+    "SIZE",
+    "Field",
+    "HeaderStruct",
+    "header_struct",
+    "pack_header",
+    "unpack_header",
+]
+
+
+class HeaderStruct(Protocol):
+    """The two operations of ``struct.Struct`` that headers need."""
+
+    def pack(self, *values: Any) -> bytes: ...
+    def unpack_from(self, buffer: Buffer, offset: int = 0) -> tuple[Any, ...]: ...
+
+
+class Field(NamedTuple):
+    """One field of the header as declared: where it is, how it is packed, what it can hold."""
+
+    name: str
+    offset: int
+    packer: struct.Struct
+    lowest: int
+    highest: int
+
+
+class _FieldByField:
+    """Packs a header whose fields do not share one byte order, which one ``struct`` cannot."""
+
+    def __init__(self, formats: Sequence[str]) -> None:
+        self._packers = [struct.Struct(text) for text in formats]
+
+    def pack(self, *values: Any) -> bytes:
+        return b"".join(map(struct.Struct.pack, self._packers, values))
+
+    def unpack_from(self, buffer: Buffer, offset: int = 0) -> tuple[Any, ...]:
+        values: list[Any] = []
+        for packer in self._packers:
+            values += packer.unpack_from(buffer, offset)
+            offset += packer.size
+        return tuple(values)
+
+
+def header_struct(formats: Sequence[str]) -> HeaderStruct:
+    """The quickest packer for fields with these ``struct`` formats, byte order included."""
+    orders = {text[0] for text in formats}
+    if len(orders) == 1:
+        return struct.Struct(orders.pop() + "".join(text[1:] for text in formats))
+    return _FieldByField(formats)
+
+
+def _format_of(construct: Any) -> str:
+    while not hasattr(construct, "fmtstr"):
+        construct = construct.subcon
+    text: str = construct.fmtstr
+    return text
+
+
+def _walk(header: Any) -> list[Field]:
+    fields = []
+    offset = 0
+    for subcon in header.subcons:
+        packer = struct.Struct(_format_of(subcon))
+        signed = packer.format[-1:].islower()
+        count = 256**packer.size
+        lowest = -count // 2 if signed else 0
+        fields.append(Field(subcon.name, offset, packer, lowest, lowest + count - 1))
+        offset += packer.size
+    return fields
+
+
+_FIELDS: Final = _walk(HEADER)
+if [field.name for field in _FIELDS] != ["prefix", "size", "msg_id"]:
+    raise ImportError("the receiver reads prefix, size and msg_id, in this order: see HEADER")
+
+PREFIX, SIZE, MSG_ID = _FIELDS
+
+HEADER_SIZE: Final[int] = HEADER.sizeof()
+#: Bytes from which a receiver decides whether this is a header: prefix and size.
+JUDGED_SIZE: Final[int] = SIZE.offset + SIZE.packer.size
+#: Bytes of the header that the size field counts.
+COUNTED: Final[int] = HEADER_SIZE - JUDGED_SIZE
+MIN_SIZE: Final[int] = COUNTED
+#: The original keeps the size in a signed int (spec/framing.md, size rules).
+MAX_SIZE: Final[int] = 2**31 - 1
+MAX_DATA_SIZE: Final[int] = MAX_SIZE - COUNTED
+
+_header = header_struct([_format_of(subcon) for subcon in HEADER.subcons])
+pack_header: Final = _header.pack
+unpack_header: Final = _header.unpack_from
