@@ -228,7 +228,7 @@ class Framer:
         if self._body is not None:
             return self._finish_body()
         while True:
-            # R2: find the prefix. R3: where there is none, keep the longest tail that may become one.
+            # R2: find the prefix. R3: where there is none, keep the tail that may be its start.
             block, at = self._block, self._at
             start = block.find(self._mark, at)
             if start < 0:
