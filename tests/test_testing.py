@@ -90,9 +90,7 @@ STREAMS: dict[str, Callable[[Stream], bool]] = {
     ),
     "a prefix in data": lambda stream: any(MARK in message.data for message in stream.messages),
     "a bad header in garbage": lambda stream: (
-        len(stream.messages) == 1
-        and stream.data.endswith(encode(PREFIX, *stream.messages[0]))
-        and MARK in stream.data[: stream.discarded]
+        stream.data.startswith(MARK) and stream.discarded == len(stream.data)
     ),
 }
 

@@ -43,14 +43,12 @@ class Backlog:
             self._seal()
 
     def take(self, limit: int) -> bytes:
-        """Removes and gives the bytes at the front: some of them, at most ``limit``, at least one.
+        """Removes and gives bytes at the front: at least one, at most ``limit``, not always all.
 
-        ``b""`` when it is empty or ``limit`` is 0.
+        Not to be asked of an empty backlog; ``limit`` is 1 or more.
         """
         if not self._pieces:
             self._seal()
-            if not self._pieces:
-                return b""
         piece = self._pieces[0]
         stop = self._at + min(limit, PORTION)
         data = piece[self._at : stop]

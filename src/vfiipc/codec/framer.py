@@ -292,7 +292,7 @@ class Framer:
 
     def _discard_to(self, start: int) -> None:
         if self.strict:
-            found = self._block[self._at : self._at + JUDGED_SIZE]
+            found = self.peek(JUDGED_SIZE)
             position = self._received - self.pending
             expected = f"prefix {self._mark.hex(' ')} and a size of {MIN_SIZE}..{self._max_size}"
             self._fault = (position, found, expected)
@@ -389,8 +389,9 @@ class Framer:
             return b""
         self._wanted = 0
         self._return_body()
-        parts = [self._block[self._at : self._at + n]]
-        self._at += len(parts[0])
+        stop = self._at + n
+        parts = [self._block[self._at : stop]]
+        self._give_out(stop)
         n -= len(parts[0])
         while n and self._backlog is not None:
             parts.append(self._from_backlog(n))

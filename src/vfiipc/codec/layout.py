@@ -75,31 +75,22 @@ def header_struct(formats: Sequence[str]) -> HeaderStruct:
     return _FieldByField(formats)
 
 
-def _format_of(construct: Any) -> str:
-    while not hasattr(construct, "fmtstr"):
-        construct = construct.subcon
-    text: str = construct.fmtstr
-    return text
-
-
 def _walk(header: Any) -> list[Field]:
     fields = []
     offset = 0
     for subcon in header.subcons:
-        packer = struct.Struct(_format_of(subcon))
+        packer = struct.Struct(subcon.fmtstr)
         signed = packer.format[-1:].islower()
         count = 256**packer.size
         lowest = -count // 2 if signed else 0
         fields.append(Field(subcon.name, offset, packer, lowest, lowest + count - 1))
         offset += packer.size
+    if [field.name for field in fields] != ["prefix", "size", "msg_id"]:
+        raise ImportError("the receiver reads prefix, size and msg_id, in this order: see HEADER")
     return fields
 
 
-_FIELDS: Final = _walk(HEADER)
-if [field.name for field in _FIELDS] != ["prefix", "size", "msg_id"]:
-    raise ImportError("the receiver reads prefix, size and msg_id, in this order: see HEADER")
-
-PREFIX, SIZE, MSG_ID = _FIELDS
+PREFIX, SIZE, MSG_ID = _walk(HEADER)
 
 HEADER_SIZE: Final[int] = HEADER.sizeof()
 #: Bytes from which a receiver decides whether this is a header: prefix and size.
@@ -111,6 +102,6 @@ MIN_SIZE: Final[int] = COUNTED
 MAX_SIZE: Final[int] = 2**31 - 1
 MAX_DATA_SIZE: Final[int] = MAX_SIZE - COUNTED
 
-_header = header_struct([_format_of(subcon) for subcon in HEADER.subcons])
+_header = header_struct([field.packer.format for field in (PREFIX, SIZE, MSG_ID)])
 pack_header: Final = _header.pack
 unpack_header: Final = _header.unpack_from

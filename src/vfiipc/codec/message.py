@@ -103,8 +103,7 @@ def encode_many(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> bytes:
         try:
             append(pack(prefix, len(data) + COUNTED, msg_id))
         except struct.error:
-            encode_header(prefix, msg_id, len(data))  # raises, and says why
-            raise
+            append(encode_header(prefix, msg_id, len(data)))  # raises, and says why
         append(data)
     joined = b"".join(pieces)
     if len(joined) > MAX_DATA_SIZE:  # only then can one of them be too large

@@ -1,0 +1,172 @@
+"""``Framer`` through every public call in any order, against the plain model."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.codec.model import Model
+from vfiipc.codec import Framer, SyncLostError, backlog, encode, framer
+from vfiipc.testing import garbage, messages, prefixes
+
+Result = TypeVar("Result")
+
+PREFIXES = [0xABABABAB, 0, 1, 0x004E4659, 0xA1B2C3D4]
+
+
+class Machine(RuleBasedStateMachine):
+    """Real thresholds; data of sizes around them."""
+
+    portion = backlog.PORTION
+    large = framer._LARGE
+    sizes = st.sampled_from([0, 5, large - 12, large - 11, large + 1, portion, portion + 9])
+    limits = st.sampled_from([0, 40, large, portion, portion + 9])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(backlog, "PORTION", self.portion)
+        self.patch.setattr(framer, "PORTION", self.portion)
+        self.patch.setattr(framer, "_LARGE", self.large)
+        self.unsent = b""
+
+    def teardown(self) -> None:
+        self.patch.undo()
+
+    @initialize(prefix=prefixes() | st.sampled_from(PREFIXES), data=st.data(), strict=st.booleans())
+    def begin(self, prefix: int, data: st.DataObject, strict: bool) -> None:
+        limit = data.draw(self.limits)
+        self.framer = Framer(prefix, limit, strict=strict)
+        self.model = Model(prefix, limit, strict=strict)
+
+    def both(self, name: str, *arguments: Any) -> None:
+        """The same call on both; the results, and what is raised, are to be the same."""
+        outcomes = []
+        for receiver in (self.framer, self.model):
+            try:
+                outcomes.append(getattr(receiver, name)(*arguments))
+            except SyncLostError as error:
+                outcomes.append((type(error), error.position, error.found))
+        assert outcomes[0] == outcomes[1]
+
+    # Bytes on their way: they arrive in pieces that have nothing to do with what was sent.
+
+    @rule(data=st.data(), size=st.data())
+    def send_message(self, data: st.DataObject, size: st.DataObject) -> None:
+        message = data.draw(messages(self.model.prefix))
+        filling = (message.data or b"-") * size.draw(self.sizes)
+        self.unsent += encode(
+            self.model.prefix, message.msg_id, filling[: size.draw(self.sizes)] + message.data
+        )
+
+    @rule(data=st.data())
+    def send_garbage(self, data: st.DataObject) -> None:
+        limit, false_headers = self.model.size_limit, data.draw(st.booleans())
+        self.unsent += data.draw(
+            garbage(self.model.prefix, size_limit=limit, false_headers=false_headers)
+        )
+
+    @precondition(lambda self: self.unsent)
+    @rule(data=st.data(), all_of_it=st.booleans())
+    def receive(self, data: st.DataObject, all_of_it: bool) -> None:
+        near = st.integers(0, 30) | self.sizes | st.just(self.framer.bytes_wanted())
+        count = len(self.unsent) if all_of_it else data.draw(near)
+        arrived, self.unsent = self.unsent[:count], self.unsent[count:]
+        self.both("receive_data", arrived)
+
+    # Asking
+
+    @rule()
+    def next_message(self) -> None:
+        self.both("next_message")
+
+    @rule()
+    def drain(self) -> None:
+        self.both("drain")
+
+    @rule(data=st.data())
+    def take(self, data: st.DataObject) -> None:
+        self.both("take", data.draw(st.integers(0, 20) | self.sizes))
+
+    @rule(data=st.data())
+    def peek(self, data: st.DataObject) -> None:
+        self.both("peek", data.draw(st.integers(0, 20) | self.sizes))
+
+    # Changing
+
+    @rule(data=st.data())
+    def change_prefix(self, data: st.DataObject) -> None:
+        # Mostly to one that will be found in what is on its way.
+        near = [int.from_bytes(part, "big") for at in range(8) if len(part := self.near(at)) == 4]
+        self.framer.prefix = prefix = data.draw(st.sampled_from([*near, *PREFIXES]))
+        self.model.change(prefix=prefix)
+
+    def near(self, at: int) -> bytes:
+        return (self.model.peek(12) + self.unsent)[at : at + 4]
+
+    @rule(data=st.data())
+    def change_limit(self, data: st.DataObject) -> None:
+        self.framer.size_limit = limit = data.draw(self.limits)
+        self.model.change(size_limit=limit)
+
+    @rule(strict=st.booleans())
+    def change_mode(self, strict: bool) -> None:
+        self.framer.strict = self.model.strict = strict
+
+    @rule()
+    def refused_changes(self) -> None:
+        with pytest.raises(ValueError, match=r"^prefix is -1\b"):
+            self.framer.prefix = -1
+        with pytest.raises(ValueError, match=r"^size_limit is 2147483648\b"):
+            self.framer.size_limit = 2**31
+        with pytest.raises(TypeError, match=r"^size_limit must be an int, not NoneType$"):
+            self.framer.size_limit = None  # type: ignore[assignment]
+
+    @invariant()
+    def agree(self) -> None:
+        if hasattr(self, "model"):
+            ours, plain = self.framer, self.model
+            for name in ("prefix", "size_limit", "strict", "pending", "discarded"):
+                assert getattr(ours, name) == getattr(plain, name), name
+            assert ours.bytes_wanted() == plain.bytes_wanted()
+
+
+class SmallMachine(Machine):
+    """The same with thresholds so small that every stream crosses them."""
+
+    portion = 16
+    large = 24
+    sizes = st.integers(0, 70)
+    limits = st.integers(0, 70)
+
+
+class TinyMachine(Machine):
+    """Below the size of a header, where each piece is less than any step needs."""
+
+    portion = 3
+    large = 1
+    sizes = st.integers(0, 20)
+    limits = st.integers(0, 40)
+
+
+@pytest.mark.parametrize(
+    ("machine", "examples"), [(Machine, 25), (SmallMachine, 100), (TinyMachine, 60)]
+)
+def test_framer_does_what_the_model_does(machine: type[Machine], examples: int) -> None:
+    calm = settings(
+        max_examples=examples,
+        stateful_step_count=25,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    run_state_machine_as_test(machine, settings=calm)
