@@ -1,0 +1,324 @@
+"""One connection, from its first byte to its close: reading, writing, flags and deadlines.
+
+An ``IPC`` object may have several connections one after another. Each call works on the connection
+that it began on, and never touches a later one. Rules: ``spec/ipc.md``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from ..codec import Framer, FramingError, Message
+
+from .deadline import Deadline
+from .outgoing import Outgoing, batches, flat, message_buffers
+from .peek import PeekResult
+from .stream import ByteStream
+from .system import READ, WRITE
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Connection", "not_connected"]
+
+# One recv of this size per wake-up is at the limit of what larger ones reach.
+_CHUNK: Final = 65536
+# Receives that a call may still make after its time: what the kernel holds, but no flood.
+_LATE: Final = 64
+
+
+def not_connected() -> OSError:
+    """What reading and writing meet where there is no connection."""
+    return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+
+class _EndOfStream(Exception):
+    """The peer has closed in an orderly way."""
+
+
+class Connection:
+    """Reads and writes messages and raw bytes over one stream. Thread safe: see ``spec/ipc.md``.
+
+    Args:
+        stream: the transport; None for an object that is not open.
+        strict: the first ``strict`` of the framer.
+    """
+
+    def __init__(self, stream: ByteStream | None, strict: bool = False) -> None:
+        self.stream = stream
+        self.framer = Framer(0, 0, strict=strict)
+        self.eof = False
+        self.error = False
+        self.last_error: BaseException | None = None
+        #: The descriptor was given to the caller: take no more than the call in hand needs.
+        self.exact = False
+        #: Called after a reading call, and when an error was latched; set by the callbacks.
+        self.on_read: Callable[[], None] | None = None
+        self._end: BaseException | None = None  # what comes after the bytes that arrived
+        self._incomplete = False
+        self._late = 0
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+        self._state = threading.Lock()
+
+    # --- flags
+
+    def fail(self, cause: BaseException) -> None:
+        """Latches ``error()``; the first cause stays."""
+        with self._state:
+            if not self.error:
+                self.error, self.last_error = True, cause
+        if self.on_read is not None:
+            self.on_read()
+
+    def note(self, cause: BaseException) -> None:
+        """Keeps a failure that breaks nothing, unless there was one that did."""
+        with self._state:
+            if not self.error:
+                self.last_error = cause
+
+    def _meet_end(self) -> None:
+        """A call came to the end of what can be read, and wanted more."""
+        if isinstance(self._end, _EndOfStream):
+            if not self.error:
+                self.eof = True
+        elif self._end is not None:
+            self.fail(self._end)
+
+    # --- turns
+
+    def _begin(self, turn: threading.Lock, deadline: Deadline) -> ByteStream | None:
+        """Waits for the turn within the deadline; None when there is nothing to do."""
+        stream = self.stream
+        if stream is None or not stream.lifetime.enter():
+            return None
+        if not turn.acquire(blocking=False):
+            left = deadline.remaining()
+            if not turn.acquire(timeout=-1 if left is None else left):
+                stream.lifetime.leave()
+                return None
+        return stream
+
+    def _finish(self, turn: threading.Lock, stream: ByteStream) -> None:
+        turn.release()
+        stream.lifetime.leave()
+
+    # --- reading
+
+    def read_msg(
+        self, prefix: int, size_limit: int, strict: bool, deadline: Deadline
+    ) -> Message | None:
+        stream = self._begin(self._reading, deadline)
+        if stream is None:
+            return self._not_open()
+        framer = self.framer
+        try:
+            framer.prefix = prefix
+            framer.size_limit = size_limit
+            framer.strict = strict
+            self._late = 0
+            while True:
+                message = framer.next_message()
+                if message is not None:
+                    return message
+                if not self._receive(stream, framer.bytes_wanted(), deadline):
+                    self._incomplete = True
+                    self._meet_end()
+                    return None
+        except FramingError as fault:
+            self._end = fault
+            self.fail(fault)
+            return None
+        finally:
+            self._after_reading(stream)
+
+    def read(self, maxsize: int, deadline: Deadline, rest_msec: float) -> bytes:
+        stream = self._begin(self._reading, deadline)
+        if stream is None:
+            self._not_open()
+            return b""
+        framer = self.framer
+        began = False
+        try:
+            self._late = 0
+            # Bytes are kept in the framer until the call has all it wants: an exception loses none.
+            while framer.pending < maxsize:
+                if framer.pending and not began:
+                    began, deadline = True, Deadline(rest_msec)
+                if not self._receive(stream, maxsize - framer.pending, deadline):
+                    break
+            data = framer.take(maxsize)
+            self._incomplete = False
+            if len(data) < maxsize:
+                self._meet_end()
+            return data
+        finally:
+            self._after_reading(stream)
+
+    def _after_reading(self, stream: ByteStream) -> None:
+        self._finish(self._reading, stream)
+        if self.on_read is not None:
+            self.on_read()
+
+    def _receive(self, stream: ByteStream, wanted: int, deadline: Deadline) -> bool:
+        """Feeds the framer with what comes next; False when nothing more comes in time."""
+        if self._end is not None or self._late >= _LATE:
+            return False
+        try:
+            data = stream.receive(min(wanted, _CHUNK) if self.exact else _CHUNK)
+            while data is None:
+                left = deadline.remaining()
+                # Nothing is waited for on a broken connection.
+                if left == 0.0 or self.error:
+                    return False
+                stream.wait(READ, left)
+                if stream.lifetime.ended:
+                    return False
+                data = stream.receive(min(wanted, _CHUNK) if self.exact else _CHUNK)
+        except OSError as cause:
+            self._end = cause
+            return False
+        if not data:
+            self._end = _EndOfStream()
+            return False
+        self._incomplete = False
+        self.framer.receive_data(data)
+        if deadline.passed():
+            self._late += 1
+        return True
+
+    def _not_open(self) -> None:
+        if self.stream is None:
+            self.fail(not_connected())
+
+    # --- looking
+
+    def peek(self, maxsize: int, deadline: Deadline) -> PeekResult:
+        stream = self._begin(self._reading, deadline)
+        if stream is None:
+            if self.stream is not None:
+                return PeekResult(-2, b"")
+            self.note(not_connected())
+            return PeekResult(-1, b"")
+        try:
+            while True:
+                data = self.framer.peek(maxsize)
+                if len(data) < maxsize:
+                    data += self._look(stream, maxsize - len(data))
+                if data:
+                    return PeekResult(len(data), data)
+                if self._end is not None or self.error:
+                    ended = isinstance(self._end, _EndOfStream) and not self.error
+                    return PeekResult(0 if ended else -1, b"")
+                if not self._wait_to_look(stream, deadline):
+                    return PeekResult(-2, b"")
+        finally:
+            self._finish(self._reading, stream)
+
+    def poll_in(self, deadline: Deadline) -> bool:
+        stream = self._begin(self._reading, deadline)
+        if stream is None:
+            self._not_open()
+            return self.error
+        try:
+            while not self.pending():
+                if self._look(stream, 1):
+                    return True
+                if self._end is None and not self.error:
+                    if not self._wait_to_look(stream, deadline):
+                        return False
+                elif not self.framer.pending:
+                    self._meet_end()
+                    return True
+                else:
+                    return True
+            return True
+        finally:
+            self._finish(self._reading, stream)
+
+    def pending(self) -> bool:
+        """Whether buffered bytes are worth a reading call: an incomplete message alone is not."""
+        return bool(self.framer.pending) and (self._end is not None or not self._incomplete)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a reading call has met the end, or an error was latched."""
+        return self.eof or self.error
+
+    def _look(self, stream: ByteStream, limit: int) -> bytes:
+        if self._end is None:
+            try:
+                data = stream.peek(limit)
+                if data == b"":
+                    self._end = _EndOfStream()
+                return data or b""
+            except OSError as cause:
+                # The kernel tells it once; the next reading call has to report it.
+                self._end = cause
+                self.note(cause)
+        return b""
+
+    def _wait_to_look(self, stream: ByteStream, deadline: Deadline) -> bool:
+        left = deadline.remaining()
+        if left == 0.0:
+            return False
+        stream.wait(READ, left)
+        return not stream.lifetime.ended
+
+    # --- writing
+
+    def write(self, data: Buffer, deadline: Deadline) -> bool:
+        return self._write(Outgoing([flat(data)]), deadline)
+
+    def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
+        return self._write(Outgoing(message_buffers(prefix, msg_id, data)), deadline)
+
+    def write_msgs(
+        self, prefix: int, messages: Iterable[tuple[int, Buffer]], deadline: Deadline
+    ) -> bool:
+        return all(self._write(batch, deadline) for batch in batches(prefix, messages))
+
+    def _write(self, outgoing: Outgoing, deadline: Deadline) -> bool:
+        if self.error:
+            return False
+        stream = self._begin(self._writing, deadline)
+        if stream is None:
+            if self.stream is None:
+                self.fail(not_connected())
+            elif not self.stream.lifetime.ended:
+                self.note(TimeoutError("the time was up before anything was written"))
+            return False
+        try:
+            if self.error:
+                return False
+            return self._send(stream, outgoing, deadline)
+        finally:
+            self._finish(self._writing, stream)
+
+    def _send(self, stream: ByteStream, outgoing: Outgoing, deadline: Deadline) -> bool:
+        try:
+            while True:
+                count = stream.send(outgoing.buffers)
+                if outgoing.sent(count):
+                    return True
+                if not count:
+                    left = deadline.remaining()
+                    if left == 0.0:
+                        late = TimeoutError(f"the time was up after {outgoing.progress}")
+                        (self.fail if outgoing.inside else self.note)(late)
+                        return False
+                    stream.wait(WRITE, left)
+                    if stream.lifetime.ended:
+                        return False
+        except OSError as cause:
+            self.fail(cause)
+            return False
+        except BaseException as cause:
+            if outgoing.inside:
+                self.fail(cause)
+            raise
+

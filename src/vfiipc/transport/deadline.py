@@ -1,0 +1,54 @@
+"""How long a call may take: computed once, asked as often as needed."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Final
+
+__all__ = ["FOREVER", "Deadline"]
+
+# Longer than any wait; what poll and locks take is bounded by a C int of milliseconds.
+_LONGEST: Final = 2_000_000.0
+
+
+class Deadline:
+    """A moment on the monotonic clock, or never.
+
+    Args:
+        timeout_msec: milliseconds from now on; negative waits for ever, 0 does not wait.
+
+    Raises:
+        TypeError: ``timeout_msec`` is no number.
+        ValueError: it is not a number (NaN).
+    """
+
+    __slots__ = ("_moment",)
+
+    def __init__(self, timeout_msec: float) -> None:
+        if not isinstance(timeout_msec, (int, float)):
+            kind = type(timeout_msec).__name__
+            raise TypeError(f"a time-out must be a number of milliseconds, not {kind}")
+        if math.isnan(timeout_msec):
+            raise ValueError("a time-out is nan, but must be a number of milliseconds")
+        self._moment: float | None = None
+        if 0 <= timeout_msec < _LONGEST * 1000:
+            self._moment = time.monotonic() + timeout_msec / 1000
+
+    def remaining(self) -> float | None:
+        """Seconds left, 0.0 or more; None without end."""
+        if self._moment is None:
+            return None
+        return max(0.0, self._moment - time.monotonic())
+
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self._moment is not None and time.monotonic() >= self._moment
+
+    def within(self, seconds: float) -> float:
+        """Seconds left, at most ``seconds``."""
+        left = self.remaining()
+        return seconds if left is None else min(left, seconds)
+
+
+FOREVER: Final = Deadline(-1)

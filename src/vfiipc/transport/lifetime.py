@@ -1,0 +1,92 @@
+"""From open to closed: who is inside, what wakes them, and when the descriptor may go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from .system import READ, Signal, wait
+
+__all__ = ["Lifetime"]
+
+# How long close() waits for woken calls to leave; they need microseconds.
+_PATIENCE = 1.0
+
+
+class Lifetime:
+    """Lets any thread end what others are using, without a descriptor closed under them.
+
+    A call enters, works and leaves. ``end`` wakes all that wait, lets nobody in any more, and has
+    ``release`` called once the last one has left. Thread safe.
+
+    Args:
+        release: gives back what the object holds; called once, by whoever is last.
+        wake: wakes those that wait on something other than descriptors.
+    """
+
+    def __init__(
+        self, release: Callable[[], None], wake: Callable[[], None] | None = None
+    ) -> None:
+        self._release = release
+        self._wake = wake
+        self._changed = threading.Condition(threading.Lock())
+        self._inside: list[int] = []
+        self._signals: set[Signal] = set()
+        self._released = False
+        self.ended = False
+
+    def enter(self) -> bool:
+        """Comes in; False when it has ended. Each True needs one ``leave``."""
+        with self._changed:
+            if not self.ended:
+                self._inside.append(threading.get_ident())
+            return not self.ended
+
+    def leave(self) -> None:
+        with self._changed:
+            self._inside.remove(threading.get_ident())
+            if self.ended and not self._inside:
+                self._let_go()
+
+    def end(self) -> None:
+        """Ends it, and returns when everybody has left (or at once, from inside)."""
+        with self._changed:
+            if self.ended:
+                return
+            self.ended = True
+            for signal in self._signals:
+                signal.set()
+            # A forked child has inherited the names of threads, but not the threads.
+            alive = {thread.ident for thread in threading.enumerate()}
+            self._inside = [ident for ident in self._inside if ident in alive]
+            if not self._inside:
+                self._let_go()
+        if self._wake is not None:
+            self._wake()
+        with self._changed:
+            if threading.get_ident() not in self._inside:
+                self._changed.wait_for(lambda: self._released, _PATIENCE)
+
+    def wait(self, interests: Sequence[tuple[int, int]], timeout: float | None) -> list[int]:
+        """The descriptors that got ready; none when the time is up or it has ended.
+
+        A signal is made for each wait: it costs a microsecond, and nothing stays behind, neither in
+        a pool nor in a forked child.
+        """
+        signal = Signal()
+        try:
+            with self._changed:
+                if self.ended:
+                    return []
+                self._signals.add(signal)
+            ready = wait([*interests, (signal.fileno(), READ)], timeout)
+        finally:
+            with self._changed:
+                self._signals.discard(signal)
+            signal.close()
+        return [] if self.ended else [fd for fd, _ in interests if fd in ready]
+
+    def _let_go(self) -> None:
+        self._released = True
+        self._release()
+        self._changed.notify_all()

@@ -1,0 +1,122 @@
+"""What is on its way out: buffers, and where one message ends and the next begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from ..codec import encode, encode_header, encode_many
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Outgoing", "batches", "flat", "message_buffers"]
+
+# From this size on, header and data go out as two buffers of one call instead of being joined.
+_LARGE: Final = 32768
+# Bounds of one batch: bytes, and messages.
+_BATCH_SIZE: Final = 65536
+_BATCH_COUNT: Final = 1024
+
+
+def flat(data: Buffer) -> bytes | memoryview:
+    """Any bytes-like object as bytes, without a copy where it has no gaps."""
+    if type(data) is bytes:
+        return data
+    try:
+        view = memoryview(data)
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"data must be bytes-like, not {kind}") from None
+    if not view.c_contiguous or not view.nbytes:
+        return view.tobytes()
+    return view.cast("B")
+
+
+def message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | memoryview]:
+    """One message, ready for sending; errors as ``encode`` has them."""
+    data = flat(data)
+    if len(data) < _LARGE:
+        return [encode(prefix, msg_id, data)]
+    return [encode_header(prefix, msg_id, len(data)), data]
+
+
+class Outgoing:
+    """Buffers of one or more whole messages, of which more and more has been sent.
+
+    Args:
+        buffers: what to send; bytes, or flat views of bytes.
+        sizes: bytes of each message in them; None when they are one message, or raw data.
+    """
+
+    __slots__ = ("_done", "_sizes", "_total", "buffers")
+
+    def __init__(
+        self, buffers: list[bytes | memoryview], sizes: list[int] | None = None
+    ) -> None:
+        self.buffers = buffers
+        self._sizes = sizes
+        self._total = sum(map(len, buffers))
+        self._done = 0
+
+    def sent(self, count: int) -> bool:
+        """Moves on by ``count`` bytes; True when nothing is left."""
+        self._done += count
+        if self._done == self._total:
+            return True
+        while count:
+            first = self.buffers[0]
+            if count < len(first):
+                self.buffers[0] = memoryview(first)[count:]
+                break
+            count -= len(first)
+            self.buffers = self.buffers[1:]
+        return False
+
+    @property
+    def inside(self) -> bool:
+        """Whether a message is half sent, so that the stream cannot go on."""
+        return self._done not in {0, self._total, *accumulate(self._sizes or ())}
+
+    @property
+    def progress(self) -> str:
+        return f"{self._done} of {self._total} bytes were written"
+
+
+def batches(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> Iterator[Outgoing]:
+    """Gathers messages into bounded batches; what ``messages`` raises comes after those before."""
+    header = len(encode_header(prefix, 0, 0))
+    batch: list[tuple[int, bytes | memoryview]] = []
+    gathered = 0
+    failure: BaseException | None = None
+    source = iter(messages)
+    while failure is None:
+        try:
+            msg_id, data = next(source)
+            data = flat(data)
+            encode_header(prefix, msg_id, len(data))
+        except BaseException as cause:
+            failure = cause
+            break
+        if len(data) >= _LARGE:
+            if batch:
+                yield _joined(prefix, batch, header)
+                batch, gathered = [], 0
+            yield Outgoing(message_buffers(prefix, msg_id, data))
+            continue
+        batch.append((msg_id, data))
+        gathered += header + len(data)
+        if gathered >= _BATCH_SIZE or len(batch) >= _BATCH_COUNT:
+            yield _joined(prefix, batch, header)
+            batch, gathered = [], 0
+    if batch:
+        yield _joined(prefix, batch, header)
+    if not isinstance(failure, StopIteration):
+        raise failure
+
+
+def _joined(
+    prefix: int, batch: list[tuple[int, bytes | memoryview]], header: int
+) -> Outgoing:
+    return Outgoing([encode_many(prefix, batch)], [header + len(data) for _, data in batch])
