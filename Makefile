@@ -46,6 +46,7 @@ demo: $(VENV)/.demo ## watch two processes talk ADK IPC over TCP
 .PHONY: test
 test: $(VENV)/.dev ## run the tests, with coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(if $(ARGS),:,$(BIN)/python -m coverage report --include='src/vfiipc/codec/*' --fail-under=100)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## check style, types and import rules
@@ -61,6 +62,19 @@ PYENV_PYTHONS = $(shell pyenv root >/dev/null 2>&1 && printf '%s:' "$$(pyenv roo
 test-all: $(VENV)/.dev ## run the tests with every Python 3.10-3.13 that is found
 	@PATH="$(PYENV_PYTHONS)$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python -m nox -- $(ARGS)
 
+# Seconds; what it writes goes into .fuzz, also the input of a failure: `python -m fuzz FILE`.
+FUZZ_SECONDS ?= 60
+
+$(VENV)/.fuzz: $(VENV)/.dev $(METADATA)
+	@echo 'vfiipc: installing the fuzzer'
+	@$(PIP) install --only-binary atheris --editable '.[fuzz]' || { echo >&2 \
+	    'vfiipc: atheris has no wheel for this Python or platform: try make fuzz PYTHON=python3.11'; exit 1; }
+	@touch $@
+
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz ## fuzz the framer, guided by coverage, for FUZZ_SECONDS=60
+	@$(BIN)/python -m fuzz $(FUZZ_SECONDS)
+
 .PHONY: format
 format: $(VENV)/.dev ## put the code into the agreed style
 	@$(BIN)/python -m ruff check --fix-only
@@ -68,7 +82,7 @@ format: $(VENV)/.dev ## put the code into the agreed style
 
 .PHONY: clean
 clean: ## remove everything that the commands made
-	@rm -rf $(VENV) .nox .coverage .coverage.* htmlcov dist build site .hypothesis \
+	@rm -rf $(VENV) .nox .coverage .coverage.* htmlcov dist build site .hypothesis .fuzz mutants \
 	    .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
