@@ -34,6 +34,11 @@ $(VENV)/.dev: $(VENV)/.created $(METADATA)
 	@$(PIP) install --editable '.[all,dev]'
 	@touch $(VENV)/.demo $@
 
+$(VENV)/.bench: $(VENV)/.created $(METADATA)
+	@echo 'vfiipc: installing what the benchmarks compare with'
+	@$(PIP) install --editable '.[bench]'
+	@touch $@
+
 .PHONY: venv
 venv: $(VENV)/.dev ## create .venv with everything for work on vfiipc
 
@@ -61,6 +66,10 @@ PYENV_PYTHONS = $(shell pyenv root >/dev/null 2>&1 && printf '%s:' "$$(pyenv roo
 .PHONY: test-all
 test-all: $(VENV)/.dev ## run the tests with every Python 3.10-3.13 that is found
 	@PATH="$(PYENV_PYTHONS)$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python -m nox -- $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.bench ## compare speed and memory with peers; SAVE=1 renews benchmarks/results
+	@$(BIN)/python -m benchmarks $(if $(SAVE),--save) $(ARGS)
 
 # Seconds; what it writes goes into .fuzz, also the input of a failure: `python -m fuzz FILE`.
 FUZZ_SECONDS ?= 60

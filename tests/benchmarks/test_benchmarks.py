@@ -1,0 +1,59 @@
+"""The benchmarks run, on the least data that reaches all of their lines."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from benchmarks import codec
+from benchmarks.harness import Result, interleave, markdown, ratio
+from benchmarks.plot import svg
+
+
+def test_every_case_of_the_codec_runs_and_states_its_aim(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)  # a run each is enough here
+    results = list(codec.run(codec.TINY, peers=False))
+    groups = {result.group.partition(",")[0] for result in results}
+    assert groups == {
+        "Decoding",
+        "Encoding",
+        "Resynchronisation",
+        "Eight times the data",
+        "Memory at the peak",
+    }
+    assert all(result.value >= 0 for result in results)
+    assert sum(result.aim is not None for result in results) >= 25
+    page = markdown(codec.TITLE, codec.INTRODUCTION, results)
+    assert all(f"| {result.name} | {result.against} |" in page for result in results)
+    assert ET.fromstring(svg(codec.TITLE, results)).tag.endswith("svg")
+
+
+def test_functions_take_turns_and_a_quicker_one_has_a_ratio_above_one() -> None:
+    clock_times = {"quick": 1, "slow": 3}
+    time = 0
+    calls: list[str] = []
+
+    def run(name: str) -> None:
+        nonlocal time
+        time += clock_times[name]
+        calls.append(name)
+
+    times = interleave(
+        {"quick": lambda: run("quick"), "slow": lambda: run("slow")},
+        rounds=4,
+        clock=lambda: float(time),
+    )
+    assert calls[-8:] == ["quick", "slow", "slow", "quick"] * 2
+    assert ratio(times, "quick", "slow") == (3, 3, 3)
+    assert ratio(times, "slow", "quick")[0] == 1 / 3
+
+
+def test_an_aim_that_is_missed_is_said_with_its_distance_and_reason() -> None:
+    missed = Result("G", "ours", "theirs", 0.5, 0.4, 0.6, aim=1, note="Out of reach.")
+    assert missed.met is False
+    assert "* ours, against theirs: 50% below the aim. Out of reach." in markdown("T", "", [missed])
+    assert Result("G", "ours", "theirs", 0.5, 0.4, 0.6, aim=1, at_most=True).met is True
+    assert Result("G", "ours", "theirs", 0.5, 0.4, 0.6).met is None
