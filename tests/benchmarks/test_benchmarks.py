@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks import codec
+from benchmarks import codec, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.plot import svg
 
@@ -29,6 +29,15 @@ def test_every_case_of_the_codec_runs_and_states_its_aim(
     page = markdown(codec.TITLE, codec.INTRODUCTION, results)
     assert all(f"| {result.name} | {result.against} |" in page for result in results)
     assert ET.fromstring(svg(codec.TITLE, results)).tag.endswith("svg")
+
+
+def test_every_case_of_the_transports_runs_against_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(transport.run(transport.TINY, peers=False))
+    assert len(results) >= 7
+    assert all(result.value > 0 for result in results)
 
 
 def test_functions_take_turns_and_a_quicker_one_has_a_ratio_above_one() -> None:
