@@ -1,0 +1,193 @@
+"""What users type on the command line, and the one line they get where it cannot be right."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn, cast
+
+from ..codec import HEADER, Framer, encode_header
+from .streams import complain
+
+__all__ = [
+    "DEFAULT_LIMIT",
+    "DEFAULT_PREFIX",
+    "Address",
+    "Commands",
+    "Parser",
+    "add_command",
+    "add_framing",
+    "address",
+    "hex_bytes",
+    "limit",
+    "msg_id",
+    "peer_address",
+    "prefix",
+    "show_prefix",
+    "timeout",
+]
+
+#: No text in UTF-8 holds these bytes, and no beginning of them is also their end.
+DEFAULT_PREFIX = 0xC0DEFACE
+DEFAULT_LIMIT = 16 << 20
+
+_PREFIX_SIZE: int = HEADER.prefix.sizeof()
+_HIGHEST_PORT = 65535
+_LONGEST_TIMEOUT = 2_000_000
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+Commands = Any  # argparse keeps the type of its sub-commands to itself
+Run = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(self.prog, f"{message} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+
+def add_command(commands: Commands, name: str, run: Run, *, does: str, more: str) -> Parser:
+    """Declares a command: what ``--help`` says first, and what it says after the arguments."""
+    parser = commands.add_parser(
+        name,
+        help=does,
+        description=does[0].upper() + does[1:] + ".",
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return cast(Parser, parser)
+
+
+def add_framing(parser: Parser) -> None:
+    """The options of every command that reads messages."""
+    parser.add_argument(
+        "--prefix",
+        metavar="PREFIX",
+        type=prefix,
+        default=DEFAULT_PREFIX,
+        help="the prefix of all messages, in both directions: 0x and hexadecimal digits, decimal, "
+        f"or {_PREFIX_SIZE} characters ({show_prefix(DEFAULT_PREFIX)})",
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="BYTES",
+        type=limit,
+        default=DEFAULT_LIMIT,
+        help="the most bytes of data in a message that is accepted; K, M and G are understood "
+        f"({DEFAULT_LIMIT >> 20}M)",
+    )
+
+
+class Address(NamedTuple):
+    """Where to connect or to listen: a name or a literal IP address without brackets; a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(text: str) -> Address:
+    """``HOST:PORT``, ``[IPV6]:PORT``, each also with ``tcp://`` in front."""
+    scheme, found, rest = text.rpartition("://")
+    if found and scheme.lower() != "tcp":
+        raise ArgumentTypeError(f"{text!r} is no TCP address; use HOST:PORT or tcp://HOST:PORT")
+    match = re.fullmatch(r"(?:\[([^][]*)\]|([^][/\s]*)):(\d{1,9})", rest, re.ASCII)
+    host = match and (match[1] or match[2])
+    if match is None or not host:
+        raise ArgumentTypeError(f"{text!r} is no address; use HOST:PORT, as in 127.0.0.1:5000")
+    if match[2] and ":" in match[2]:
+        raise ArgumentTypeError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5000")
+    port = int(match[3])
+    if port > _HIGHEST_PORT:
+        raise ArgumentTypeError(f"{text!r}: the port must be in 0..{_HIGHEST_PORT}")
+    return Address(host, port)
+
+
+def peer_address(text: str) -> Address:
+    """An address to connect to, so with a port above 0."""
+    peer = address(text)
+    if not peer.port:
+        raise ArgumentTypeError(f"{text!r}: the port must be in 1..{_HIGHEST_PORT}")
+    return peer
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text, 16 if "0x" in text.lower() else 10)
+    except ValueError:
+        return None
+
+
+def prefix(text: str) -> int:
+    """A decimal number, ``0x`` and hexadecimal digits, or else the bytes as characters."""
+    number = _number(text)
+    if number is None and len(text) == _PREFIX_SIZE and text.isascii():
+        return int(HEADER.prefix.parse(text.encode("ascii")))
+    if number is None:
+        raise ArgumentTypeError(
+            f"{text!r} is no prefix; use {show_prefix(DEFAULT_PREFIX)}, a decimal number, "
+            f"or {_PREFIX_SIZE} characters such as ADKI"
+        )
+    return _checked(number, lambda: encode_header(number, 0, 0))
+
+
+def show_prefix(number: int) -> str:
+    """A prefix as the commands print it and take it."""
+    return f"{number:#0{2 + 2 * _PREFIX_SIZE}x}"
+
+
+def msg_id(text: str) -> int:
+    """A decimal number, or ``0x`` and hexadecimal digits."""
+    number = _number(text)
+    if number is None:
+        raise ArgumentTypeError(f"{text!r} is no message ID; use a number such as 7, -7 or 0x7")
+    return _checked(number, lambda: encode_header(0, number, 0))
+
+
+def limit(text: str) -> int:
+    """A number of bytes, where K, M and G stand for 2**10, 2**20 and 2**30."""
+    match = re.fullmatch(r"(\d{1,20})([kmg]?)", text.lower(), re.ASCII)
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no number of bytes; use 65536, 64K or 16M")
+    number = int(match[1]) * _UNITS[match[2]]
+    return _checked(number, lambda: Framer(0, number))
+
+
+def timeout(text: str) -> int:
+    """A time in seconds, given back in milliseconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise ArgumentTypeError(
+            f"{text!r} is no time-out; use seconds above 0, up to {_LONGEST_TIMEOUT}"
+        )
+    return max(1, round(seconds * 1000))
+
+
+def hex_bytes(text: str) -> bytes:
+    """Bytes written as pairs of hexadecimal digits, spaces and colons between them allowed."""
+    try:
+        return bytes.fromhex(text.replace(":", " "))
+    except ValueError:
+        raise ArgumentTypeError(
+            "not hexadecimal; use pairs of digits, for example '00 4e 46 59'"
+        ) from None
+
+
+def _checked(number: int, try_out: Callable[[], object]) -> int:
+    """The number, if the codec takes it: the ranges are known there alone."""
+    try:
+        try_out()
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return number

@@ -1,0 +1,209 @@
+"""``vfiipc demo``: an echo server in one process, a client in another, and what they exchange."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from .. import TCP
+from ..codec import HEADER, Message, encode
+from . import arguments
+from .failures import Failure, no_answer, no_connection
+from .hexdump import dump_message
+from .streams import say, styled
+
+__all__ = ["add_to"]
+
+_PREFIX = arguments.DEFAULT_PREFIX
+_LIMIT = 1 << 20
+_TIMEOUT_MSEC = 10_000
+_GIVE_UP = 60  # seconds after which a server that hangs is ended, so that the demo ends too
+
+_SMALL_COUNT = 1000
+_SMALL_SIZE = 64
+_LARGE_COUNT = 32
+
+_MORE = """\
+Starts an echo server in a process of its own and talks to it over TCP on the
+loopback. Exit status 1 if anything came back changed, or not at all.
+"""
+
+
+def add_to(commands: arguments.Commands) -> None:
+    """Declares the command."""
+    arguments.add_command(
+        commands, "demo", _run, does="watch two processes talk ADK IPC over TCP", more=_MORE
+    )
+
+
+def _run(_: argparse.Namespace) -> int:
+    with _server() as server, TCP() as client:
+        address = arguments.address(server.address)
+        if not client.connect(address.host, address.port, _TIMEOUT_MSEC):
+            raise no_connection(address, client.last_error, _TIMEOUT_MSEC)
+        say(styled("Two processes talk ADK IPC over TCP on the loopback", "strong"))
+        say()
+        say(f"  echo server  process {server.process.pid}, {client.remote_addr()}")
+        say(f"  client       process {os.getpid()}, {client.local_addr()}")
+        say()
+        _show_message()
+        unchanged = _exchange_all(_Client(client))
+        client.close()
+        server.show_the_rest()
+    return 0 if unchanged else 1
+
+
+# --- the server's process -------------------------------------------------------------------------
+
+
+class _Server(NamedTuple):
+    process: subprocess.Popen[str]
+    address: str
+
+    def show_the_rest(self) -> None:
+        """What the server has to say about the connection, once that is closed."""
+        assert self.process.stdout is not None
+        say()
+        for line in self.process.stdout:
+            say(styled(f"  echo server: {line.rstrip()}", "faint"))
+
+
+def _server_command() -> list[str]:
+    options = ["--prefix", arguments.show_prefix(_PREFIX), "--limit", str(_LIMIT), "--once"]
+    return [sys.executable, "-m", "vfiipc", "echo", "127.0.0.1:0", *options]
+
+
+@contextmanager
+def _server() -> Iterator[_Server]:
+    with subprocess.Popen(_server_command(), stdout=subprocess.PIPE, text=True) as process:
+        watchdog = threading.Timer(_GIVE_UP, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            assert process.stdout is not None
+            words = process.stdout.readline().split()
+            if not words:
+                raise Failure("the echo server did not start")
+            yield _Server(process, words[-1])
+        finally:
+            watchdog.cancel()
+            process.terminate()
+
+
+# --- one message, byte by byte --------------------------------------------------------------------
+
+
+def _show_message() -> None:
+    frame = encode(_PREFIX, 1, b"Hello, terminal!")
+    say(f"A message on the wire, {len(frame)} bytes:")
+    say()
+    for line in dump_message(frame):
+        say(f"  {line}")
+    say()
+
+
+# --- the exchange ---------------------------------------------------------------------------------
+
+
+class _Client:
+    """One end of the connection: sends, receives, or says why that was not possible."""
+
+    def __init__(self, tcp: TCP) -> None:
+        self._tcp = tcp
+
+    def write(self, data: bytes) -> None:
+        if not self._tcp.write(data, _TIMEOUT_MSEC):
+            raise self._failure()
+
+    def receive(self) -> Message:
+        message = self._tcp.read_msg(_PREFIX, _LIMIT, _TIMEOUT_MSEC)
+        if message is None:
+            raise self._failure()
+        return message
+
+    def exchange(self, message: Message) -> bool:
+        """Whether one message comes back as it went out."""
+        return self.exchange_many([message])
+
+    def exchange_many(self, messages: Sequence[Message]) -> bool:
+        """Whether all come back, in order; they are sent aside, for answers come meanwhile."""
+        sender = threading.Thread(target=self._tcp.write_msgs, args=(_PREFIX, messages))
+        sender.start()
+        try:
+            return [self.receive() for _ in messages] == list(messages)
+        except BaseException:
+            self._tcp.close()  # lets the sender end
+            raise
+        finally:
+            sender.join()
+
+    def _failure(self) -> Failure:
+        return no_answer(self._tcp, "the echo server", _TIMEOUT_MSEC)
+
+
+class _Step(NamedTuple):
+    sent: str
+    comes_back: Callable[[_Client], bool]
+    good: str = "came back the same"
+
+
+def _exchange_all(client: _Client) -> bool:
+    small = [Message(index, _bytes(_SMALL_SIZE, index)) for index in range(_SMALL_COUNT)]
+    large = [Message(index, _bytes(_LIMIT, index)) for index in range(_LARGE_COUNT)]
+    steps = [
+        _Step("text", lambda client: client.exchange(Message(1, b"Hello, terminal!"))),
+        _Step("an empty payload", lambda client: client.exchange(Message(2, b""))),
+        _Step("1 MiB of binary", lambda client: client.exchange(Message(3, _bytes(_LIMIT, 3)))),
+        _Step("a message behind garbage", _behind_garbage, "came back; the garbage was dropped"),
+        _Step("one byte above the limit", _above_limit, "was dropped; the next one came back"),
+    ]
+    say("Sent, and what came of it:")
+    say()
+    unchanged = True
+    for step in steps:
+        unchanged &= _report(step.sent, step.comes_back(client), step.good)
+    speeds = []
+    for sent, messages in ((f"{len(small):,} small messages", small), ("32 of 1 MiB", large)):
+        started = time.perf_counter()
+        same = client.exchange_many(messages)
+        speeds.append(len(messages) / (time.perf_counter() - started))
+        unchanged &= _report(sent, same, "came back the same, in order")
+    say()
+    say(
+        f"Throughput, there and back: {speeds[0]:,.0f} messages of {_SMALL_SIZE} bytes"
+        f" or {speeds[1] * _LIMIT / 1e6:,.0f} MB a second"
+    )
+    return unchanged
+
+
+def _report(sent: str, is_good: bool, good: str) -> bool:
+    result = styled(good, "good") if is_good else styled("CAME BACK CHANGED", "bad")
+    say(f"  {sent:26}{result}")
+    return is_good
+
+
+def _behind_garbage(client: _Client) -> bool:
+    # A prefix among the garbage, with no acceptable size behind it, is no header.
+    mark = HEADER.prefix.build(_PREFIX)
+    client.write(b"not a message, " * 30 + mark + b"nor this, " * 30)
+    return client.exchange(Message(4, b"behind garbage"))
+
+
+def _above_limit(client: _Client) -> bool:
+    too_large = Message(5, _bytes(_LIMIT + 1, 5))
+    following = Message(6, b"behind the one that was too large")
+    client.write(encode(_PREFIX, *too_large))
+    return client.exchange(following)
+
+
+def _bytes(count: int, seed: int) -> bytes:
+    """Bytes that look random and are the same in every run."""
+    return random.Random(seed).randbytes(count)

@@ -1,0 +1,49 @@
+"""Why something could not be done, in words for a user."""
+
+from __future__ import annotations
+
+import socket
+
+from .. import IPC
+
+__all__ = ["Failure", "describe", "no_answer", "no_connection", "seconds"]
+
+
+class Failure(Exception):
+    """Ends a command with exit status 1 and this one line."""
+
+
+def describe(error: BaseException | None) -> str:
+    """What an exception says, without numbers and class names where it says something."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return str(error) or type(error).__name__ if error else "for a reason unknown"
+
+
+def seconds(timeout_msec: int) -> str:
+    """A time-out as the user gave it."""
+    return f"{timeout_msec / 1000:g} s"
+
+
+def no_connection(address: object, error: BaseException | None, timeout_msec: int) -> Failure:
+    """What to say when ``connect`` was not successful."""
+    if isinstance(error, ConnectionRefusedError):
+        return Failure(f"connection refused: nothing listens at {address}")
+    if isinstance(error, socket.gaierror):
+        return Failure(f"no address found for {address}: {describe(error)}")
+    if isinstance(error, TimeoutError):
+        return Failure(f"time-out: no connection to {address} within {seconds(timeout_msec)}")
+    return Failure(f"no connection to {address}: {describe(error)}")
+
+
+def no_answer(ipc: IPC, address: object, timeout_msec: int) -> Failure:
+    """What to say when ``read_msg`` or ``write_msg`` was not successful."""
+    if ipc.error():
+        said = f"connection to {address} broken: {describe(ipc.last_error)}"
+    elif ipc.eof():
+        said = f"closed by the peer: {address} ended the connection without an answer"
+    else:
+        said = f"time-out: no answer from {address} within {seconds(timeout_msec)}"
+    if ipc.discarded:
+        said += f"; it sent {ipc.discarded:,} bytes that are no message with this prefix and limit"
+    return Failure(said)

@@ -1,0 +1,74 @@
+"""Bytes for human eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..codec import MESSAGE
+
+__all__ = ["dump", "dump_message", "is_text"]
+
+_PER_LINE = 16
+_PER_FIELD_LINE = 8
+
+
+class _Part(NamedTuple):
+    """One declared field in a message: its place, its bytes and its value."""
+
+    name: str
+    offset: int
+    raw: bytes
+    value: Any
+
+
+def is_text(data: bytes) -> bool:
+    """Whether ``data`` can be shown on a terminal as it is: UTF-8 without control characters."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(char.isprintable() or char in "\t\n" for char in text.replace("\r\n", "\n"))
+
+
+def dump(data: bytes) -> Iterator[str]:
+    """Lines of offset, bytes in hexadecimal, and what of them is printable ASCII."""
+    for offset in range(0, len(data), _PER_LINE):
+        piece = data[offset : offset + _PER_LINE]
+        yield f"{offset:08x}  {piece.hex(' '):{3 * _PER_LINE - 1}}  {_as_ascii(piece)}"
+
+
+def dump_message(frame: bytes) -> Iterator[str]:
+    """One whole message as lines, each field with the place and name that are declared for it."""
+    yield f"offset  width  {'field':8}  {'bytes':{3 * _PER_FIELD_LINE - 1}}  value"
+    for part in _parts(frame):
+        place = f"{part.offset:6}  {len(part.raw):5}  {part.name:8}"
+        for piece in _pieces(part.raw):
+            value = _as_ascii(piece) if isinstance(part.value, bytes) else _number(part)
+            yield f"{place}  {piece.hex(' '):{3 * _PER_FIELD_LINE - 1}}  {value}".rstrip()
+            place = " " * len(place)
+
+
+def _number(part: _Part) -> str:
+    # Prefixes are written in hexadecimal everywhere; the other fields count or are counted.
+    return f"{part.value:#0{2 + 2 * len(part.raw)}x}" if part.name == "prefix" else str(part.value)
+
+
+def _parts(frame: bytes) -> Iterator[_Part]:
+    fields = MESSAGE.parse(frame)
+    offset = 0
+    declared: Any
+    for declared in MESSAGE.subcons:
+        width = declared.sizeof(**fields)
+        raw = frame[offset : offset + width]
+        yield _Part(declared.name, offset, raw, fields[declared.name])
+        offset += width
+
+
+def _pieces(raw: bytes) -> list[bytes]:
+    starts = range(0, len(raw), _PER_FIELD_LINE) or [0]
+    return [raw[start : start + _PER_FIELD_LINE] for start in starts]
+
+
+def _as_ascii(data: bytes) -> str:
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)

@@ -1,0 +1,112 @@
+"""``vfiipc send``: sends one message and prints the answer."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from .. import TCP
+from ..codec import MAX_DATA_SIZE, Message
+from . import arguments
+from .failures import describe, no_answer, no_connection
+from .hexdump import dump, is_text
+from .streams import complain, note, say, write_bytes
+
+__all__ = ["add_to"]
+
+_MORE = """\
+The data of the answer go to standard output: text as it is, anything else as a
+hex dump, and with --raw always the bytes themselves. What else there is to say
+goes to standard error.
+
+examples:
+  vfiipc send 127.0.0.1:5000 'hello'
+  vfiipc send 127.0.0.1:5000 --hex '02 00 ff' --id 7
+  vfiipc send [::1]:5000 --file request.bin --raw > answer.bin
+  date | vfiipc send tcp://localhost:5000 --prefix 0x004E4659 --timeout 2
+"""
+
+
+def add_to(commands: arguments.Commands) -> None:
+    """Declares the command."""
+    parser = arguments.add_command(
+        commands, "send", _run, does="send one message over TCP, print the answer", more=_MORE
+    )
+    parser.add_argument(
+        "address", metavar="ADDRESS", type=arguments.peer_address, help="HOST:PORT or [IPV6]:PORT"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("text", metavar="TEXT", nargs="?", help="the data, sent as UTF-8")
+    source.add_argument("--hex", metavar="DIGITS", type=arguments.hex_bytes, help="the data in hex")
+    source.add_argument(
+        "--file",
+        metavar="PATH",
+        help="the data from a file; - is standard input, which is also the default",
+    )
+    arguments.add_framing(parser)
+    parser.add_argument(
+        "--id", metavar="NUMBER", type=arguments.msg_id, default=0, help="the message ID (0)"
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=arguments.timeout,
+        default=arguments.timeout("10"),
+        help="how long to wait for the connection, and then for the answer (10)",
+    )
+    parser.add_argument("--raw", action="store_true", help="print the bytes of the answer")
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    try:
+        data = _data(parsed)
+    except OSError as error:
+        complain("vfiipc send", f"cannot read {parsed.file}: {describe(error)}")
+        return 2
+    if len(data) > MAX_DATA_SIZE:
+        complain("vfiipc send", f"{len(data)} bytes are too many; at most {MAX_DATA_SIZE} can go")
+        return 2
+    _show(_exchange(parsed, data), raw=parsed.raw)
+    return 0
+
+
+def _data(parsed: argparse.Namespace) -> bytes:
+    if parsed.text is not None:
+        return os.fsencode(parsed.text) if os.name == "posix" else parsed.text.encode("utf-8")
+    if parsed.hex is not None:
+        return bytes(parsed.hex)
+    if parsed.file not in (None, "-"):
+        return Path(parsed.file).read_bytes()
+    if sys.stdin is None:
+        return b""
+    if sys.stdin.isatty():
+        note("type the message; Ctrl-D on a line of its own ends it")
+    return sys.stdin.buffer.read()
+
+
+def _exchange(parsed: argparse.Namespace, data: bytes) -> Message:
+    address, timeout_msec = parsed.address, parsed.timeout
+    with TCP() as connection:
+        if not connection.connect(address.host, address.port, timeout_msec):
+            raise no_connection(address, connection.last_error, timeout_msec)
+        if not connection.write_msg(parsed.prefix, parsed.id, data, timeout_msec):
+            raise no_answer(connection, address, timeout_msec)
+        answer = connection.read_msg(parsed.prefix, parsed.limit, timeout_msec)
+        if answer is None:
+            raise no_answer(connection, address, timeout_msec)
+        if connection.discarded:
+            note(f"bytes discarded before the answer: {connection.discarded:,}")
+        return answer
+
+
+def _show(answer: Message, *, raw: bool) -> None:
+    note(f"answer: message ID {answer.msg_id}, bytes of data: {len(answer.data):,}")
+    if raw:
+        write_bytes(answer.data)
+    elif is_text(answer.data):
+        write_bytes(answer.data if answer.data.endswith(b"\n") else answer.data + b"\n")
+    else:
+        for line in dump(answer.data):
+            say(line)

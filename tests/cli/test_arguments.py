@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.cli.program import run
+from vfiipc.__main__ import main
+from vfiipc.cli import arguments
+from vfiipc.cli.arguments import Address
+from vfiipc.codec import MAX_DATA_SIZE, Framer, encode
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "value"),
+    [
+        (arguments.address, "127.0.0.1:5000", Address("127.0.0.1", 5000)),
+        (arguments.address, "tcp://localhost:0", Address("localhost", 0)),
+        (arguments.address, "TCP://[::1]:65535", Address("::1", 65535)),
+        (arguments.address, "[fe80::1%eth0]:7", Address("fe80::1%eth0", 7)),
+        (arguments.peer_address, "localhost:1", Address("localhost", 1)),
+        (arguments.prefix, "0x004E4659", 0x004E4659),
+        (arguments.prefix, "5129817", 5129817),
+        (arguments.prefix, "1234", 1234),
+        (arguments.prefix, "0x12", 0x12),
+        (arguments.prefix, "4294967295", 2**32 - 1),
+        (arguments.msg_id, "-2147483648", -(2**31)),
+        (arguments.msg_id, "0x7f", 0x7F),
+        (arguments.msg_id, "-0x1", -1),
+        (arguments.limit, "0", 0),
+        (arguments.limit, "64K", 65536),
+        (arguments.limit, "16m", 16 << 20),
+        (arguments.limit, str(MAX_DATA_SIZE), MAX_DATA_SIZE),
+        (arguments.timeout, "2.5", 2500),
+        (arguments.timeout, "0.0001", 1),
+        (arguments.hex_bytes, "00 4e:46 59", bytes.fromhex("004e4659")),
+        (arguments.hex_bytes, "", b""),
+    ],
+)
+def test_is_understood(parse: Callable[[str], Any], text: str, value: object) -> None:
+    assert parse(text) == value
+
+
+def test_characters_are_the_bytes_of_the_prefix_in_their_order() -> None:
+    number = arguments.prefix("ADKI")
+    assert encode(number, 0, b"").startswith(b"ADKI")
+    framer = Framer(arguments.prefix(arguments.show_prefix(number)), 0)
+    framer.receive_data(b"ADKI" + encode(number, 3, b"")[4:])
+    assert framer.drain() == [(3, b"")]
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "says"),
+    [
+        (arguments.address, "localhost", "use HOST:PORT, as in 127.0.0.1:5000"),
+        (arguments.address, ":5000", "use HOST:PORT"),
+        (arguments.address, "[]:5000", "use HOST:PORT"),
+        (arguments.address, "[::1]", "use HOST:PORT"),
+        (arguments.address, "host:5000/path", "use HOST:PORT"),
+        (arguments.address, "host:" + "9" * 5000, "use HOST:PORT"),
+        (arguments.address, "::1:5000", "an IPv6 address goes into brackets"),
+        (arguments.address, "host:65536", "the port must be in 0..65535"),
+        (arguments.address, "tls://host:1", "is no TCP address"),
+        (arguments.peer_address, "host:0", "the port must be in 1..65535"),
+        (arguments.prefix, "ADK", "'ADK' is no prefix; use 0xc0deface"),
+        (arguments.prefix, "0x1C0DEFACE", "prefix is 7530805966, but must be in 0..4294967295"),
+        (arguments.prefix, "-1", "prefix is -1, but must be in 0..4294967295"),
+        (arguments.prefix, "9" * 5000, "is no prefix"),
+        (arguments.msg_id, "seven", "'seven' is no message ID"),
+        (arguments.msg_id, "2147483648", "but must be in -2147483648..2147483647"),
+        (arguments.limit, "-1", "'-1' is no number of bytes; use 65536, 64K or 16M"),
+        (arguments.limit, "2g", "but must be in 0..2147483643"),
+        (arguments.timeout, "0", "use seconds above 0"),
+        (arguments.timeout, "nan", "use seconds above 0"),
+        (arguments.timeout, "inf", "use seconds above 0"),
+        (arguments.timeout, "soon", "'soon' is no time-out"),
+        (arguments.hex_bytes, "0", "use pairs of digits"),
+    ],
+)
+def test_is_refused(parse: Callable[[str], Any], text: str, says: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as refused:
+        parse(text)
+    assert says in str(refused.value)
+
+
+def test_addresses_are_shown_as_they_are_typed() -> None:
+    for text in ("127.0.0.1:5000", "[::1]:0", "localhost:7"):
+        assert str(arguments.address(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ([], "vfiipc: the following arguments are required: COMMAND"),
+        (["dance"], "vfiipc: argument COMMAND: invalid choice: 'dance'"),
+        (["echo", "nowhere"], "vfiipc echo: argument ADDRESS: 'nowhere' is no address"),
+        (["echo", "--lim=5"], "vfiipc: unrecognized arguments: --lim=5"),
+        (["echo", "--prefix", "x"], "vfiipc echo: argument --prefix: 'x' is no prefix"),
+        (["send"], "vfiipc send: the following arguments are required: ADDRESS"),
+        (["send", "h:1", "a", "--hex", "00"], "not allowed with argument"),
+        (["send", "h:1", "--id", "2147483648"], "msg_id is 2147483648, but must be in"),
+        (["send", "h:1", "--file", "no/such/file"], "cannot read no/such/file: no such file"),
+        (["demo", "fast"], "vfiipc: unrecognized arguments: fast"),
+    ],
+)
+def test_wrong_arguments_get_one_line(
+    argv: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert says in err
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def test_the_program_exits_with_that_status() -> None:
+    status, out, err = run("send", "127.0.0.1:0", "hello")
+    assert (status, out) == (2, b"")
+    assert err == (
+        "vfiipc send: argument ADDRESS: '127.0.0.1:0': the port must be in 1..65535 "
+        "(see vfiipc send --help)\n"
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["echo"], ["send"], ["demo"]])
+def test_help_tells_how(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"usage: {' '.join(['vfiipc', *command])}")
+    assert "example" in out or command == ["demo"]
+    assert err == ""
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("vfiipc ")

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import (
+    accept,
+    address_of,
+    echo,
+    listening,
+    receive,
+    run,
+    send,
+    started,
+    unused_address,
+)
+from vfiipc.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with echo() as (_, address):
+        yield address
+
+
+def _as_tcp(address: str) -> str:
+    return f"tcp://{address}"
+
+
+def test_text_comes_back_as_text(server: str) -> None:
+    status, out, err = run("send", _as_tcp(server), "Grüße", "--id", "-7")
+    assert (status, out.decode()) == (0, "Grüße\n")
+    assert err == "answer: message ID -7, bytes of data: 7\n"
+
+
+def test_standard_input_is_sent_when_nothing_else_is_named(server: str) -> None:
+    assert run("send", server, data=b"two\nlines\n")[:2] == (0, b"two\nlines\n")
+    assert run("send", server, "--file", "-", data=b"")[:2] == (0, b"\n")
+
+
+def test_binary_comes_back_as_a_dump(server: str) -> None:
+    status, out, _ = run("send", server, "--hex", "02 00 ff 41")
+    assert (status, out) == (0, b"00000000  02 00 ff 41" + b" " * 36 + b"  ...A\n")
+
+
+def test_raw_bytes_can_be_piped(server: str, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 1000
+    (tmp_path / "request.bin").write_bytes(data)
+    assert run("send", server, "--file", str(tmp_path / "request.bin"), "--raw")[:2] == (0, data)
+    assert run("send", server, "as it is", "--raw")[:2] == (0, b"as it is")
+
+
+def test_in_process(server: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["send", server, "hello"]) == 0
+    assert main(["send", server, "--hex", "00"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert out.startswith(b"hello\n00000000  00")
+    assert err.count(b"answer: message ID 0") == 2
+
+
+def test_the_prefix_of_your_choice() -> None:
+    with echo("--prefix", "ADKI") as (_, address):
+        assert run("send", address, "hi", "--prefix", "0x41444B49")[:2] == (0, b"hi\n")
+
+
+# --- what can go wrong ----------------------------------------------------------------------------
+
+
+def test_refused() -> None:
+    address = unused_address()
+    status, out, err = run("send", address, "hello")
+    assert (status, out) == (1, b"")
+    assert err == f"vfiipc send: connection refused: nothing listens at {address}\n"
+
+
+def test_unknown_host() -> None:
+    status, _, err = run("send", "no-such-host.invalid:1", "hello", "--timeout", "20")
+    assert status == 1
+    assert err.startswith("vfiipc send: no")
+    assert "no-such-host.invalid:1" in err
+    assert err.count("\n") == 1
+
+
+def test_time_out_of_the_answer() -> None:
+    with listening() as (_, address):
+        status, _, err = run("send", address, "hello", "--timeout", "0.3")
+    assert status == 1
+    assert err == f"vfiipc send: time-out: no answer from {address} within 0.3 s\n"
+
+
+def test_time_out_of_the_connection(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = address_of(listener)
+        waiting = [socket.socket() for _ in range(4)]  # the queue is full, so nobody gets in
+        try:
+            for each in waiting:
+                each.setblocking(False)
+                each.connect_ex(listener.getsockname())
+            assert main(["send", address, "hello", "--timeout", "0.3"]) == 1
+        finally:
+            for each in waiting:
+                each.close()
+    said = f"vfiipc send: time-out: no connection to {address} within 0.3 s\n"
+    assert capsys.readouterr().err == said
+
+
+def _closes(connection: socket.socket) -> None:
+    receive(connection)
+
+
+def _resets(connection: socket.socket) -> None:
+    receive(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
+
+
+def _talks_another_language(connection: socket.socket) -> None:
+    receive(connection)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def _answers_behind_garbage(connection: socket.socket) -> None:
+    receive(connection)
+    connection.sendall(b"garbage")
+    send(connection, 9, b"answer")
+
+
+@pytest.mark.parametrize(
+    ("serve", "status", "says"),
+    [
+        (_closes, 1, "closed by the peer: {} ended the connection without an answer"),
+        (_resets, 1, "connection to {} broken: connection reset by peer"),
+        (_talks_another_language, 1, "that are no message with this prefix and limit"),
+        (_answers_behind_garbage, 0, "bytes discarded before the answer: 7"),
+    ],
+)
+def test_peers_of_all_kinds(
+    serve: Callable[[socket.socket], None],
+    status: int,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with listening() as (listener, address):
+
+        def serve_one() -> None:
+            with accept(listener) as connection:
+                serve(connection)
+
+        server = threading.Thread(target=serve_one)
+        server.start()
+        assert main(["send", address, "hello"]) == status
+        server.join()
+    assert says.format(address) in capsys.readouterr().err
+
+
+def test_ctrl_c_while_it_waits_for_the_answer() -> None:
+    with (
+        listening() as (listener, address),
+        started("send", address, "hello") as running,
+        accept(listener) as connection,
+    ):
+        assert receive(connection) == [(0, b"hello")]
+        running.interrupt()
+        assert running.end() == (130, b"", "")
+
+
+def test_output_that_nobody_reads() -> None:
+    with (
+        listening() as (listener, address),
+        started("send", address, "hello") as running,
+        accept(listener) as connection,
+    ):
+        receive(connection)
+        running.close_output()
+        send(connection, 0, b"answer")
+        status, _, err = running.end()
+    assert status == 141
+    assert err == "answer: message ID 0, bytes of data: 6\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a terminal")
+def test_ctrl_c_while_it_waits_for_what_is_typed() -> None:
+    keyboard, terminal = os.openpty()
+    try:
+        with started("send", "127.0.0.1:1", stdin=terminal) as running:
+            assert "type the message" in running.error_line()
+            running.interrupt()
+            assert running.end() == (130, b"", "")
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
