@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from . import __version__
 from .cli import demo, echo, send
 from .cli.arguments import Parser
-from .cli.failures import Failure
+from .cli.failures import Failure, describe
 from .cli.streams import CLOSED_OUTPUT, complain, finish_output
 
 __all__ = ["main"]
@@ -40,11 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         status = _run(argv)
-    except BrokenPipeError:
-        status = CLOSED_OUTPUT
     except KeyboardInterrupt:
         status = _INTERRUPTED
-    return status if finish_output() else CLOSED_OUTPUT
+    except OSError as error:  # connections never raise one, so it is the output
+        status = _without_output(error)
+    unwritten = finish_output()
+    return _without_output(unwritten) if unwritten and not status else status
+
+
+def _without_output(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        return CLOSED_OUTPUT
+    complain("vfiipc", f"cannot write the output: {describe(error)}")
+    return 1
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -16,6 +16,8 @@ from vfiipc.codec import Framer, Message, encode
 
 TIMEOUT = 50
 PROGRAM = [sys.executable, "-m", "vfiipc"]
+#: As for users: with buffered output.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 class Ended(NamedTuple):
@@ -24,14 +26,14 @@ class Ended(NamedTuple):
     err: str
 
 
-def run(*arguments: str, data: bytes = b"", env: dict[str, str] | None = None) -> Ended:
+def run(*arguments: str, data: bytes = b"") -> Ended:
     """Runs ``vfiipc`` to its end."""
     done = subprocess.run(
         [*PROGRAM, *arguments],
         input=data,
         capture_output=True,
         timeout=TIMEOUT,
-        env={**os.environ, **(env or {})},
+        env=ENVIRONMENT,
     )
     return Ended(done.returncode, done.stdout, done.stderr.decode())
 
@@ -74,6 +76,7 @@ def started(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Runnin
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        env=ENVIRONMENT,
     ) as process:
         try:
             yield Running(process)

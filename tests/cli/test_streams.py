@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.cli.program import ENVIRONMENT, PROGRAM, TIMEOUT
 from vfiipc.cli.streams import complain, finish_output, say, styled, write_bytes
 
 
@@ -31,4 +34,20 @@ def test_a_process_without_standard_streams(monkeypatch: pytest.MonkeyPatch) -> 
     say("nothing")
     write_bytes(b"nothing")
     complain("vfiipc", "nothing")
-    assert finish_output()
+    assert finish_output() is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", ["demo", "--help"])
+def test_output_that_cannot_be_written(command: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=TIMEOUT,
+            env=ENVIRONMENT,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "vfiipc: cannot write the output: no space left on device\n"

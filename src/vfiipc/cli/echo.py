@@ -55,14 +55,14 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 class _Server:
-    """Serves each connection in a thread of its own, until the output has no reader any more."""
+    """Serves each connection in a thread of its own, until its output has no reader."""
 
     def __init__(self, listener: TCP, prefix: int, limit: int) -> None:
         self._listener = listener
         self._prefix = prefix
         self._limit = limit
         self._threads: dict[TCP, threading.Thread] = {}
-        self._failed: BrokenPipeError | None = None
+        self._failed: OSError | None = None
 
     def serve(self, *, once: bool) -> None:
         try:
@@ -94,7 +94,7 @@ class _Server:
         try:
             with connection:
                 self._answer(connection)
-        except BrokenPipeError as error:
+        except OSError as error:  # nobody can be told any more
             # The listener wakes the thread that accepts, which then ends the program.
             self._failed = error
             self._listener.close()

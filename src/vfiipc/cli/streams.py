@@ -36,7 +36,7 @@ def say(text: str = "") -> None:
     """A line for whoever reads the output, at once.
 
     Raises:
-        BrokenPipeError: nobody reads it any more.
+        OSError: it cannot be written; BrokenPipeError, when nobody reads it any more.
     """
     print(text, flush=True)
 
@@ -66,13 +66,13 @@ def write_bytes(data: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def finish_output() -> bool:
-    """Flushes standard output; False, and no later noise about it, where nobody reads it."""
+def finish_output() -> OSError | None:
+    """Flushes standard output; why that failed, if it did, and no later noise about it."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # The interpreter flushes once more when it ends, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+        return error
+    return None
