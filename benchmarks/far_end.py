@@ -106,12 +106,9 @@ def _coupled(sock: socket.socket) -> TCP:
 
 
 def _echo(sock: socket.socket, _: str) -> _Receive:
-    def receive(count: int, size: int) -> None:
-        left = count * size
-        while left:
-            data = sock.recv(65536)
+    def receive(_: int, __: int) -> None:
+        while data := sock.recv(65536):
             sock.sendall(data)
-            left -= len(data)
 
     return receive
 

@@ -22,7 +22,7 @@ __all__ = ["Result", "Times", "interleave", "machine", "markdown", "ratio"]
 #: Seconds of each function's run by round.
 Times = Mapping[str, list[float]]
 
-_SHORTEST = 0.002  # seconds: what a run takes at least, so that the clock's steps do not count
+_SHORTEST = 0.002  # seconds a run takes at least, so that what surrounds it does not count
 
 
 @dataclass(frozen=True)
