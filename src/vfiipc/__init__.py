@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from ._version import __version__
+from .codec import Message
+from .transport import IPC, TCP, PeekResult
 
-__all__ = ["__version__"]
+__all__ = ["IPC", "TCP", "Message", "PeekResult", "__version__"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..codec import Framer, FramingError, Message
-
+from .callbacks import Source
 from .deadline import Deadline
 from .outgoing import Outgoing, batches, flat, message_buffers
 from .peek import PeekResult
@@ -40,7 +40,7 @@ class _EndOfStream(Exception):
     """The peer has closed in an orderly way."""
 
 
-class Connection:
+class Connection(Source):
     """Reads and writes messages and raw bytes over one stream. Thread safe: see ``spec/ipc.md``.
 
     Args:
@@ -56,9 +56,8 @@ class Connection:
         self.last_error: BaseException | None = None
         #: The descriptor was given to the caller: take no more than the call in hand needs.
         self.exact = False
-        #: Called after a reading call, and when an error was latched; set by the callbacks.
-        self.on_read: Callable[[], None] | None = None
         self._end: BaseException | None = None  # what comes after the bytes that arrived
+        self._met_end = False
         self._incomplete = False
         self._late = 0
         self._reading = threading.Lock()
@@ -72,8 +71,8 @@ class Connection:
         with self._state:
             if not self.error:
                 self.error, self.last_error = True, cause
-        if self.on_read is not None:
-            self.on_read()
+        if self.on_change is not None:
+            self.on_change(False)
 
     def note(self, cause: BaseException) -> None:
         """Keeps a failure that breaks nothing, unless there was one that did."""
@@ -83,6 +82,7 @@ class Connection:
 
     def _meet_end(self) -> None:
         """A call came to the end of what can be read, and wanted more."""
+        self._met_end = self._end is not None
         if isinstance(self._end, _EndOfStream):
             if not self.error:
                 self.eof = True
@@ -114,7 +114,9 @@ class Connection:
     ) -> Message | None:
         stream = self._begin(self._reading, deadline)
         if stream is None:
-            return self._not_open()
+            Framer(prefix, size_limit)  # a caller's mistake is one here, too
+            self._not_open()
+            return None
         framer = self.framer
         try:
             framer.prefix = prefix
@@ -130,7 +132,7 @@ class Connection:
                     self._meet_end()
                     return None
         except FramingError as fault:
-            self._end = fault
+            self._end, self._met_end = fault, True
             self.fail(fault)
             return None
         finally:
@@ -161,8 +163,8 @@ class Connection:
 
     def _after_reading(self, stream: ByteStream) -> None:
         self._finish(self._reading, stream)
-        if self.on_read is not None:
-            self.on_read()
+        if self.on_change is not None:
+            self.on_change(True)
 
     def _receive(self, stream: ByteStream, wanted: int, deadline: Deadline) -> bool:
         """Feeds the framer with what comes next; False when nothing more comes in time."""
@@ -176,7 +178,7 @@ class Connection:
                 if left == 0.0 or self.error:
                     return False
                 stream.wait(READ, left)
-                if stream.lifetime.ended:
+                if stream.lifetime.ended():
                     return False
                 data = stream.receive(min(wanted, _CHUNK) if self.exact else _CHUNK)
         except OSError as cause:
@@ -223,7 +225,7 @@ class Connection:
         stream = self._begin(self._reading, deadline)
         if stream is None:
             self._not_open()
-            return self.error
+            return self.stream is None
         try:
             while not self.pending():
                 if self._look(stream, 1):
@@ -244,10 +246,17 @@ class Connection:
         """Whether buffered bytes are worth a reading call: an incomplete message alone is not."""
         return bool(self.framer.pending) and (self._end is not None or not self._incomplete)
 
-    @property
-    def ended(self) -> bool:
-        """Whether a reading call has met the end, or an error was latched."""
-        return self.eof or self.error
+    def watched_fileno(self) -> int:
+        return self.stream.fileno() if self.stream is not None else -1
+
+    def worth_a_call(self) -> bool:
+        if self.pending() or self._end is not None or self.error:
+            return True
+        stream = self.stream
+        return stream is not None and stream.fileno() < 0 and stream.peek(1) is not None
+
+    def finished(self) -> bool:
+        return self._met_end
 
     def _look(self, stream: ByteStream, limit: int) -> bytes:
         if self._end is None:
@@ -267,7 +276,7 @@ class Connection:
         if left == 0.0:
             return False
         stream.wait(READ, left)
-        return not stream.lifetime.ended
+        return not stream.lifetime.ended()
 
     # --- writing
 
@@ -283,19 +292,15 @@ class Connection:
         return all(self._write(batch, deadline) for batch in batches(prefix, messages))
 
     def _write(self, outgoing: Outgoing, deadline: Deadline) -> bool:
-        if self.error:
-            return False
         stream = self._begin(self._writing, deadline)
         if stream is None:
             if self.stream is None:
                 self.fail(not_connected())
-            elif not self.stream.lifetime.ended:
+            elif not self.stream.lifetime.ended():
                 self.note(TimeoutError("the time was up before anything was written"))
             return False
         try:
-            if self.error:
-                return False
-            return self._send(stream, outgoing, deadline)
+            return not self.error and self._send(stream, outgoing, deadline)
         finally:
             self._finish(self._writing, stream)
 
@@ -312,7 +317,7 @@ class Connection:
                         (self.fail if outgoing.inside else self.note)(late)
                         return False
                     stream.wait(WRITE, left)
-                    if stream.lifetime.ended:
+                    if stream.lifetime.ended():
                         return False
         except OSError as cause:
             self.fail(cause)
@@ -321,4 +326,3 @@ class Connection:
             if outgoing.inside:
                 self.fail(cause)
             raise
-

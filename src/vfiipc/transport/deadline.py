@@ -26,8 +26,9 @@ class Deadline:
     __slots__ = ("_moment",)
 
     def __init__(self, timeout_msec: float) -> None:
-        if not isinstance(timeout_msec, (int, float)):
-            kind = type(timeout_msec).__name__
+        given: object = timeout_msec
+        if not isinstance(given, (int, float)):
+            kind = type(given).__name__
             raise TypeError(f"a time-out must be a number of milliseconds, not {kind}")
         if math.isnan(timeout_msec):
             raise ValueError("a time-out is nan, but must be a number of milliseconds")

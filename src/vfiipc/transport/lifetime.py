@@ -24,36 +24,38 @@ class Lifetime:
         wake: wakes those that wait on something other than descriptors.
     """
 
-    def __init__(
-        self, release: Callable[[], None], wake: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, release: Callable[[], None], wake: Callable[[], None] | None = None) -> None:
         self._release = release
         self._wake = wake
         self._changed = threading.Condition(threading.Lock())
         self._inside: list[int] = []
         self._signals: set[Signal] = set()
         self._released = False
-        self.ended = False
+        self._ended = False
+
+    def ended(self) -> bool:
+        """Whether ``end`` was called."""
+        return self._ended
 
     def enter(self) -> bool:
         """Comes in; False when it has ended. Each True needs one ``leave``."""
         with self._changed:
-            if not self.ended:
+            if not self._ended:
                 self._inside.append(threading.get_ident())
-            return not self.ended
+            return not self._ended
 
     def leave(self) -> None:
         with self._changed:
             self._inside.remove(threading.get_ident())
-            if self.ended and not self._inside:
+            if self._ended and not self._inside:
                 self._let_go()
 
     def end(self) -> None:
         """Ends it, and returns when everybody has left (or at once, from inside)."""
         with self._changed:
-            if self.ended:
+            if self._ended:
                 return
-            self.ended = True
+            self._ended = True
             for signal in self._signals:
                 signal.set()
             # A forked child has inherited the names of threads, but not the threads.
@@ -76,7 +78,7 @@ class Lifetime:
         signal = Signal()
         try:
             with self._changed:
-                if self.ended:
+                if self._ended:
                     return []
                 self._signals.add(signal)
             ready = wait([*interests, (signal.fileno(), READ)], timeout)
@@ -84,7 +86,7 @@ class Lifetime:
             with self._changed:
                 self._signals.discard(signal)
             signal.close()
-        return [] if self.ended else [fd for fd, _ in interests if fd in ready]
+        return [] if self.ended() else [fd for fd, _ in interests if fd in ready]
 
     def _let_go(self) -> None:
         self._released = True

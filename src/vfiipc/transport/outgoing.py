@@ -52,9 +52,7 @@ class Outgoing:
 
     __slots__ = ("_done", "_sizes", "_total", "buffers")
 
-    def __init__(
-        self, buffers: list[bytes | memoryview], sizes: list[int] | None = None
-    ) -> None:
+    def __init__(self, buffers: list[bytes | memoryview], sizes: list[int] | None = None) -> None:
         self.buffers = buffers
         self._sizes = sizes
         self._total = sum(map(len, buffers))
@@ -96,7 +94,7 @@ def batches(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> Iterator[Out
             msg_id, data = next(source)
             data = flat(data)
             encode_header(prefix, msg_id, len(data))
-        except BaseException as cause:
+        except BaseException as cause:  # noqa: BLE001  (raised below, after what came before)
             failure = cause
             break
         if len(data) >= _LARGE:
@@ -116,7 +114,5 @@ def batches(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> Iterator[Out
         raise failure
 
 
-def _joined(
-    prefix: int, batch: list[tuple[int, bytes | memoryview]], header: int
-) -> Outgoing:
+def _joined(prefix: int, batch: list[tuple[int, bytes | memoryview]], header: int) -> Outgoing:
     return Outgoing([encode_many(prefix, batch)], [header + len(data) for _, data in batch])

@@ -1,0 +1,75 @@
+"""Coupling with a socket that someone else has connected."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from operator import index
+from typing import Any
+
+__all__ = ["couple"]
+
+
+def couple(source: int | socket.socket, own: int) -> socket.socket:
+    """A socket object that owns the given connected stream socket.
+
+    Args:
+        source: a descriptor, or a socket, which is detached on success.
+        own: the descriptor that the object uses already; it is refused.
+
+    Raises:
+        TypeError: it is neither.
+        OSError: it is no connected stream socket (TCP or Unix); nothing has changed.
+    """
+    _refuse_tls(source)
+    fileno = source.fileno() if isinstance(source, socket.socket) else _descriptor(source)
+    if fileno < 0:
+        raise OSError(errno.EBADF, f"descriptor {fileno} is not open")
+    if fileno == own:
+        raise OSError(errno.EBUSY, f"descriptor {fileno} is in use by this very object")
+    sock = _wrap(fileno)
+    try:
+        _check(sock)
+    except OSError:
+        sock.detach()
+        raise
+    if isinstance(source, socket.socket):
+        source.detach()
+    return sock
+
+
+def _descriptor(source: Any) -> int:
+    try:
+        return index(source)
+    except TypeError:
+        kind = type(source).__name__
+        raise TypeError(f"a socket or its descriptor is needed, not {kind}") from None
+
+
+def _refuse_tls(source: object) -> None:
+    # Nobody can have an SSLSocket where ssl was never imported; importing it takes its time.
+    ssl: Any = sys.modules.get("ssl")
+    if ssl is not None and isinstance(source, ssl.SSLSocket):
+        raise OSError(errno.EINVAL, "a TLS socket cannot be coupled: its bytes are encrypted")
+
+
+def _wrap(fileno: int) -> socket.socket:
+    """A socket object for a descriptor; its blocking state, shared with others, stays as it is."""
+    if socket.getdefaulttimeout() is None:
+        return socket.socket(fileno=fileno)
+    blocking = os.get_blocking(fileno)
+    sock = socket.socket(fileno=fileno)
+    sock.setblocking(True)
+    os.set_blocking(fileno, blocking)
+    return sock
+
+
+def _check(sock: socket.socket) -> None:
+    families = {socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_UNIX", socket.AF_INET)}
+    if sock.family not in families or sock.type != socket.SOCK_STREAM:
+        raise OSError(errno.EPROTOTYPE, "only TCP and Unix stream sockets can be coupled")
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise OSError(errno.EINVAL, "a listening socket cannot be coupled")
+    sock.getpeername()

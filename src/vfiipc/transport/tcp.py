@@ -1,0 +1,258 @@
+"""``TCP``: the original's transport over TCP sockets, and over sockets that others connected."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+from operator import index
+from typing import Final
+
+from .addresses import address_text, check_port, check_text, split_address
+from .connection import Connection, not_connected
+from .deadline import FOREVER, Deadline
+from .dial import dial, resolve
+from .fd import couple
+from .ipc import IPC
+from .lifetime import Lifetime
+from .sockets import Listener, SocketStream
+
+__all__ = ["TCP"]
+
+_HIGHEST_COUNT: Final = 127
+_HIGHEST_INTERVAL: Final = 32767
+_HIGHEST_TIMEOUT: Final = 2**31 - 1
+
+
+class TCP(IPC):
+    """``IPC`` over TCP. See ``IPC`` for reading, writing, flags and threads."""
+
+    def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
+        """Connects to a listening peer; what the object had before is closed first.
+
+        Args:
+            hostname: name or IP address, optionally with the port: ``name:port``, ``[IPv6]:port``.
+            port: 1..65535, or 0 to take it from ``hostname``.
+            timeout_msec: for resolving and connecting, all addresses of the host together; negative
+                leaves it to the operating system.
+
+        Returns:
+            Whether the connection was established; otherwise ``last_error`` tells why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: ``port`` is outside 0..65535.
+        """
+        check_text("hostname", hostname)
+        port, deadline = check_port(port), Deadline(timeout_msec)
+        attempt = Lifetime(lambda: None)
+        waiting = Connection(None)
+        self._replace(waiting, attempt=attempt)
+        try:
+            host, port = split_address(hostname, port)
+            sock = dial(host, port, attempt, deadline)
+        except InterruptedError:
+            return False
+        except (OSError, ValueError) as cause:
+            waiting.note(cause)
+            return False
+        try:
+            stream = SocketStream(sock, remote=address_text(sock.getpeername()))
+        except OSError as cause:
+            sock.close()
+            waiting.note(cause)
+            return False
+        if not self._install(Connection(stream), attempt):
+            stream.lifetime.end()
+            return False
+        return True
+
+    def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
+        """Listens for connections, which ``accept`` gives out.
+
+        Args:
+            port: 1..65535, or 0 to let the system choose; ``local_addr()`` tells.
+            listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None for
+                all adapters, IPv4 and IPv6.
+            backlog: connections that may wait to be accepted.
+
+        Returns:
+            Whether it listens; otherwise ``last_error`` tells why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: ``port`` is outside 0..65535.
+        """
+        if listen_address is not None:
+            check_text("listen_address", listen_address)
+        port, backlog = check_port(port), index(backlog)
+        waiting = Connection(None)
+        self._replace(waiting)
+        try:
+            listener = Listener(_listening_socket(port, listen_address, backlog))
+        except OSError as cause:
+            waiting.note(cause)
+            return False
+        self._replace(waiting, listener=listener)
+        return True
+
+    def accept(self, timeout_msec: float = -1) -> TCP | None:
+        """The next connection of a listening object.
+
+        Args:
+            timeout_msec: how long to wait for one.
+
+        Returns:
+            A new object, the caller's to close; None when the time was up, after ``close`` or an
+            error (``last_error`` tells).
+        """
+        deadline = Deadline(timeout_msec)
+        connection, listener = self._connection, self._listener
+        if not isinstance(listener, Listener):
+            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
+            return None
+        try:
+            accepted = listener.accept(deadline)
+        except OSError as cause:
+            connection.note(cause)
+            return None
+        if accepted is None:
+            return None
+        sock, address = accepted
+        try:
+            stream = SocketStream(sock, remote=address_text(address))
+        except OSError as cause:
+            sock.close()
+            connection.note(cause)
+            return None
+        peer = TCP()
+        peer.strict = self.strict
+        peer._replace(Connection(stream))
+        return peer
+
+    def setFD(self, socket_fd: int | socket.socket) -> bool:
+        """Takes over a connected stream socket (TCP or Unix); what it had before is closed.
+
+        Args:
+            socket_fd: a descriptor, or a ``socket.socket``, which is detached. From now on the object
+                owns it. ``remote_addr()`` will be empty.
+
+        Returns:
+            Whether it was coupled; otherwise nothing has changed, and ``last_error`` tells why.
+
+        Raises:
+            TypeError: it is neither a descriptor nor a socket.
+        """
+        stream = self._connection.stream
+        own = stream.fileno() if stream is not None else -1
+        if self._listener is not None:
+            own = self._listener.fileno()
+        try:
+            coupled = SocketStream(couple(socket_fd, own), own=False)
+        except OSError as cause:
+            self._connection.note(cause)
+            return False
+        self._replace(Connection(coupled))
+        return True
+
+    def setKeepalive(self, cnt: int, interval: int) -> bool:
+        """Has the kernel probe the peer, so that a dead link ends the connection.
+
+        ``TCP_USER_TIMEOUT``, a part of it, also ends a healthy connection whose peer stops reading for
+        longer than ``cnt * interval`` seconds. Connections inherit the setting of their listener.
+
+        Args:
+            cnt: probes before the connection is dropped, 1..127; 0 disables.
+            interval: seconds between probes, 1..32767.
+
+        Returns:
+            Whether it was set; otherwise the former setting stays, and ``last_error`` tells why
+            (out of range, not open, a Unix socket, not on Linux).
+        """
+        cnt, interval = index(cnt), index(interval)
+        held = self._listener or self._connection.stream
+        try:
+            if not isinstance(held, (Listener, SocketStream)):
+                raise not_connected()
+            _set_keepalive(held, cnt, interval)
+        except OSError as cause:
+            self._connection.note(cause)
+            return False
+        return True
+
+
+def _listening_socket(port: int, address: str | None, backlog: int) -> socket.socket:
+    if address is None:
+        if socket.has_ipv6:
+            try:
+                return _bind(socket.AF_INET6, ("::", port), backlog, dual=True)
+            except OSError as cause:
+                if cause.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                    raise
+        return _bind(socket.AF_INET, ("", port), backlog)
+    family, _, _, _, bound = resolve(address, port, Lifetime(lambda: None), FOREVER)[0]
+    return _bind(family, bound, backlog)
+
+
+def _bind(
+    family: int, address: tuple[object, ...], backlog: int, *, dual: bool = False
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # On Windows this option would let others take the port over.
+        if sys.platform != "win32":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+        sock.bind(address)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _set_keepalive(held: Listener | SocketStream, cnt: int, interval: int) -> None:
+    if sys.platform != "linux":
+        raise OSError(errno.ENOPROTOOPT, "keepalives are set on Linux only")
+    sock = held.socket
+    if not held.lifetime.enter():
+        raise not_connected()
+    try:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            raise OSError(errno.ENOPROTOOPT, "this is no TCP socket: it has no keepalives")
+        wanted = _keepalive_options(cnt, interval)
+        former = [(level, name, sock.getsockopt(level, name)) for level, name, _ in wanted]
+        try:
+            for option in wanted:
+                sock.setsockopt(*option)
+        except OSError:
+            for option in former:
+                sock.setsockopt(*option)
+            raise
+    finally:
+        held.lifetime.leave()
+
+
+def _keepalive_options(cnt: int, interval: int) -> list[tuple[int, int, int]]:
+    """Level, name and value of each option to set."""
+    tcp = socket.IPPROTO_TCP
+    if cnt == 0:
+        return [
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0),
+            (tcp, socket.TCP_USER_TIMEOUT, 0),
+        ]
+    if not 1 <= cnt <= _HIGHEST_COUNT or not 1 <= interval <= _HIGHEST_INTERVAL:
+        allowed = f"cnt in 0..{_HIGHEST_COUNT}, interval in 1..{_HIGHEST_INTERVAL} seconds"
+        raise OSError(errno.EINVAL, f"cnt is {cnt}, interval is {interval}: {allowed} is allowed")
+    timeout = cnt * interval * 1000
+    if timeout > _HIGHEST_TIMEOUT:
+        most = f"cnt * interval may be at most {_HIGHEST_TIMEOUT // 1000} seconds"
+        raise OSError(errno.EINVAL, f"cnt is {cnt}, interval is {interval}: {most}")
+    return [
+        (tcp, socket.TCP_KEEPCNT, cnt),
+        (tcp, socket.TCP_KEEPIDLE, interval),
+        (tcp, socket.TCP_KEEPINTVL, interval),
+        (tcp, socket.TCP_USER_TIMEOUT, timeout),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    ]
