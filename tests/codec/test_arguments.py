@@ -112,6 +112,20 @@ def test_data_above_the_greatest_size_is_refused(monkeypatch: pytest.MonkeyPatch
         encode_many(1, [(2, b""), (2, bytes(11)), (2, b"")])
 
 
+def test_good_arguments_are_not_checked_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*arguments: object) -> Any:
+        pytest.fail(f"checked {arguments}")
+
+    # Asking first what might be wrong would halve the speed; bytes need no copy.
+    for name in ("encode_header", "check_data_size", "check_msg_id", "as_bytes"):
+        monkeypatch.setattr(message, name, slow)
+    monkeypatch.setattr(message, "MAX_DATA_SIZE", 12 + 3)
+    expected = bytes.fromhex("01020304 00000007 fffffffe 616263")
+    assert encode(0x01020304, -2, b"abc") == expected
+    assert encode_many(0x01020304, [(-2, b"abc")]) == expected
+    assert len(encode(1, 2, bytes(15))) == 27
+
+
 # What is shown
 
 
@@ -159,6 +173,7 @@ def test_lost_synchronisation_says_where_and_shows_eight_bytes() -> None:
     error = lost(bytes.fromhex("a1b2c3d5 00000004 5ec12e70 0da7a0"))
     assert isinstance(error, FramingError)
     assert (error.position, error.found) == (0, bytes.fromhex("a1b2c3d5 00000004"))
+    assert error.args == (0, error.found, error.expected)
     assert error.expected == "prefix a1 b2 c3 d4 and a size of 4..24"
     assert str(error) == (
         "synchronisation lost at byte 0: found a1 b2 c3 d5 00 00 00 04, "

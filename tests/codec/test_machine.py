@@ -11,7 +11,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -22,6 +21,8 @@ from vfiipc.testing import garbage, messages, prefixes
 
 Result = TypeVar("Result")
 
+# A fault is final: where strictness is frequent, little else is tried.
+RARELY = st.sampled_from([False, False, False, False, True])
 PREFIXES = [0xABABABAB, 0, 1, 0x004E4659, 0xA1B2C3D4]
 
 
@@ -31,7 +32,7 @@ class Machine(RuleBasedStateMachine):
     portion = backlog.PORTION
     large = framer._LARGE
     sizes = st.sampled_from([0, 5, large - 12, large - 11, large + 1, portion, portion + 9])
-    limits = st.sampled_from([0, 40, large, portion, portion + 9])
+    limits = st.sampled_from([0, large - 4, large, portion, portion + 9, portion + 9])
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.patch.undo()
 
-    @initialize(prefix=prefixes() | st.sampled_from(PREFIXES), data=st.data(), strict=st.booleans())
+    @initialize(prefix=prefixes() | st.sampled_from(PREFIXES), data=st.data(), strict=RARELY)
     def begin(self, prefix: int, data: st.DataObject, strict: bool) -> None:
         limit = data.draw(self.limits)
         self.framer = Framer(prefix, limit, strict=strict)
@@ -62,26 +63,35 @@ class Machine(RuleBasedStateMachine):
 
     # Bytes on their way: they arrive in pieces that have nothing to do with what was sent.
 
-    @rule(data=st.data(), size=st.data())
-    def send_message(self, data: st.DataObject, size: st.DataObject) -> None:
-        message = data.draw(messages(self.model.prefix))
-        filling = (message.data or b"-") * size.draw(self.sizes)
-        self.unsent += encode(
-            self.model.prefix, message.msg_id, filling[: size.draw(self.sizes)] + message.data
-        )
-
     @rule(data=st.data())
-    def send_garbage(self, data: st.DataObject) -> None:
-        limit, false_headers = self.model.size_limit, data.draw(st.booleans())
-        self.unsent += data.draw(
-            garbage(self.model.prefix, size_limit=limit, false_headers=false_headers)
-        )
+    def message(self, data: st.DataObject) -> None:
+        message = data.draw(messages(self.model.prefix))
+        size = data.draw(self.sizes)
+        filling = (message.data or b"-") * (1 + size // (len(message.data) or 1))
+        self.send(encode(self.model.prefix, message.msg_id, filling[:size]), data)
 
-    @precondition(lambda self: self.unsent)
-    @rule(data=st.data(), all_of_it=st.booleans())
-    def receive(self, data: st.DataObject, all_of_it: bool) -> None:
-        near = st.integers(0, 30) | self.sizes | st.just(self.framer.bytes_wanted())
-        count = len(self.unsent) if all_of_it else data.draw(near)
+    @rule(data=st.data(), false_headers=st.booleans())
+    def garbage(self, data: st.DataObject, false_headers: bool) -> None:
+        prefix, limit = self.model.prefix, self.model.size_limit
+        self.send(data.draw(garbage(prefix, size_limit=limit, false_headers=false_headers)), data)
+
+    @rule()
+    def what_is_wanted(self) -> None:
+        self.arrive(self.framer.bytes_wanted())
+
+    @rule()
+    def the_rest(self) -> None:
+        self.arrive(len(self.unsent))
+
+    def send(self, more: bytes, data: st.DataObject) -> None:
+        self.unsent += more
+        near = st.integers(0, 30) | self.sizes
+        while data.draw(st.integers(0, 3)) and self.unsent:
+            self.arrive(data.draw(near))
+            if data.draw(st.booleans()):
+                self.both("next_message")
+
+    def arrive(self, count: int) -> None:
         arrived, self.unsent = self.unsent[:count], self.unsent[count:]
         self.both("receive_data", arrived)
 
@@ -120,7 +130,7 @@ class Machine(RuleBasedStateMachine):
         self.framer.size_limit = limit = data.draw(self.limits)
         self.model.change(size_limit=limit)
 
-    @rule(strict=st.booleans())
+    @rule(strict=RARELY)
     def change_mode(self, strict: bool) -> None:
         self.framer.strict = self.model.strict = strict
 
@@ -148,7 +158,7 @@ class SmallMachine(Machine):
     portion = 16
     large = 24
     sizes = st.integers(0, 70)
-    limits = st.integers(0, 70)
+    limits = st.sampled_from([0, 12, 25, 40, 70, 70])
 
 
 class TinyMachine(Machine):
@@ -157,16 +167,16 @@ class TinyMachine(Machine):
     portion = 3
     large = 1
     sizes = st.integers(0, 20)
-    limits = st.integers(0, 40)
+    limits = st.sampled_from([0, 1, 9, 20, 40, 40])
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(Machine, 25), (SmallMachine, 100), (TinyMachine, 60)]
+    ("machine", "examples"), [(Machine, 40), (SmallMachine, 120), (TinyMachine, 80)]
 )
 def test_framer_does_what_the_model_does(machine: type[Machine], examples: int) -> None:
     calm = settings(
         max_examples=examples,
-        stateful_step_count=25,
+        stateful_step_count=30,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     run_state_machine_as_test(machine, settings=calm)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.codec.model import JUDGED_SIZE
-from vfiipc.codec import MAX_DATA_SIZE, encode_header
+from vfiipc.codec import MAX_DATA_SIZE, encode_header, search
 from vfiipc.codec.search import header_pattern, next_candidate, prefix_tail
 from vfiipc.testing import prefixes
 
@@ -71,6 +73,32 @@ def test_what_is_too_near_the_end_is_left() -> None:
 )
 def test_the_longest_tail_counts(prefix: str, tail: str, count: int) -> None:
     assert prefix_tail(bytes.fromhex(prefix), bytes.fromhex(tail)) == count
+
+
+DIGITS = st.lists(st.sampled_from([0x00, 0x01, 0x02, 0x7F, 0xFE, 0xFF]), min_size=3, max_size=3)
+
+
+@given(ends=st.tuples(DIGITS, DIGITS).map(sorted), number=DIGITS)
+def test_the_parts_of_a_range_are_the_range(ends: list[list[int]], number: list[int]) -> None:
+    lowest, highest = map(tuple, ends)
+    parts = search._alternatives(lowest, highest)
+    for digits in (number, *ends):
+        holding = [
+            part for part in parts if all(low <= d <= high for d, (low, high) in zip(digits, part))
+        ]
+        assert len(holding) == (lowest <= tuple(digits) <= highest)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "pattern"),
+    [(0, 255, b"."), (0, 254, rb"[\x00-\xfe]"), (1, 255, rb"[\x01-\xff]"), (7, 7, b"\x07")],
+)
+def test_bytes_are_matched_in_the_quickest_way(low: int, high: int, pattern: bytes) -> None:
+    found = search._one_byte(low, high)
+    assert len(found) == len(pattern.decode("unicode_escape"))
+    assert [re.fullmatch(found, bytes([byte]), re.DOTALL) is not None for byte in range(256)] == [
+        low <= byte <= high for byte in range(256)
+    ]
 
 
 def test_patterns_are_compiled_once() -> None:

@@ -333,7 +333,7 @@ class Framer:
             return None
         _, _, msg_id = unpack_header(self._head)
         data = self._body.getvalue()
-        self._head, self._body = b"", None
+        self._body = None
         return _make(Message, (msg_id, data))
 
     def _judge_anew(self) -> None:
@@ -348,7 +348,7 @@ class Framer:
         if self._body is not None:
             rest = self._block[self._at :]
             self._block, self._at = b"".join((self._head, self._body.getvalue(), rest)), 0
-            self._head, self._body, self._missing = b"", None, 0
+            self._body, self._missing = None, 0
 
     def bytes_wanted(self) -> int:
         """How many bytes complete the next step, so that a transport can read no byte too many.
@@ -369,11 +369,10 @@ class Framer:
         parts = []
         if self._body is not None:
             with self._body.getbuffer() as body:
-                parts = [self._head, bytes(body[: max(0, n - len(self._head))])]
+                parts = [self._head, bytes(body[:n])]
         parts.append(self._block[self._at : self._at + n])
-        held = sum(map(len, parts))
-        if held < n and self._backlog is not None:
-            parts.append(self._backlog.peek(n - held))
+        if self._backlog is not None:
+            parts.append(self._backlog.peek(n))
         return b"".join(parts)[:n]
 
     def take(self, n: int) -> bytes:

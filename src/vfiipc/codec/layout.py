@@ -80,7 +80,7 @@ def _walk(header: Any) -> list[Field]:
     offset = 0
     for subcon in header.subcons:
         packer = struct.Struct(subcon.fmtstr)
-        signed = packer.format[-1:].islower()
+        signed = packer.format.islower()
         count = 256**packer.size
         lowest = -count // 2 if signed else 0
         fields.append(Field(subcon.name, offset, packer, lowest, lowest + count - 1))

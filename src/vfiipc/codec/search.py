@@ -55,7 +55,7 @@ def _alternatives(lowest: _Digits, highest: _Digits) -> list[_Spans]:
         return [[(low, low), *spans] for spans in _alternatives(lowest[1:], highest[1:])]
     parts: list[_Spans] = []
     if lowest[1:] != smallest:
-        parts += [[(low, low), *spans] for spans in _alternatives(lowest[1:], largest)]
+        parts = [[(low, low), *spans] for spans in _alternatives(lowest[1:], largest)]
         low += 1
     last: list[_Spans] = []
     if highest[1:] != largest:
