@@ -130,7 +130,8 @@ def markdown(title: str, introduction: str, results: Iterable[Result]) -> str:
     """The results as a page of tables, one for each group, and what there is to say of misses."""
     lines = [f"# {title}", "", introduction]
     group = ""
-    missed = []
+    missed: list[str] = []
+    said = ""
     for result in results:
         if result.group != group:
             group = result.group
@@ -139,16 +140,18 @@ def markdown(title: str, introduction: str, results: Iterable[Result]) -> str:
             lines.append("|---|---|--:|--:|--:|---|--:|")
         lines.append(_line(result))
         if result.met is False:
-            missed.append(_miss(result))
+            missed.append(_miss(result, said))
+            said = result.note
     lines += ["", "## Aims that were not met", "", *(missed or ["None."])]
     return "\n".join(lines) + "\n"
 
 
-def _miss(result: Result) -> str:
+def _miss(result: Result, said: str) -> str:
     assert result.aim is not None
     short = abs(result.value / result.aim - 1)
     by = f"{short:.0%} above" if result.at_most else f"{short:.0%} below"
-    return f"* {result.name}, against {result.against}: {by} the aim. {result.note}".rstrip()
+    note = f" {result.note}" if result.note != said else ""
+    return f"* {result.name}, against {result.against}: {by} the aim.{note}"
 
 
 def _line(result: Result) -> str:

@@ -73,7 +73,7 @@ def _heading(text: str, y: int) -> str:
 def _bar(result: Result, y: int, x: _Scale) -> list[str]:
     colour = _COLOURS[result.met]
     length, middle = max(x(result.value) - _LEFT, 1), y + _ROW // 2
-    label = f"{result.name} / {result.against}"
+    label = f"{result.name} / {result.against}".replace("`", "")
     parts = [
         f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>',
         f'<rect x="{_LEFT}" y="{y + 3}" width="{length:.1f}" height="{_ROW - 6}" fill="{colour}"/>',

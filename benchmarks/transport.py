@@ -32,7 +32,7 @@ NOTE_ONE = (
 )
 NOTE_MANY = (
     "The receiver is the limit: where it only counts, the sender alone is measured. Fifteen times"
-    " multiprocessing.connection is more than a loop decodes that checks nothing."
+    " multiprocessing.connection is about what a loop decodes that checks nothing at all."
 )
 
 _pack = struct.Struct(">IIi").pack
