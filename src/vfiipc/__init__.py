@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from ._version import __version__
 from .codec import Message
-from .transport import IPC, TCP, PeekResult
+from .transport import IPC, TCP, Delivery, Loopback, PeekResult, loopback_pair
 
-__all__ = ["IPC", "TCP", "Message", "PeekResult", "__version__"]
+__all__ = [
+    "IPC",
+    "TCP",
+    "Delivery",
+    "Loopback",
+    "Message",
+    "PeekResult",
+    "__version__",
+    "loopback_pair",
+]

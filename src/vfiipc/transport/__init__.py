@@ -1,9 +1,10 @@
-"""Byte streams, and the classes ``IPC`` and ``TCP`` over them."""
+"""Byte streams, and the classes ``IPC``, ``TCP`` and ``Loopback`` over them."""
 
 from __future__ import annotations
 
 from .ipc import IPC
+from .loopback import Delivery, Loopback, loopback_pair
 from .peek import PeekResult
 from .tcp import TCP
 
-__all__ = ["IPC", "TCP", "PeekResult"]
+__all__ = ["IPC", "TCP", "Delivery", "Loopback", "PeekResult", "loopback_pair"]

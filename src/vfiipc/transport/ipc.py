@@ -36,9 +36,9 @@ class AnyListener(Protocol):
 class IPC(ABC):
     """Messages and raw bytes over a connection, whatever the medium.
 
-    No I/O condition raises: a member returns False, None or less than was asked for, and ``eof()``,
-    ``error()`` and ``last_error`` tell why. Only a mistake of the caller raises: ``TypeError`` for a
-    wrong type, ``ValueError`` for a value that cannot be.
+    No I/O condition raises: a member returns False, None or less than was asked for, and
+    ``eof()``, ``error()`` and ``last_error`` tell why. Only a mistake of the caller raises:
+    ``TypeError`` for a wrong type, ``ValueError`` for a value that cannot be.
 
     Time-outs are milliseconds; negative waits for ever, 0 does not wait. One reader, one writer and
     anyone who closes may run at the same time; several readers take turns, several writers too.
@@ -268,8 +268,8 @@ class IPC(ABC):
     def write(self, data: Buffer, timeout_msec: float = -1) -> bool:
         """Writes all of ``data`` raw; False when that was not possible.
 
-        When the time passes, or an exception strikes, after a part of it was written, ``error()`` is
-        latched: the peer could not tell where the next bytes belong.
+        When the time passes, or an exception strikes, after a part of it was written, ``error()``
+        is latched: the peer could not tell where the next bytes belong.
         """
         return self._connection.write(data, Deadline(timeout_msec))
 
@@ -311,8 +311,8 @@ class IPC(ABC):
     def set_callback(self, callback: Callback | None, data: Any = None) -> bool:
         """Has ``callback(data, ipc)`` called, in a thread of its own, when data is pending.
 
-        After a callback none comes until a reading call was made (``accept`` on a listening object).
-        ``None`` unregisters, and returns when no callback of this object is running.
+        After a callback none comes until a reading call was made (``accept`` on a listening
+        object). ``None`` unregisters, and returns when no callback of this object is running.
 
         Returns:
             False when the object is not open: the callback will never come.

@@ -12,8 +12,8 @@ _SHOWN = 8
 class PeekResult(NamedTuple):
     """What lies at the front of a connection: ``n`` as the original returns it, and the bytes.
 
-    ``n`` is the number of bytes, 0 at the end of the stream, -1 after an error, -2 when the time was
-    up. The repr shows at most 8 bytes, for payloads can be card data.
+    ``n`` is the number of bytes, 0 at the end of the stream, -1 after an error, -2 when the time
+    was up. The repr shows at most 8 bytes, for payloads can be card data.
     """
 
     n: int

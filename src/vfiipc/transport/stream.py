@@ -17,8 +17,8 @@ __all__ = ["ByteStream"]
 class ByteStream(ABC):
     """One connection, as the classes above it see it.
 
-    ``receive``, ``peek`` and ``send`` never wait; ``wait`` does. ``receive`` and ``peek`` are called
-    by one thread at a time, ``send`` by one thread at a time, ``wait`` by both.
+    ``receive``, ``peek`` and ``send`` never wait; ``wait`` does. ``receive`` and ``peek`` are
+    called by one thread at a time, ``send`` by one thread at a time, ``wait`` by both.
     """
 
     #: Who uses the stream; ``lifetime.end()`` closes it.

@@ -72,8 +72,8 @@ class TCP(IPC):
 
         Args:
             port: 1..65535, or 0 to let the system choose; ``local_addr()`` tells.
-            listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None for
-                all adapters, IPv4 and IPv6.
+            listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None
+                for all adapters, IPv4 and IPv6.
             backlog: connections that may wait to be accepted.
 
         Returns:
@@ -134,8 +134,8 @@ class TCP(IPC):
         """Takes over a connected stream socket (TCP or Unix); what it had before is closed.
 
         Args:
-            socket_fd: a descriptor, or a ``socket.socket``, which is detached. From now on the object
-                owns it. ``remote_addr()`` will be empty.
+            socket_fd: a descriptor, or a ``socket.socket``, which is detached. From now on the
+                object owns it. ``remote_addr()`` will be empty.
 
         Returns:
             Whether it was coupled; otherwise nothing has changed, and ``last_error`` tells why.
@@ -158,8 +158,8 @@ class TCP(IPC):
     def setKeepalive(self, cnt: int, interval: int) -> bool:
         """Has the kernel probe the peer, so that a dead link ends the connection.
 
-        ``TCP_USER_TIMEOUT``, a part of it, also ends a healthy connection whose peer stops reading for
-        longer than ``cnt * interval`` seconds. Connections inherit the setting of their listener.
+        ``TCP_USER_TIMEOUT``, a part of it, also ends a healthy connection whose peer stops reading
+        for longer than ``cnt * interval`` seconds. Connections inherit it from their listener.
 
         Args:
             cnt: probes before the connection is dropped, 1..127; 0 disables.
