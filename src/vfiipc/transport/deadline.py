@@ -26,12 +26,8 @@ class Deadline:
     __slots__ = ("_moment",)
 
     def __init__(self, timeout_msec: float) -> None:
-        given: object = timeout_msec
-        if not isinstance(given, (int, float)):
-            kind = type(given).__name__
-            raise TypeError(f"a time-out must be a number of milliseconds, not {kind}")
-        if math.isnan(timeout_msec):
-            raise ValueError("a time-out is nan, but must be a number of milliseconds")
+        if type(timeout_msec) is not int:
+            _check(timeout_msec)
         self._moment: float | None = None
         if 0 <= timeout_msec < _LONGEST * 1000:
             self._moment = time.monotonic() + timeout_msec / 1000
@@ -50,6 +46,14 @@ class Deadline:
         """Seconds left, at most ``seconds``."""
         left = self.remaining()
         return seconds if left is None else min(left, seconds)
+
+
+def _check(timeout_msec: object) -> None:
+    if not isinstance(timeout_msec, (int, float)):
+        kind = type(timeout_msec).__name__
+        raise TypeError(f"a time-out must be a number of milliseconds, not {kind}")
+    if math.isnan(timeout_msec):
+        raise ValueError("a time-out is nan, but must be a number of milliseconds")
 
 
 FOREVER: Final = Deadline(-1)

@@ -39,16 +39,20 @@ class Lifetime:
 
     def enter(self) -> bool:
         """Comes in; False when it has ended. Each True needs one ``leave``."""
-        with self._changed:
-            if not self._ended:
-                self._inside.append(threading.get_ident())
-            return not self._ended
+        # Come in first, then look: `end` does it the other way round, so that one of the two sees
+        # the other. Appending and removing need no lock, which saves a tenth of a small message.
+        self._inside.append(threading.get_ident())
+        if self._ended:
+            self.leave()
+            return False
+        return True
 
     def leave(self) -> None:
-        with self._changed:
-            self._inside.remove(threading.get_ident())
-            if self._ended and not self._inside:
-                self._let_go()
+        self._inside.remove(threading.get_ident())
+        if self._ended:
+            with self._changed:
+                if not self._inside and not self._released:
+                    self._let_go()
 
     def end(self) -> None:
         """Ends it, and returns when everybody has left (or at once, from inside)."""
@@ -60,8 +64,9 @@ class Lifetime:
                 signal.set()
             # A forked child has inherited the names of threads, but not the threads.
             alive = {thread.ident for thread in threading.enumerate()}
-            self._inside = [ident for ident in self._inside if ident in alive]
-            if not self._inside:
+            for ident in set(self._inside) - alive:
+                self._inside.remove(ident)
+            if not self._inside and not self._released:
                 self._let_go()
         if self._wake is not None:
             self._wake()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ __all__ = ["Outgoing", "batches", "flat", "message_buffers"]
 
 # From this size on, header and data go out as two buffers of one call instead of being joined.
 _LARGE: Final = 32768
+_HEADER_SIZE: Final = len(encode_header(0, 0, 0))
 # Bounds of one batch: bytes, and messages.
 _BATCH_SIZE: Final = 65536
 _BATCH_COUNT: Final = 1024
@@ -47,14 +48,16 @@ class Outgoing:
 
     Args:
         buffers: what to send; bytes, or flat views of bytes.
-        sizes: bytes of each message in them; None when they are one message, or raw data.
+        messages: the messages in them; None when they are one message, or raw data.
     """
 
-    __slots__ = ("_done", "_sizes", "_total", "buffers")
+    __slots__ = ("_done", "_messages", "_total", "buffers")
 
-    def __init__(self, buffers: list[bytes | memoryview], sizes: list[int] | None = None) -> None:
+    def __init__(
+        self, buffers: list[bytes | memoryview], messages: Sequence[tuple[int, bytes]] | None = None
+    ) -> None:
         self.buffers = buffers
-        self._sizes = sizes
+        self._messages = messages
         self._total = sum(map(len, buffers))
         self._done = 0
 
@@ -75,7 +78,8 @@ class Outgoing:
     @property
     def inside(self) -> bool:
         """Whether a message is half sent, so that the stream cannot go on."""
-        return self._done not in {0, self._total, *accumulate(self._sizes or ())}
+        sizes = [_HEADER_SIZE + len(data) for _, data in self._messages or ()]
+        return self._done not in {0, self._total, *accumulate(sizes)}
 
     @property
     def progress(self) -> str:
@@ -83,36 +87,35 @@ class Outgoing:
 
 
 def batches(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> Iterator[Outgoing]:
-    """Gathers messages into bounded batches; what ``messages`` raises comes after those before."""
-    header = len(encode_header(prefix, 0, 0))
-    batch: list[tuple[int, bytes | memoryview]] = []
+    """Gathers messages into bounded batches; what is wrong is raised after those before it."""
+    batch: list[tuple[int, bytes]] = []
     gathered = 0
-    failure: BaseException | None = None
-    source = iter(messages)
-    while failure is None:
-        try:
-            msg_id, data = next(source)
-            data = flat(data)
-            encode_header(prefix, msg_id, len(data))
-        except BaseException as cause:  # noqa: BLE001  (raised below, after what came before)
-            failure = cause
-            break
-        if len(data) >= _LARGE:
-            if batch:
-                yield _joined(prefix, batch, header)
-                batch, gathered = [], 0
+    try:
+        for msg_id, data in messages:
+            if type(data) is not bytes:
+                data = flat(data)
+            if len(data) >= _LARGE:
+                if batch:
+                    joined, batch, gathered = _joined(prefix, batch), [], 0
+                    yield joined
+                yield Outgoing(message_buffers(prefix, msg_id, data))
+                continue
+            # A copy of what can change, for the caller may fill the same buffer again.
+            batch.append((msg_id, bytes(data)))
+            gathered += len(data)
+            if gathered >= _BATCH_SIZE or len(batch) >= _BATCH_COUNT:
+                joined, batch, gathered = _joined(prefix, batch), [], 0
+                yield joined
+        if batch:
+            joined, batch = _joined(prefix, batch), []
+            yield joined
+    except GeneratorExit:
+        raise
+    except BaseException:
+        for msg_id, data in batch:
             yield Outgoing(message_buffers(prefix, msg_id, data))
-            continue
-        batch.append((msg_id, data))
-        gathered += header + len(data)
-        if gathered >= _BATCH_SIZE or len(batch) >= _BATCH_COUNT:
-            yield _joined(prefix, batch, header)
-            batch, gathered = [], 0
-    if batch:
-        yield _joined(prefix, batch, header)
-    if not isinstance(failure, StopIteration):
-        raise failure
+        raise
 
 
-def _joined(prefix: int, batch: list[tuple[int, bytes | memoryview]], header: int) -> Outgoing:
-    return Outgoing([encode_many(prefix, batch)], [header + len(data) for _, data in batch])
+def _joined(prefix: int, batch: list[tuple[int, bytes]]) -> Outgoing:
+    return Outgoing([encode_many(prefix, batch)], batch)
