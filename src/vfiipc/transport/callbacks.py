@@ -91,8 +91,14 @@ class _Dispatcher:
         self._signal = Signal()
         self._selector.register(self._signal.fileno(), selectors.EVENT_READ, None)
         self._due: deque[Registration] = deque()
+        self._registered: set[Registration] = set()  # keeps their objects alive
         self._thread = threading.Thread(target=self._run, name="vfiipc-callbacks", daemon=True)
         self._thread.start()
+
+    def add(self, registration: Registration) -> None:
+        with self._changed:
+            self._registered.add(registration)
+        self.arm(registration)
 
     def arm(self, registration: Registration) -> None:
         """Reports now what is there already, or as soon as something comes."""
@@ -126,6 +132,7 @@ class _Dispatcher:
     def cancel(self, registration: Registration, wait: bool) -> None:
         with self._changed:
             registration.active = False
+            self._registered.discard(registration)
             self._disarm(registration)
             if wait and threading.current_thread() is not self._thread:
                 self._changed.wait_for(lambda: not registration.running)
@@ -182,7 +189,7 @@ def register(ipc: IPC, source: Source, callback: Callback, data: Any) -> Registr
         dispatcher = _dispatcher
     registration = Registration(dispatcher, ipc, source, callback, data)
     source.on_change, source.on_ready = registration.changed, registration.ready
-    dispatcher.arm(registration)
+    dispatcher.add(registration)
     return registration
 
 

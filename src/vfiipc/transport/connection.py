@@ -82,7 +82,7 @@ class Connection(Source):
 
     def _meet_end(self) -> None:
         """A call came to the end of what can be read, and wanted more."""
-        self._met_end = self._end is not None
+        self._met_end = self._end is not None or self.error
         if isinstance(self._end, _EndOfStream):
             if not self.error:
                 self.eof = True
