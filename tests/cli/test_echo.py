@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import socket
+import struct
+import sys
 import threading
 
 import pytest
@@ -104,3 +106,26 @@ def test_in_process(capsys: pytest.CaptureFixture[str]) -> None:
             assert receive(connection) == [(1, b"hello")]
         server.join()
     assert said[-1].endswith("closed; messages answered: 1; bytes discarded: 0")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit set from outside")
+def test_it_goes_on_after_too_many_open_files() -> None:
+    resource = pytest.importorskip("resource")
+    with echo() as (running, address):
+        pid = running.process.pid
+        former = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, former[1]))
+        with connect(address) as connection:
+            assert running.error_line() == "vfiipc echo: cannot accept: too many open files\n"
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, former)
+            send(connection, 1, b"hello")
+            assert receive(connection) == [(1, b"hello")]
+
+
+def test_a_connection_that_breaks() -> None:
+    with echo() as (running, address):
+        connection = connect(address)
+        assert running.line().endswith("connected")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("@ii", 1, 0))
+        connection.close()
+        assert "broke: connection reset by peer; messages answered: 0;" in running.line()
