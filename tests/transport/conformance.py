@@ -1,0 +1,20 @@
+"""One suite that every transport passes.
+
+A new transport needs a subclass with a factory, and says what it cannot do:
+
+    class TestPipe(Conformance):
+        has_addresses = False
+
+        def connected_pair(self) -> Pair: ...
+"""
+
+from __future__ import annotations
+
+from .suite.base import Pair
+from .suite.messages import Messages
+
+__all__ = ["Conformance", "Pair"]
+
+
+class Conformance(Messages):
+    """All of it."""

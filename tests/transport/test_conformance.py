@@ -1,0 +1,74 @@
+"""The transports, each through the whole suite."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from vfiipc import TCP, loopback_pair
+from vfiipc.transport import system
+
+from .conformance import Conformance, Pair
+
+
+def tcp_pair(address: str) -> tuple[TCP, TCP]:
+    with TCP() as server:
+        assert server.listen(0, address), server.last_error
+        client = TCP()
+        assert client.connect(server.local_addr(), 0, 20_000), client.last_error
+        accepted = server.accept(20_000)
+        assert accepted is not None
+        return client, accepted
+
+
+def coupled_pair(first: socket.socket, second: socket.socket) -> Pair:
+    ends = TCP(), TCP()
+    assert ends[0].setFD(first)
+    assert ends[1].setFD(second.detach())
+    return ends
+
+
+class TestTCP4(Conformance):
+    def connected_pair(self) -> Pair:
+        return tcp_pair("127.0.0.1")
+
+
+class TestTCP6(Conformance):
+    def connected_pair(self) -> Pair:
+        return tcp_pair("::1")
+
+
+class TestCoupledTCP(Conformance):
+    has_addresses = False
+
+    def connected_pair(self) -> Pair:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            client = socket.create_connection(server.getsockname())
+            return coupled_pair(client, server.accept()[0])
+
+
+class TestCoupledSocketpair(Conformance):
+    has_addresses = False
+
+    def connected_pair(self) -> Pair:
+        return coupled_pair(*socket.socketpair())
+
+
+class TestPortable(Conformance):
+    """What systems other than Linux use."""
+
+    @pytest.fixture(autouse=True)
+    def portable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(system, "portable", True)
+
+    def connected_pair(self) -> Pair:
+        return tcp_pair("127.0.0.1")
+
+
+class TestLoopback(Conformance):
+    has_descriptor = False
+    has_addresses = False
+
+    def connected_pair(self) -> Pair:
+        return loopback_pair()
