@@ -93,6 +93,7 @@ def test_commands_that_are_set_up_elsewhere_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
     with (ROOT / "pyproject.toml").open("rb") as file:
         extras = tomli.load(file)["project"]["optional-dependencies"]
+    assert set(re.findall(r"`make ([\w-]+)`", README)) <= targets
     for words, output in COMMANDS:
         if words[0] == "make":
             assert words[1] in targets
