@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from .suite.base import Pair
 from .suite.messages import Messages
+from .suite.reading import Arguments, Looking, Reading
 
 __all__ = ["Conformance", "Pair"]
 
 
-class Conformance(Messages):
+class Conformance(Messages, Reading, Looking, Arguments):
     """All of it."""
