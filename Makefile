@@ -84,6 +84,20 @@ $(VENV)/.fuzz: $(VENV)/.dev $(METADATA)
 fuzz: $(VENV)/.fuzz ## fuzz the framer, guided by coverage, for FUZZ_SECONDS=60
 	@$(BIN)/python -m fuzz $(FUZZ_SECONDS)
 
+# Seconds after which no further mutant is tried; what has been tried counts, and goes on next time.
+MUTANTS_SECONDS ?= 1800
+
+$(VENV)/.mutants: $(VENV)/.dev $(METADATA)
+	@echo 'vfiipc: installing mutmut'
+	@$(PIP) install --editable '.[mutants]'
+	@touch $@
+
+.PHONY: mutants
+mutants: $(VENV)/.mutants ## change the codec in hundreds of ways; 95 % have to be noticed by its tests
+	@mkdir -p mutants
+	@PATH="$(CURDIR)/$(BIN):$$PATH" timeout $(MUTANTS_SECONDS) mutmut run $(ARGS) >mutants/run.log 2>&1 || true
+	@$(BIN)/python tools/mutation_score.py 95
+
 .PHONY: format
 format: $(VENV)/.dev ## put the code into the agreed style
 	@$(BIN)/python -m ruff check --fix-only

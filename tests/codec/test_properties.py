@@ -271,11 +271,11 @@ def test_a_change_that_does_not_concern_the_message_leaves_it_in_progress() -> N
     framer = Framer(PREFIX, 10_000)
     framer.receive_data(encode(PREFIX, 1, bytes(9_000))[:8_000])
     assert framer.next_message() is None
-    begun = framer._body
+    begun = framer._large
     framer.size_limit = 9_000
-    assert framer._body is begun is not None
+    assert framer._large is begun is not None
     framer.size_limit = 8_999
-    assert framer._body is None
+    assert framer._large is None
 
 
 # Kinds of bytes

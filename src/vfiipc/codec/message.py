@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .arguments import as_bytes, check_data_size, check_msg_id, check_prefix
 from .layout import COUNTED, MAX_DATA_SIZE, pack_header
@@ -12,9 +12,13 @@ from .layout import COUNTED, MAX_DATA_SIZE, pack_header
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Message", "encode", "encode_header", "encode_many"]
+__all__ = ["Message", "encode", "encode_header", "encode_many", "make_message"]
 
 _SHOWN = 16
+
+#: ``make_message(Message, (msg_id, data))``: a NamedTuple's own constructor costs a Python call
+#: more, 0.50 instead of 0.60 of bare.
+make_message: Final = tuple.__new__
 
 
 class Message(NamedTuple):
