@@ -124,6 +124,7 @@ def test_good_arguments_are_not_checked_one_by_one(monkeypatch: pytest.MonkeyPat
     assert encode(0x01020304, -2, b"abc") == expected
     assert encode_many(0x01020304, [(-2, b"abc")]) == expected
     assert len(encode(1, 2, bytes(15))) == 27
+    assert [len(encode_header(1, 2, size)) for size in (0, 15)] == [12, 12]
 
 
 # What is shown

@@ -82,7 +82,7 @@ def encode(prefix: int, msg_id: int, data: Buffer) -> bytes:
             return pack_header(prefix, len(data) + COUNTED, msg_id) + data
     except struct.error:
         pass
-    return encode_header(prefix, msg_id, len(data)) + data
+    return encode_header(prefix, msg_id, len(data)) + data  # raises, and says why
 
 
 def encode_many(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> bytes:
