@@ -11,11 +11,13 @@ A new transport needs a subclass with a factory, and says what it cannot do:
 from __future__ import annotations
 
 from .suite.base import Pair
+from .suite.closing import Closing
+from .suite.ends import Ends, Failures, NotOpen
 from .suite.messages import Messages
 from .suite.reading import Arguments, Looking, Reading
 
 __all__ = ["Conformance", "Pair"]
 
 
-class Conformance(Messages, Reading, Looking, Arguments):
+class Conformance(Messages, Reading, Looking, Arguments, Ends, Failures, NotOpen, Closing):
     """All of it."""

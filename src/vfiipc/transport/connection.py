@@ -101,6 +101,10 @@ class Connection(Source):
             if not turn.acquire(timeout=-1 if left is None else left):
                 stream.lifetime.leave()
                 return None
+        # Who was before may have been woken in the middle of a message, and nothing may follow it.
+        if stream.lifetime.ended():
+            self._finish(turn, stream)
+            return None
         return stream
 
     def _finish(self, turn: threading.Lock, stream: ByteStream) -> None:

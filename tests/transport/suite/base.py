@@ -76,7 +76,7 @@ class Aside:
             place = _place(sys._current_frames().get(self.thread.ident or 0))
             same = same + 1 if place is not None and place == last else 0
             last = place
-            time.sleep(0.01)
+            time.sleep(0.004)
         return self
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -200,7 +201,7 @@ class Arguments(PairSuite):
 
     def test_reading_types(self, pair: Pair) -> None:
         ipc = pair[1]
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: ipc.read("1", 0),  # type: ignore[arg-type]
             lambda: ipc.read(1.5, 0),  # type: ignore[arg-type]
             lambda: ipc.read(1, "0"),  # type: ignore[arg-type]
@@ -212,7 +213,8 @@ class Arguments(PairSuite):
             lambda: ipc.readinto(memoryview(bytearray(4))[::2], 0),
             lambda: ipc.read_msg("p", 0, 0),  # type: ignore[arg-type]
             lambda: ipc.set_callback(1),  # type: ignore[arg-type]
-        ):
+        ]
+        for call in calls:
             with pytest.raises(TypeError):
                 call()
         assert not ipc.error()
@@ -228,7 +230,7 @@ class Arguments(PairSuite):
                 ipc.write_msgs(prefix, [(msg_id, b"")])
             with pytest.raises(ValueError, match=r"prefix|msg_id"):
                 ipc.write_msg(prefix, msg_id, bytes(100_000))
-        for call in (
+        calls: list[Callable[[], object]] = [
             lambda: ipc.write("text"),  # type: ignore[arg-type]
             lambda: ipc.write(5),  # type: ignore[arg-type]
             lambda: ipc.write_msg(0, 0, "text"),  # type: ignore[arg-type]
@@ -236,7 +238,8 @@ class Arguments(PairSuite):
             lambda: ipc.write_msg(0, 0, b"", "1"),  # type: ignore[arg-type]
             lambda: ipc.write_msgs(0, [(0, "text")]),  # type: ignore[list-item]
             lambda: ipc.write_msgs(0, 5),  # type: ignore[arg-type]
-        ):
+        ]
+        for call in calls:
             with pytest.raises(TypeError):
                 call()
         assert not ipc.error()
