@@ -1,0 +1,246 @@
+"""``spec/ipc.md`` against the classes that it describes, and against itself."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vfiipc
+from tests.spec.vectors import SPEC
+from vfiipc import IPC, TCP, Delivery, Loopback, PeekResult
+
+PROSE = (SPEC / "ipc.md").read_text(encoding="utf-8")
+SOURCES = sorted((SPEC.parent / "src").rglob("*.py"))
+HEADINGS = re.findall(r"^#{2,3} (.+)$", PROSE, re.MULTILINE)
+SECTIONS = {heading.split()[0]: heading.split(maxsplit=1)[1] for heading in HEADINGS}
+RULES = re.findall(r"^\* \*\*([A-Z]\d+)\*\* ", PROSE, re.MULTILINE)
+CHAPTERS: dict[str, type] = {"3": IPC, "4": TCP, "5": Loopback}
+
+# The order of the original's documentation; what is ours follows.
+ORIGINAL = {
+    "3": [
+        "eof",
+        "error",
+        "accept",
+        "close",
+        "write",
+        "read",
+        "peek",
+        "write_msg",
+        "read_msg",
+        "poll_in",
+        "remote_addr",
+        "local_addr",
+        "getFD",
+        "set_callback",
+        "is_server",
+        "getVersion",
+        "ipc_GetVersion",
+        "set_callback_stacksize",
+    ],
+    "4": ["connect", "listen", "accept", "close", "setFD", "setKeepalive"],
+}
+
+
+class Described:
+    """One section about one member: its number, the member's name and parameters, the text."""
+
+    def __init__(self, number: str) -> None:
+        self.number = number
+        found = re.fullmatch(r"`(\w+)(?:\((.*)\))?`", SECTIONS[number])
+        assert found is not None, f"section {number} names no member"
+        self.name: str = found[1]
+        self.parameters: str | None = found[2]
+        self.owner = CHAPTERS[number.partition(".")[0]]
+        start = PROSE.index(f"### {number} ")
+        self.text = re.split(r"^## |^### ", PROSE[start + 4 :], flags=re.MULTILINE)[0]
+
+    @property
+    def member(self) -> Any:
+        if hasattr(self.owner, self.name):
+            return inspect.getattr_static(self.owner, self.name)
+        return getattr(vfiipc, self.name, None)
+
+
+DESCRIBED = [Described(number) for number in SECTIONS if re.match(r"[345]\.", number)]
+
+
+def names(chapter: str) -> list[str]:
+    return [entry.name for entry in DESCRIBED if entry.number.startswith(f"{chapter}.")]
+
+
+def public(owner: type) -> set[str]:
+    return {name for name in dir(owner) if not name.startswith("_")}
+
+
+def attributes() -> set[str]:
+    """What an object has beyond its class."""
+    return {name for name in vars(TCP()) if not name.startswith("_")}
+
+
+def test_every_member_of_ipc_has_its_section() -> None:
+    assert sorted(names("3")) == sorted(public(IPC) | attributes())
+
+
+@pytest.mark.parametrize(("chapter", "owner"), [("4", TCP), ("5", Loopback)])
+def test_every_member_that_a_transport_adds_has_its_section(chapter: str, owner: type) -> None:
+    own = {name for name in vars(owner) if not name.startswith("_")}
+    assert own
+    assert own <= set(names(chapter))
+
+
+def test_everything_described_exists() -> None:
+    for entry in DESCRIBED:
+        assert entry.member is not None or entry.name in attributes(), entry.name
+
+
+@pytest.mark.parametrize("chapter", ORIGINAL)
+def test_members_come_in_the_original_order(chapter: str) -> None:
+    expected = ORIGINAL[chapter]
+    assert names(chapter)[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("entry", DESCRIBED, ids=lambda entry: entry.number)
+def test_every_section_speaks_of_threads_and_last_error(entry: Described) -> None:
+    assert re.search(r"^\* Threads: \S", entry.text, re.MULTILINE)
+    if entry.parameters is not None and isinstance(inspect.unwrap(as_function(entry)), Callable):
+        without = {"loopback_pair", "Loopback", "Delivery", "PeekResult"}
+        said = re.search(r"^\* `last_error`: \S", entry.text, re.MULTILINE) is not None
+        assert said != (entry.name in without)
+
+
+def as_function(entry: Described) -> Any:
+    member = entry.member
+    return member.__func__ if isinstance(member, staticmethod) else member
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for entry in DESCRIBED if entry.parameters is not None], ids=lambda e: e.number
+)
+def test_parameters_and_defaults_are_those_of_the_code(entry: Described) -> None:
+    expected = inspect.signature(as_function(entry)).parameters.values()
+    assert written(entry.parameters or "") == [
+        (parameter.name, parameter.kind is parameter.KEYWORD_ONLY, default_text(parameter))
+        for parameter in expected
+        if parameter.name != "self"
+    ]
+
+
+def written(parameters: str) -> list[tuple[str, bool, str]]:
+    result, keyword_only = [], False
+    for part in parameters.split(", ") if parameters else []:
+        if part == "*":
+            keyword_only = True
+            continue
+        name, _, default = part.partition("=")
+        result.append((name, keyword_only, default))
+    return result
+
+
+def default_text(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return ""
+    # A default that a dataclass makes anew has no text of its own.
+    return "{}" if "factory" in repr(parameter.default) else repr(parameter.default)
+
+
+def test_members_without_parentheses_are_no_functions() -> None:
+    plain = {entry.name for entry in DESCRIBED if entry.parameters is None}
+    assert plain == {"last_error", "discarded", "strict"}
+    for name in plain - attributes():
+        assert isinstance(inspect.getattr_static(IPC, name), property)
+
+
+def test_no_call_in_the_text_names_a_member_that_does_not_exist() -> None:
+    known = public(IPC) | public(TCP) | public(Loopback) | set(vfiipc.__all__)
+    called = set(re.findall(r"`(\w+)\([^`]*\)`", PROSE)) - {"callback"}
+    assert len(called) > 25
+    assert called <= known
+
+
+def test_every_name_in_the_text_is_known() -> None:
+    known = public(IPC) | public(TCP) | public(Loopback) | attributes() | set(vfiipc.__all__)
+    for entry in DESCRIBED:
+        known |= {name for name, _, _ in written(entry.parameters or "")}
+    # Of Python, of the codec, and what stands for something else.
+    known |= {"TypeError", "ValueError", "TimeoutError", "OSError", "Exception", "SyncLostError"}
+    known |= {"KeyboardInterrupt", "DeprecationWarning", "ResourceWarning", "SSLSocket"}
+    known |= {"select", "errno", "vfiipc", "msg", "msg_id"}
+    mentioned = set(re.findall(r"`([A-Za-z_]\w*)`", PROSE)) - set(RULES)
+    assert len(mentioned) > 40
+    assert mentioned <= known | {"T1", "E1", "C1"}
+
+
+def test_the_table_of_results_is_that_of_the_code() -> None:
+    assert PeekResult._fields == ("n", "data")
+    assert Delivery().damage == {}
+    assert inspect.isabstract(IPC)
+
+
+# The document against itself
+
+
+def test_section_numbers_go_up_without_gaps() -> None:
+    chapters = [number for number in SECTIONS if "." not in number]
+    assert chapters == [str(number) for number in range(1, len(chapters) + 1)]
+    for chapter in chapters:
+        parts = [number for number in SECTIONS if number.startswith(f"{chapter}.")]
+        assert parts == [f"{chapter}.{part}" for part in range(1, len(parts) + 1)]
+
+
+def test_rules_have_one_name_each_and_go_up() -> None:
+    assert len(RULES) == len(set(RULES)) > 40
+    for letter in {rule[0] for rule in RULES}:
+        numbers = [int(rule[1:]) for rule in RULES if rule[0] == letter]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_rules_referred_to_exist() -> None:
+    text = re.sub(r"\(\[framing\.md\]\([^)]*\), [^)]*\)", "", PROSE)
+    assert set(re.findall(r"\b([TEXAHZCG]\d+)\b", text)) <= set(RULES)
+
+
+def anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_links_lead_to_the_sections_that_they_name() -> None:
+    anchors = {anchor(heading): heading.split()[0] for heading in HEADINGS}
+    links = re.findall(r"\[([\d.]+)\]\(#([^)]+)\)", PROSE)
+    assert len(links) > 10
+    for number, target in links:
+        assert anchors.get(target) == number, target
+
+
+def test_files_that_it_links_to_exist() -> None:
+    for target in re.findall(r"\]\(([^#)]+)\)", PROSE):
+        assert (SPEC / target).is_file(), target
+
+
+@pytest.mark.parametrize("number", ["4.4", "4.6"])
+def test_sections_of_framing_that_it_names_exist(number: str) -> None:
+    assert f"[framing.md](framing.md), {number}" in PROSE
+    framing = (SPEC / "framing.md").read_text(encoding="utf-8")
+    assert re.search(rf"^### {re.escape(number)} ", framing, re.MULTILINE)
+
+
+# The code's references to the document
+
+REFERENCE = re.compile(r"spec/ipc\.md`{0,2}(?:, (?:section )?([\d.]*\d|[A-Z]\d+|\w+))?")
+
+
+def references(source: Path) -> list[str]:
+    return REFERENCE.findall(source.read_text(encoding="utf-8"))
+
+
+def test_the_code_refers_to_sections_that_exist() -> None:
+    titles = {title.lower() for title in SECTIONS.values()}
+    known = titles | set(SECTIONS) | set(RULES) | {""}
+    found = {target for source in SOURCES for target in references(source)}
+    assert found
+    assert {target if target in RULES else target.lower() for target in found} <= known
