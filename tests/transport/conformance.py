@@ -11,13 +11,28 @@ A new transport needs a subclass with a factory, and says what it cannot do:
 from __future__ import annotations
 
 from .suite.base import Pair
+from .suite.callbacks import Callbacks
 from .suite.closing import Closing
 from .suite.ends import Ends, Failures, NotOpen
 from .suite.messages import Messages
 from .suite.reading import Arguments, Looking, Reading
+from .suite.threads import Descriptors, Exceptions, Threads
 
 __all__ = ["Conformance", "Pair"]
 
 
-class Conformance(Messages, Reading, Looking, Arguments, Ends, Failures, NotOpen, Closing):
+class Conformance(
+    Messages,
+    Reading,
+    Looking,
+    Arguments,
+    Ends,
+    Failures,
+    NotOpen,
+    Closing,
+    Threads,
+    Descriptors,
+    Exceptions,
+    Callbacks,
+):
     """All of it."""

@@ -10,14 +10,14 @@ from vfiipc import IPC
 
 from .base import FLOOD, LIMIT, LONG, PREFIX, Aside, Pair, PairSuite
 
-READING = [
+READING: list[tuple[str, tuple[object, ...], object]] = [
     ("read", (5,), b""),
     ("readinto", (bytearray(5),), 0),
     ("peek", (5,), (-2, b"")),
     ("read_msg", (PREFIX, LIMIT), None),
     ("poll_in", (), False),
 ]
-WRITING = [
+WRITING: list[tuple[str, tuple[object, ...], object]] = [
     ("write", (FLOOD,), False),
     ("write_msg", (PREFIX, 1, FLOOD), False),
     ("write_msgs", (PREFIX, [(1, FLOOD), (2, b"")]), False),
