@@ -5,10 +5,11 @@ one pass over the bytes, whatever the stream and the chunks; memory for what is 
 more.
 
 The plan: messages are parsed where they lie, in the block of bytes that arrived, and only the tail
-that is not a whole message yet is joined with what comes next (0.85 of a bare ``unpack_from`` loop;
-deleting from the front of a ``bytearray`` reached 0.5 to 0.6). A large message in progress leaves
-the block and grows in a buffer of its own, which becomes its data without a copy. What is fed
-faster than it is asked for waits in a backlog.
+that is not a whole message yet is joined with what comes next (0.77 of a bare ``unpack_from`` loop
+when both make plain tuples, 0.7 with ``Message`` objects; deleting from the front of a
+``bytearray``, with tuples, 0.6). A large message in progress leaves the block and grows in a buffer
+of its own, which becomes its data without a copy. What is fed faster than it is asked for waits in
+a backlog.
 """
 
 from __future__ import annotations
@@ -169,13 +170,20 @@ class Framer:
         """
         block, at = self._block, self._at
         # The common case, a message that lies whole where it should, without the call of _receive:
-        # 1.4 times its speed.
+        # 1.6 times its speed.
         if self._large is None and len(block) - at >= HEADER_SIZE and self._fault is None:
             found, size, msg_id = unpack_header(block, at)
             stop = at + JUDGED_SIZE + size
             if found == self._prefix and MIN_SIZE <= size <= self._max_size and stop <= len(block):
-                self._give_out(stop)
+                # As _give_out does it.
+                if stop < len(block):
+                    self._at = stop
+                else:
+                    self._block, self._at = b"", 0
                 return make_message(Message, (msg_id, block[at + HEADER_SIZE : stop]))
+        # Nothing is held: 2.2 times the speed where each message comes in a chunk of its own.
+        elif not block and self._backlog is None and self._large is None and self._fault is None:
+            return None
         return self._receive()
 
     def drain(self) -> list[Message]:
@@ -203,18 +211,20 @@ class Framer:
 
     def _take_in_place(self, messages: list[Message]) -> None:
         """Appends the messages at the front of the block, as far as they need no ``_receive``."""
-        # Everything in locals: attribute look-ups inside the loop cost 10 %.
+        # Everything in locals: attribute look-ups inside the loop cost 15 to 20 %.
         block, at = self._block, self._at
         prefix, max_size = self._prefix, self._max_size
+        header_size, min_size = HEADER_SIZE, MIN_SIZE
         append, unpack, make, message = messages.append, unpack_header, make_message, Message
         end = len(block)
         last = end - HEADER_SIZE
         while at <= last:
             found, size, msg_id = unpack(block, at)
-            stop = at + JUDGED_SIZE + size
-            if found != prefix or not MIN_SIZE <= size <= max_size or stop > end:
+            start = at + header_size
+            stop = start + size - min_size
+            if found != prefix or size > max_size or size < min_size or stop > end:
                 break
-            append(make(message, (msg_id, block[at + HEADER_SIZE : stop])))
+            append(make(message, (msg_id, block[start:stop])))
             at = stop
         self._give_out(at)
 

@@ -17,7 +17,7 @@ __all__ = ["Message", "encode", "encode_header", "encode_many", "make_message"]
 _SHOWN = 16
 
 #: ``make_message(Message, (msg_id, data))``: a NamedTuple's own constructor costs a Python call
-#: more, 0.50 instead of 0.60 of bare.
+#: more; without it ``drain`` has 1.3 times the speed.
 make_message: Final = tuple.__new__
 
 
@@ -76,7 +76,8 @@ def encode(prefix: int, msg_id: int, data: Buffer) -> bytes:
     """
     if type(data) is not bytes:
         data = as_bytes("data", data)
-    # Trying first and asking afterwards what was wrong: 1.5 times the speed of checks up front.
+    # Trying first and asking afterwards what was wrong: 1.25 times the speed of comparisons up
+    # front, 2.9 times that of the functions that check.
     try:
         if len(data) <= MAX_DATA_SIZE:
             return pack_header(prefix, len(data) + COUNTED, msg_id) + data
@@ -103,7 +104,7 @@ def encode_many(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> bytes:
     for msg_id, data in messages:
         if type(data) is not bytes:
             data = as_bytes("data", data)
-        # The packer itself, and not encode_header: 1.5 times the speed.
+        # The packer itself, and not encode_header: 1.3 times the speed.
         try:
             append(pack(prefix, len(data) + COUNTED, msg_id))
         except struct.error:

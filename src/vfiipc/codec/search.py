@@ -24,7 +24,7 @@ def prefix_tail(prefix: bytes, tail: bytes) -> int:
 def next_candidate(pattern: re.Pattern[bytes], block: bytes, at: int) -> int:
     """The first place at or after ``at`` that is a header, or is too near the end to tell.
 
-    One pass of a regular expression over prefix *and* size: 5 to 18 times a loop of ``find`` on
+    One pass of a regular expression over prefix *and* size: 12 to 19 times a loop of ``find`` on
     streams full of false headers.
     """
     match = pattern.search(block, at)
@@ -77,7 +77,7 @@ def _as_packed(spans: _Spans) -> bytes:
 
 
 def _one_byte(low: int, high: int) -> bytes:
-    # Literals and dots instead of classes wherever they do: 3 times the speed of the search.
+    # Literals and dots instead of classes wherever they do: 1.5 times the speed of the search.
     if low == high:
         return re.escape(bytes([low]))
     if (low, high) == (0x00, 0xFF):
