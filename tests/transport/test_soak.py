@@ -1,6 +1,7 @@
 """Many short connections, used and closed at random by several threads; nothing may be left over.
 
-The seed is printed, and shown when it fails; ``VFIIPC_SOAK_SEED`` repeats a run, as far as threads allow.
+The seed is printed, and shown when it fails; ``VFIIPC_SOAK_SEED`` repeats a run, as far as threads
+allow.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def test_nothing_goes_wrong_and_nothing_is_left(
         assert problems == []
         assert count >= WORKERS
         descriptors, threads = held()
-        assert threads == held_before[1]
+        assert threads <= held_before[1]
         # A signal or two are kept for the next wait.
         assert descriptors <= held_before[0] + 2
-        assert resident() < resident_before + 40 * 1024 * 1024
+        assert resident() < resident_before + 24 * 1024 * 1024
