@@ -1,0 +1,479 @@
+"""What is particular to TCP: reaching a host, and being reached."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from vfiipc import TCP
+
+from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, arrived, until
+
+LOCALHOST = "127.0.0.1"
+
+
+@pytest.fixture
+def server() -> Iterator[TCP]:
+    with TCP() as listening:
+        assert listening.listen(0, LOCALHOST), listening.last_error
+        yield listening
+
+
+def port_of(ipc: TCP) -> int:
+    return int(ipc.local_addr().rpartition(":")[2])
+
+
+@contextmanager
+def deaf() -> Iterator[tuple[str, int]]:
+    """The address of a listener whose queue is full: connecting to it takes for ever."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.2", 0))
+        listening.listen(0)
+        for _ in range(4):
+            filling = stack.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(listening.getsockname())
+        yield listening.getsockname()
+
+
+def candidate(address: tuple[str, int]) -> tuple[Any, ...]:
+    return socket.AF_INET, socket.SOCK_STREAM, 0, "", address
+
+
+def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
+    found = [candidate(address) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("listening", "name", "in_name"),
+        [
+            ("127.0.0.1", "127.0.0.1", False),
+            ("127.0.0.1", "127.0.0.1:{}", True),
+            ("127.0.0.1", "localhost:{}", True),
+            ("127.0.0.1", "localhost", False),
+            ("::1", "::1", False),
+            ("::1", "[::1]", False),
+            ("::1", "[::1]:{}", True),
+        ],
+    )
+    def test_ways_to_write_one(self, listening: str, name: str, in_name: bool) -> None:
+        with TCP() as server, TCP() as client:
+            assert server.listen(0, listening)
+            port = port_of(server)
+            assert client.connect(name.format(port), 0 if in_name else port, LONG)
+            assert client.remote_addr() == server.local_addr()
+            assert not client.is_server()
+            assert server.is_server()
+
+    @pytest.mark.parametrize(
+        ("name", "port", "reason"),
+        [
+            ("localhost:80", 80, "two ports"),
+            ("[::1]:80", 80, "two ports"),
+            ("localhost", 0, "no port"),
+            ("::1", 0, "no port"),
+            ("[::1]", 0, "no port"),
+            ("localhost:0", 0, "1..65535"),
+            ("localhost:", 0, "1..65535"),
+            ("localhost:http", 0, "1..65535"),
+            ("localhost:65536", 0, "1..65535"),
+            ("localhost:-1", 0, "1..65535"),
+            ("localhost: 80", 0, "1..65535"),
+            ("localhost:٣", 0, "1..65535"),
+            ("localhost:" + "9" * 5000, 0, "1..65535"),
+            ("", 80, "no host"),
+            (":80", 0, "no host"),
+            ("[::1", 80, "no address"),
+            ("[::1]80", 0, "no address"),
+            ("a:b:80", 0, "no address"),
+        ],
+    )
+    def test_what_is_none(self, name: str, port: int, reason: str) -> None:
+        with TCP() as ipc:
+            assert ipc.connect(name, port, LONG) is False
+            assert isinstance(ipc.last_error, ValueError)
+            assert reason in str(ipc.last_error)
+            assert not ipc.error()
+            assert ipc.getFD() == -1
+
+    @pytest.mark.parametrize("name", ["no\0name", "a" * 70 + ".invalid", "..", "no-host.invalid"])
+    def test_no_host(self, name: str) -> None:
+        with TCP() as ipc:
+            assert ipc.connect(name, 80, LONG) is False
+            assert ipc.last_error is not None
+
+    def test_mistakes_of_the_caller(self) -> None:
+        with TCP() as ipc:
+            for port in (-1, 65536):
+                with pytest.raises(ValueError, match="port"):
+                    ipc.connect("localhost", port)
+                with pytest.raises(ValueError, match="port"):
+                    ipc.listen(port)
+            calls: list[Callable[[], object]] = [
+                lambda: ipc.connect(b"localhost", 80),  # type: ignore[arg-type]
+                lambda: ipc.connect("localhost", "80"),  # type: ignore[arg-type]
+                lambda: ipc.connect("localhost", 80, "1"),  # type: ignore[arg-type]
+                lambda: ipc.listen("80"),  # type: ignore[arg-type]
+                lambda: ipc.listen(0, 5),  # type: ignore[arg-type]
+                lambda: ipc.listen(0, None, "many"),  # type: ignore[arg-type]
+                lambda: ipc.accept("1"),  # type: ignore[arg-type]
+                lambda: ipc.setFD("1"),  # type: ignore[arg-type]
+                lambda: ipc.setFD(None),  # type: ignore[arg-type]
+                lambda: ipc.setKeepalive("3", 1),  # type: ignore[arg-type]
+            ]
+            for call in calls:
+                with pytest.raises(TypeError):
+                    call()
+            assert not ipc.error()
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+    def test_without_an_address_both_families_come(self, address: str) -> None:
+        with TCP() as server, TCP() as client:
+            assert server.listen(0)
+            assert client.connect(address, port_of(server), LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                assert accepted.remote_addr() == client.local_addr()
+                assert accepted.local_addr() == client.remote_addr()
+                assert accepted.local_addr().startswith(("127.0.0.1:", "[::1]:"))
+
+
+class TestConnecting:
+    def test_refused(self, server: TCP) -> None:
+        address = server.local_addr()
+        server.close()
+        with TCP() as ipc:
+            assert ipc.connect(address, 0, LONG) is False
+            assert isinstance(ipc.last_error, ConnectionRefusedError)
+            assert not ipc.error()
+
+    def test_in_time(self) -> None:
+        with deaf() as (host, port), TCP() as ipc:
+            begin = time.monotonic()
+            assert ipc.connect(host, port, 100) is False
+            assert time.monotonic() - begin < PATIENCE / 2
+            assert isinstance(ipc.last_error, TimeoutError)
+
+    def test_close_wakes(self) -> None:
+        with deaf() as (host, port), TCP() as ipc:
+            connecting = Aside(ipc.connect, host, port).until_blocked()
+            ipc.close()
+            assert connecting.result() is False
+            assert ipc.last_error is None
+            assert not ipc.error()
+            assert ipc.getFD() == -1
+
+    def test_another_connect_ends_the_first(self, server: TCP) -> None:
+        with deaf() as (host, port), TCP() as ipc:
+            connecting = Aside(ipc.connect, host, port).until_blocked()
+            assert ipc.connect(server.local_addr(), 0, LONG)
+            assert connecting.result() is False
+            assert ipc.remote_addr() == server.local_addr()
+
+    def test_addresses_that_do_not_answer_are_passed_by(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with deaf() as silent, TCP() as ipc:
+            resolves_to(monkeypatch, silent, silent, (LOCALHOST, port_of(server)))
+            assert ipc.connect("some.host", 80, LONG)
+            assert ipc.remote_addr() == server.local_addr()
+            assert ipc.last_error is None
+
+    def test_addresses_that_refuse_are_passed_by(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with TCP() as ipc:
+            resolves_to(monkeypatch, ("127.0.0.3", 1), (LOCALHOST, port_of(server)))
+            assert ipc.connect("some.host", 80, LONG)
+            assert ipc.remote_addr() == server.local_addr()
+
+    def test_what_is_under_way_is_not_dropped(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with deaf() as silent, TCP() as ipc:
+            resolves_to(monkeypatch, silent, ("127.0.0.3", 1))
+            begin = time.monotonic()
+            assert ipc.connect("some.host", 80, 600) is False
+            assert time.monotonic() - begin >= 0.5
+            assert isinstance(ipc.last_error, TimeoutError)
+
+    def test_one_deadline_for_all_addresses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with deaf() as silent, TCP() as ipc:
+            resolves_to(monkeypatch, *[silent] * 50)
+            begin = time.monotonic()
+            assert ipc.connect("some.host", 80, 100) is False
+            assert time.monotonic() - begin < PATIENCE / 2
+
+    def test_no_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with TCP() as ipc:
+            resolves_to(monkeypatch)
+            assert ipc.connect("some.host", 80, LONG) is False
+            assert isinstance(ipc.last_error, OSError)
+
+    def test_a_resolver_that_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "no such host")
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        with TCP() as ipc:
+            assert ipc.connect("some.host", 80) is False
+            assert isinstance(ipc.last_error, socket.gaierror)
+
+    def test_a_slow_resolver_is_left_behind(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        go_on = threading.Event()
+
+        def slow(*_: object, **__: object) -> list[Any]:
+            go_on.wait(PATIENCE)
+            return [candidate((LOCALHOST, 1))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        try:
+            with TCP() as ipc:
+                assert ipc.connect("some.host", 80, 50) is False
+                assert isinstance(ipc.last_error, TimeoutError)
+                connecting = Aside(ipc.connect, "some.host", 80).until_blocked()
+                ipc.close()
+                assert connecting.result() is False
+                assert ipc.last_error is None
+        finally:
+            go_on.set()
+        names = "vfiipc-resolver"
+        until(lambda: all(thread.name != names for thread in threading.enumerate()))
+
+    def test_literals_never_reach_the_resolver(self, server: TCP) -> None:
+        with TCP() as ipc:
+            before = threading.active_count()
+            assert ipc.connect(server.local_addr(), 0, LONG)
+            assert threading.active_count() == before
+
+    def test_what_was_there_is_closed_first(self, server: TCP) -> None:
+        with TCP() as ipc:
+            assert ipc.connect(server.local_addr(), 0, LONG)
+            former = server.accept(LONG)
+            assert former is not None
+            with former:
+                assert ipc.connect(server.local_addr(), 0, LONG)
+                assert former.read(1, LONG) == b""
+                assert former.eof()
+                assert ipc.connect("localhost", 0) is False
+                assert ipc.getFD() == -1
+
+    def test_an_object_may_be_used_again(self, server: TCP) -> None:
+        with TCP() as ipc:
+            for number in range(3):
+                assert ipc.connect(server.local_addr(), 0, LONG)
+                accepted = server.accept(LONG)
+                assert accepted is not None
+                with accepted:
+                    assert accepted.write_msg(PREFIX, number, b"x")
+                    assert accepted.write(b"half")
+                assert ipc.read_msg(PREFIX, LIMIT, LONG) == (number, b"x")
+                assert ipc.read_msg(PREFIX, LIMIT, LONG) is None
+                assert ipc.eof()
+                if number:
+                    ipc.close()
+            assert ipc.listen(0, LOCALHOST)
+            assert ipc.is_server()
+            assert not ipc.eof()
+
+
+class TestListening:
+    def test_taken(self, server: TCP) -> None:
+        with TCP() as other:
+            assert other.listen(port_of(server), LOCALHOST) is False
+            assert isinstance(other.last_error, OSError)
+            assert other.last_error.errno == errno.EADDRINUSE
+            assert not other.is_server()
+
+    def test_no_address_of_this_machine(self) -> None:
+        with TCP() as ipc:
+            assert ipc.listen(0, "192.0.2.1") is False
+            assert isinstance(ipc.last_error, OSError)
+
+    def test_a_port_may_be_used_again_at_once(self, server: TCP) -> None:
+        port = port_of(server)
+        with TCP() as client:
+            assert client.connect(server.local_addr(), 0, LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            accepted.close()
+            server.close()
+            assert server.listen(port, LOCALHOST), server.last_error
+
+    def test_accept_in_time(self, server: TCP) -> None:
+        assert server.accept(0) is None
+        assert server.accept(20) is None
+        assert server.last_error is None
+
+    def test_close_wakes_accept(self, server: TCP) -> None:
+        accepting = [Aside(server.accept).until_blocked() for _ in range(3)]
+        server.close()
+        assert [call.result() for call in accepting] == [None] * 3
+        assert server.last_error is None
+
+    def test_listening_anew_ends_the_first(self, server: TCP) -> None:
+        accepting = Aside(server.accept).until_blocked()
+        assert server.listen(0, LOCALHOST)
+        assert accepting.result() is None
+
+    def test_reading_and_writing_is_an_error(self, server: TCP) -> None:
+        assert server.read(1) == b""
+        assert server.write(b"x") is False
+        assert server.error()
+        with TCP() as client:
+            assert client.connect(server.local_addr(), 0, LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            accepted.close()
+
+    def test_a_connection_that_died_is_given_or_skipped(self, server: TCP) -> None:
+        with socket.create_connection((LOCALHOST, port_of(server))) as dead:
+            dead.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with TCP() as client:
+            assert client.connect(server.local_addr(), 0, LONG)
+            accepted = None
+            while accepted is None or accepted.remote_addr() != client.local_addr():
+                if accepted is not None:
+                    accepted.close()
+                accepted = server.accept(LONG)
+                assert accepted is not None
+            accepted.close()
+
+    def test_accept_skips_what_died(self, server: TCP, monkeypatch: pytest.MonkeyPatch) -> None:
+        causes = [errno.ECONNABORTED, errno.EPROTO, errno.EHOSTUNREACH]
+        accept = socket.socket.accept
+
+        def dying(sock: socket.socket) -> tuple[socket.socket, Any]:
+            if causes:
+                raise OSError(causes.pop(), "died in the queue")
+            return accept(sock)
+
+        monkeypatch.setattr(socket.socket, "accept", dying)
+        with TCP() as client:
+            assert client.connect(server.local_addr(), 0, LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            accepted.close()
+            assert not causes
+            assert server.last_error is None
+
+    def test_accept_tells_what_it_cannot(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: socket.socket) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(socket.socket, "accept", full)
+        assert server.accept(LONG) is None
+        assert isinstance(server.last_error, OSError)
+        assert server.last_error.errno == errno.EMFILE
+        assert not server.error()
+
+    def test_the_callback_tells_of_connections(self, server: TCP) -> None:
+        accepted: list[TCP] = []
+
+        def come(data: object, ipc: Any) -> None:
+            peer = ipc.accept(0)
+            if peer is not None:
+                accepted.append(peer)
+
+        server.set_callback(come)
+        clients = [TCP() for _ in range(3)]
+        for client in clients:
+            assert client.connect(server.local_addr(), 0, LONG)
+        until(lambda: len(accepted) == 3)
+        for ipc in [*clients, *accepted]:
+            ipc.close()
+
+    def test_strict_is_handed_on(self, server: TCP) -> None:
+        server.strict = True
+        with TCP() as client:
+            assert client.connect(server.local_addr(), 0, LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                assert accepted.strict is True
+
+
+class TestResets:
+    @pytest.fixture
+    def ends(self, server: TCP) -> Iterator[tuple[socket.socket, TCP]]:
+        with socket.create_connection((LOCALHOST, port_of(server))) as sock:
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                yield sock, accepted
+
+    @staticmethod
+    def reset(sock: socket.socket) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+    @pytest.mark.parametrize("member", ["read", "read_msg", "poll_in"])
+    def test_latches_the_cause(self, ends: tuple[socket.socket, TCP], member: str) -> None:
+        sock, ipc = ends
+        self.reset(sock)
+        arguments = {"read": (5, LONG), "read_msg": (PREFIX, LIMIT, LONG), "poll_in": (LONG,)}
+        for _ in range(3):
+            getattr(ipc, member)(*arguments[member])
+            assert ipc.error()
+            assert not ipc.eof()
+            assert isinstance(ipc.last_error, ConnectionResetError)
+        assert ipc.write(b"x") is False
+        assert isinstance(ipc.last_error, ConnectionResetError)
+
+    def test_what_peek_learns_is_kept(self, ends: tuple[socket.socket, TCP]) -> None:
+        sock, ipc = ends
+        self.reset(sock)
+        for _ in range(2):
+            assert ipc.peek(5, LONG) == (-1, b"")
+            assert not ipc.error()
+            assert isinstance(ipc.last_error, ConnectionResetError)
+        assert ipc.read(5, LONG) == b""
+        assert ipc.error()
+        assert isinstance(ipc.last_error, ConnectionResetError)
+
+    def test_what_was_received_before_comes_first(self, ends: tuple[socket.socket, TCP]) -> None:
+        sock, ipc = ends
+        sock.sendall(b"before")
+        arrived(ipc, 6)
+        assert ipc.read(1, LONG) == b"b"
+        self.reset(sock)
+        until(lambda: ipc.peek(100, 0).n < 6 or ipc.write(b"x", 0) is False)
+        assert ipc.read(5, LONG) == b"efore"
+        assert ipc.read(1, LONG) == b""
+        assert ipc.error()
+        assert isinstance(ipc.last_error, OSError)
+
+    def test_wakes_a_reader(self, ends: tuple[socket.socket, TCP]) -> None:
+        sock, ipc = ends
+        reading = Aside(ipc.read_msg, PREFIX, LIMIT).until_blocked()
+        self.reset(sock)
+        assert reading.result() is None
+        assert isinstance(ipc.last_error, ConnectionResetError)
+
+    def test_calls_back_once(self, ends: tuple[socket.socket, TCP]) -> None:
+        sock, ipc = ends
+        calls: list[object] = []
+
+        def read(data: object, ipc: Any) -> None:
+            calls.append(ipc.read(1, 0))
+
+        ipc.set_callback(read)
+        self.reset(sock)
+        until(ipc.error)
+        time.sleep(0.05)
+        assert calls == [b""]
