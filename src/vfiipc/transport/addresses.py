@@ -35,6 +35,8 @@ def split_address(hostname: str, port: int) -> tuple[str, int]:
         ValueError: there is no port, there are two, or it is none; no host.
     """
     host, text = _split(hostname)
+    if "\0" in host:
+        raise ValueError(f"{hostname!r} is no host name")
     if not host:
         raise ValueError(f"no host in {hostname!r}")
     if text is None:

@@ -20,7 +20,7 @@ from .system import Signal
 if TYPE_CHECKING:
     from .ipc import IPC
 
-__all__ = ["Callback", "Registration", "Source", "register"]
+__all__ = ["Callback", "Registration", "Source", "register", "wait_until_quiet"]
 
 Callback = Callable[[Any, "IPC"], object]
 
@@ -62,7 +62,6 @@ class Registration:
         self.active = True
         self.armed = False
         self.told_failure = False
-        self.running = False
         self._process = os.getpid()
 
     def changed(self, by_reading: bool) -> None:
@@ -75,11 +74,11 @@ class Registration:
         if self._process == os.getpid():
             self.dispatcher.fire(self)
 
-    def cancel(self, wait: bool) -> None:
-        """Ends it: none starts any more. With ``wait``, returns when none is running."""
+    def cancel(self) -> None:
+        """Ends it: none starts any more, but one may be running."""
         self.source.on_change = self.source.on_ready = None
         if self._process == os.getpid():
-            self.dispatcher.cancel(self, wait)
+            self.dispatcher.cancel(self)
 
 
 class _Dispatcher:
@@ -90,6 +89,7 @@ class _Dispatcher:
         self._selector = selectors.DefaultSelector()
         self._signal = Signal()
         self._selector.register(self._signal.fileno(), selectors.EVENT_READ, None)
+        self._running: IPC | None = None  # the object whose callback is running
         self._due: deque[Registration] = deque()
         self._registered: set[Registration] = set()  # keeps their objects alive
         self._thread = threading.Thread(target=self._run, name="vfiipc-callbacks", daemon=True)
@@ -129,13 +129,17 @@ class _Dispatcher:
             registration.told_failure = True
             self.fire(registration)
 
-    def cancel(self, registration: Registration, wait: bool) -> None:
+    def cancel(self, registration: Registration) -> None:
         with self._changed:
             registration.active = False
             self._registered.discard(registration)
             self._disarm(registration)
-            if wait and threading.current_thread() is not self._thread:
-                self._changed.wait_for(lambda: not registration.running)
+
+    def wait_until_quiet(self, ipc: IPC) -> None:
+        """Returns when no callback of this object is running; at once, from inside one."""
+        if threading.current_thread() is not self._thread:
+            with self._changed:
+                self._changed.wait_for(lambda: self._running is not ipc)
 
     def _disarm(self, registration: Registration) -> None:
         registration.armed = False
@@ -165,14 +169,14 @@ class _Dispatcher:
         with self._changed:
             if not registration.active:
                 return
-            registration.running = True
+            self._running = registration.ipc
         try:
             registration.callback(registration.data, registration.ipc)
-        except Exception:  # noqa: BLE001  (whatever it was, other objects go on)
+        except BaseException:  # noqa: BLE001  (whatever it was, other objects go on)
             _log.exception("a callback has failed")
         finally:
             with self._changed:
-                registration.running = False
+                self._running = None
                 self._changed.notify_all()
 
 
@@ -191,6 +195,12 @@ def register(ipc: IPC, source: Source, callback: Callback, data: Any) -> Registr
     source.on_change, source.on_ready = registration.changed, registration.ready
     dispatcher.add(registration)
     return registration
+
+
+def wait_until_quiet(ipc: IPC) -> None:
+    """Returns when no callback of this object is running; at once, from inside one."""
+    if _dispatcher is not None:
+        _dispatcher.wait_until_quiet(ipc)
 
 
 def _forget() -> None:

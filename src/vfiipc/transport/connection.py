@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from ..codec import Framer, FramingError, Message
+from ..codec import Framer, FramingError, Message, encode_header
 from .callbacks import Source
 from .deadline import Deadline
 from .outgoing import Outgoing, batches, flat, message_buffers
@@ -71,6 +71,8 @@ class Connection(Source):
         with self._state:
             if not self.error:
                 self.error, self.last_error = True, cause
+        if self.stream is not None:
+            self.stream.lifetime.nudge()
         if self.on_change is not None:
             self.on_change(False)
 
@@ -293,6 +295,10 @@ class Connection(Source):
     def write_msgs(
         self, prefix: int, messages: Iterable[tuple[int, Buffer]], deadline: Deadline
     ) -> bool:
+        encode_header(prefix, 0, 0)  # a caller's mistake is one even when there are no messages
+        if self.stream is None:
+            self.fail(not_connected())
+            return False
         return all(self._write(batch, deadline) for batch in batches(prefix, messages))
 
     def _write(self, outgoing: Outgoing, deadline: Deadline) -> bool:

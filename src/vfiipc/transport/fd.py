@@ -13,10 +13,10 @@ __all__ = ["couple"]
 
 
 def couple(source: int | socket.socket, own: int) -> socket.socket:
-    """A socket object that owns the given connected stream socket.
+    """A second socket object for the given connected stream socket; one of them is to be detached.
 
     Args:
-        source: a descriptor, or a socket, which is detached on success.
+        source: a descriptor, or a socket.
         own: the descriptor that the object uses already; it is refused.
 
     Raises:
@@ -35,8 +35,6 @@ def couple(source: int | socket.socket, own: int) -> socket.socket:
     except OSError:
         sock.detach()
         raise
-    if isinstance(source, socket.socket):
-        source.detach()
     return sock
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._version import __version__
 from ..codec import Message
-from .callbacks import Callback, Registration, Source, register
+from .callbacks import Callback, Registration, Source, register, wait_until_quiet
 from .connection import Connection, not_connected
 from .deadline import Deadline
 from .lifetime import Lifetime
@@ -67,8 +67,11 @@ class IPC(ABC):
 
     def __del__(self) -> None:
         if getattr(self, "_state", None) is not None and self._in_use():
-            warnings.warn(f"{self!r} was not closed", ResourceWarning, source=self, stacklevel=2)
-            self.close()
+            try:
+                warning = f"{self!r} was not closed"
+                warnings.warn(warning, ResourceWarning, source=self, stacklevel=2)
+            finally:
+                self.close()
 
     def __repr__(self) -> str:
         if self._listener is not None:
@@ -94,7 +97,7 @@ class IPC(ABC):
         with self._state:
             registration, self._registration = self._registration, None
             if registration is not None:
-                registration.cancel(wait=False)
+                registration.cancel()
             old = [self._connection.stream, self._listener]
             lifetimes = [held.lifetime for held in old if held is not None]
             if self._attempt is not None and self._attempt is not attempt:
@@ -325,15 +328,15 @@ class IPC(ABC):
         with self._state:
             former, self._registration = self._registration, None
             if former is not None:
-                former.cancel(wait=False)
+                former.cancel()
             source = self._listener or self._connection
             if callback is not None:
                 if not self._in_use() or not isinstance(source, Source):
                     self._connection.note(not_connected())
                     return False
                 self._registration = register(self, source, callback, data)
-        if callback is None and former is not None:
-            former.cancel(wait=True)
+        if callback is None:
+            wait_until_quiet(self)
         return True
 
     @staticmethod

@@ -76,8 +76,7 @@ class Lifetime:
             if self._ended:
                 return
             self._ended = True
-            for signal in self._signals:
-                signal.set()
+            self._set_signals()
             # A forked child has inherited the names of threads, but not the threads.
             alive = {thread.ident for thread in threading.enumerate()}
             for ident in set(self._inside) - alive:
@@ -89,6 +88,17 @@ class Lifetime:
         with self._changed:
             if threading.get_ident() not in self._inside:
                 self._changed.wait_for(lambda: self._released, _PATIENCE)
+
+    def nudge(self) -> None:
+        """Has those that wait look again."""
+        with self._changed:
+            self._set_signals()
+        if self._wake is not None:
+            self._wake()
+
+    def _set_signals(self) -> None:
+        while self._signals:
+            self._signals.pop().set()
 
     def wait(self, interests: Sequence[tuple[int, int]], timeout: float | None) -> list[int]:
         """The descriptors that got ready; none when the time is up or it has ended."""
@@ -104,9 +114,10 @@ class Lifetime:
             ready = wait([*interests, (signal.fileno(), READ)], timeout)
         finally:
             with self._changed:
+                used = signal not in self._signals
                 self._signals.discard(signal)
-            # One that `end` may have set is of no more use.
-            if self._ended or len(_spare) >= _SPARE:
+            # One that was set is of no more use.
+            if used or len(_spare) >= _SPARE:
                 signal.close()
             else:
                 _spare.append(signal)

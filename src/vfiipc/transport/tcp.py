@@ -19,6 +19,8 @@ from .sockets import Listener, SocketStream
 
 __all__ = ["TCP"]
 
+# The system takes what it can of this.
+_HIGHEST_BACKLOG: Final = 65535
 _HIGHEST_COUNT: Final = 127
 _HIGHEST_INTERVAL: Final = 32767
 _HIGHEST_TIMEOUT: Final = 2**31 - 1
@@ -74,18 +76,20 @@ class TCP(IPC):
             port: 1..65535, or 0 to let the system choose; ``local_addr()`` tells.
             listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None
                 for all adapters, IPv4 and IPv6.
-            backlog: connections that may wait to be accepted.
+            backlog: connections that may wait to be accepted, 0 or more.
 
         Returns:
             Whether it listens; otherwise ``last_error`` tells why.
 
         Raises:
             TypeError: an argument is of the wrong type.
-            ValueError: ``port`` is outside 0..65535.
+            ValueError: ``port`` is outside 0..65535, or ``backlog`` negative.
         """
         if listen_address is not None:
             check_text("listen_address", listen_address)
-        port, backlog = check_port(port), index(backlog)
+        port, backlog = check_port(port), min(index(backlog), _HIGHEST_BACKLOG)
+        if backlog < 0:
+            raise ValueError(f"backlog is {backlog}, but must be 0 or more")
         waiting = Connection(None)
         self._replace(waiting)
         try:
@@ -148,10 +152,18 @@ class TCP(IPC):
         if self._listener is not None:
             own = self._listener.fileno()
         try:
-            coupled = SocketStream(couple(socket_fd, own), own=False)
+            sock = couple(socket_fd, own)
         except OSError as cause:
             self._connection.note(cause)
             return False
+        try:
+            coupled = SocketStream(sock, own=False)
+        except OSError as cause:
+            sock.detach()
+            self._connection.note(cause)
+            return False
+        if isinstance(socket_fd, socket.socket):
+            socket_fd.detach()
         self._replace(Connection(coupled))
         return True
 
