@@ -16,16 +16,10 @@ import pytest
 
 from vfiipc import TCP
 
-from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, arrived, until
+from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, until
+from .suite.closing import untouched
 
 LOCALHOST = "127.0.0.1"
-
-
-@pytest.fixture
-def server() -> Iterator[TCP]:
-    with TCP() as listening:
-        assert listening.listen(0, LOCALHOST), listening.last_error
-        yield listening
 
 
 def port_of(ipc: TCP) -> int:
@@ -72,7 +66,9 @@ class TestAddresses:
         with TCP() as server, TCP() as client:
             assert server.listen(0, listening)
             port = port_of(server)
-            assert client.connect(name.format(port), 0 if in_name else port, LONG)
+            assert client.connect(name.format(port), 0 if in_name else port, LONG), (
+                client.last_error
+            )
             assert client.remote_addr() == server.local_addr()
             assert not client.is_server()
             assert server.is_server()
@@ -247,11 +243,10 @@ class TestConnecting:
                 connecting = Aside(ipc.connect, "some.host", 80).until_blocked()
                 ipc.close()
                 assert connecting.result() is False
-                assert ipc.last_error is None
+                assert untouched(ipc)
         finally:
             go_on.set()
-        names = "vfiipc-resolver"
-        until(lambda: all(thread.name != names for thread in threading.enumerate()))
+        until(lambda: "vfiipc-resolver" not in [thread.name for thread in threading.enumerate()])
 
     def test_literals_never_reach_the_resolver(self, server: TCP) -> None:
         with TCP() as ipc:
@@ -406,74 +401,3 @@ class TestListening:
             assert accepted is not None
             with accepted:
                 assert accepted.strict is True
-
-
-class TestResets:
-    @pytest.fixture
-    def ends(self, server: TCP) -> Iterator[tuple[socket.socket, TCP]]:
-        with socket.create_connection((LOCALHOST, port_of(server))) as sock:
-            accepted = server.accept(LONG)
-            assert accepted is not None
-            with accepted:
-                yield sock, accepted
-
-    @staticmethod
-    def reset(sock: socket.socket) -> None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
-
-    @pytest.mark.parametrize("member", ["read", "read_msg", "poll_in"])
-    def test_latches_the_cause(self, ends: tuple[socket.socket, TCP], member: str) -> None:
-        sock, ipc = ends
-        self.reset(sock)
-        arguments = {"read": (5, LONG), "read_msg": (PREFIX, LIMIT, LONG), "poll_in": (LONG,)}
-        for _ in range(3):
-            getattr(ipc, member)(*arguments[member])
-            assert ipc.error()
-            assert not ipc.eof()
-            assert isinstance(ipc.last_error, ConnectionResetError)
-        assert ipc.write(b"x") is False
-        assert isinstance(ipc.last_error, ConnectionResetError)
-
-    def test_what_peek_learns_is_kept(self, ends: tuple[socket.socket, TCP]) -> None:
-        sock, ipc = ends
-        self.reset(sock)
-        for _ in range(2):
-            assert ipc.peek(5, LONG) == (-1, b"")
-            assert not ipc.error()
-            assert isinstance(ipc.last_error, ConnectionResetError)
-        assert ipc.read(5, LONG) == b""
-        assert ipc.error()
-        assert isinstance(ipc.last_error, ConnectionResetError)
-
-    def test_what_was_received_before_comes_first(self, ends: tuple[socket.socket, TCP]) -> None:
-        sock, ipc = ends
-        sock.sendall(b"before")
-        arrived(ipc, 6)
-        assert ipc.read(1, LONG) == b"b"
-        self.reset(sock)
-        until(lambda: ipc.peek(100, 0).n < 6 or ipc.write(b"x", 0) is False)
-        assert ipc.read(5, LONG) == b"efore"
-        assert ipc.read(1, LONG) == b""
-        assert ipc.error()
-        assert isinstance(ipc.last_error, OSError)
-
-    def test_wakes_a_reader(self, ends: tuple[socket.socket, TCP]) -> None:
-        sock, ipc = ends
-        reading = Aside(ipc.read_msg, PREFIX, LIMIT).until_blocked()
-        self.reset(sock)
-        assert reading.result() is None
-        assert isinstance(ipc.last_error, ConnectionResetError)
-
-    def test_calls_back_once(self, ends: tuple[socket.socket, TCP]) -> None:
-        sock, ipc = ends
-        calls: list[object] = []
-
-        def read(data: object, ipc: Any) -> None:
-            calls.append(ipc.read(1, 0))
-
-        ipc.set_callback(read)
-        self.reset(sock)
-        until(ipc.error)
-        time.sleep(0.05)
-        assert calls == [b""]

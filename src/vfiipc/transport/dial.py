@@ -52,7 +52,8 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
     abandoned: list[bool] = []
     threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
     try:
-        lifetime.wait([(signal.fileno(), READ)], deadline.remaining())
+        while not (outcome or lifetime.ended() or deadline.passed()):
+            lifetime.wait([(signal.fileno(), READ)], deadline.remaining())
     finally:
         with lock:
             abandoned.append(True)

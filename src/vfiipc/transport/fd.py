@@ -7,9 +7,11 @@ import os
 import socket
 import sys
 from operator import index
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["couple"]
+
+_HIGHEST_DESCRIPTOR: Final = 2**31 - 1
 
 
 def couple(source: int | socket.socket, own: int) -> socket.socket:
@@ -25,7 +27,8 @@ def couple(source: int | socket.socket, own: int) -> socket.socket:
     """
     _refuse_tls(source)
     fileno = source.fileno() if isinstance(source, socket.socket) else _descriptor(source)
-    if fileno < 0:
+    # A number that no C int holds would be cut, and mean another descriptor.
+    if not 0 <= fileno <= _HIGHEST_DESCRIPTOR:
         raise OSError(errno.EBADF, f"descriptor {fileno} is not open")
     if fileno == own:
         raise OSError(errno.EBUSY, f"descriptor {fileno} is in use by this very object")

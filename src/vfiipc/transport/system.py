@@ -90,9 +90,10 @@ def send_now(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
 class Signal:
     """What one thread waits on, beside its sockets, so that another can wake it."""
 
-    __slots__ = ("_event", "_pair")
+    __slots__ = ("_event", "_pair", "_process")
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._event = -1
         self._pair: tuple[socket.socket, socket.socket] | None = None
         if not portable and hasattr(os, "eventfd"):
@@ -106,7 +107,10 @@ class Signal:
         return self._pair[0].fileno() if self._pair else self._event
 
     def set(self) -> None:
-        """Wakes whoever waits, now or later, until ``clear``."""
+        """Wakes whoever waits, now or later, until ``clear``; in this process, not its parent."""
+        if self._process != os.getpid():
+            self.close()
+            return
         with contextlib.suppress(OSError):
             if self._pair:
                 self._pair[1].send(b"\0")
