@@ -4,6 +4,7 @@
                                       sends one message on each of them
     network_peer.py wait HOST ALIVE   connects and reads, until a message or an error comes
     network_peer.py talk HOST ALIVE   the same, but sends one message after another meanwhile
+    network_peer.py push HOST         with keepalives, writes more than the link takes
     network_peer.py exchange HOST     sends messages and reads them back
 
 ALIVE is 1 to have keepalives, 0 to have none. Each line of output is a JSON object.
@@ -99,6 +100,15 @@ def talk(ipc: TCP) -> None:
         time.sleep(0.02)
 
 
+def push(host: str) -> None:
+    with connected(host) as ipc:
+        assert ipc.setKeepalive(3, 1), ipc.last_error
+        tell(connected=ipc.remote_addr())
+        while ipc.write_msg(PREFIX, 7, bytes(LIMIT)):
+            pass
+        tell(**outcome(ipc))
+
+
 def exchange(host: str) -> None:
     """Reads in short calls, so that messages are cut off by time-outs as often as it gets."""
     with connected(host) as ipc:
@@ -125,6 +135,8 @@ def main() -> None:
         serve()
     elif task == "exchange":
         exchange(arguments[0])
+    elif task == "push":
+        push(arguments[0])
     else:
         wait(arguments[0], arguments[1] == "1", task == "talk")
 

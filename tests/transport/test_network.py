@@ -124,14 +124,33 @@ def test_segments_of_a_few_dozen_bytes() -> None:
             assert int(size[1]) <= 60
 
 
+def slow_down(*hosts: Host) -> None:
+    """Lets each end send 50 kB/s."""
+    for host in hosts:
+        rate = ("tbf", "rate", "400kbit", "burst", "3000", "latency", "200ms")
+        try:
+            host.run("tc", "qdisc", "add", "dev", host.device, "root", *rate)
+        except subprocess.CalledProcessError as error:
+            skip_or_fail(f"tc tbf does not work here: {error.stderr.strip()}")
+
+
+def test_keepalive_ends_a_write_that_waits_for_room() -> None:
+    with network() as (one, other, _, _):
+        slow_down(one)
+        with peer(one, "push", other.address) as client:
+            assert client.hear()["connected"]
+            time.sleep(0.5)
+            other.plug("down")
+            cut = time.monotonic()
+            heard = client.hear()
+            assert 1.0 < heard["at"] - cut < 15
+            assert (heard["error"], heard["eof"], heard["oserror"]) == (True, False, True)
+            assert heard["errno"]
+
+
 def test_slow_link_cuts_messages_off_without_losing_any() -> None:
     with network() as (one, other, _, _):
-        for host in (one, other):
-            rate = ("tbf", "rate", "400kbit", "burst", "3000", "latency", "200ms")
-            try:
-                host.run("tc", "qdisc", "add", "dev", host.device, "root", *rate)
-            except subprocess.CalledProcessError as error:
-                skip_or_fail(f"tc tbf does not work here: {error.stderr.strip()}")
+        slow_down(one, other)
         with peer(one, "exchange", other.address) as client:
             client.hear()
             heard = client.hear()
