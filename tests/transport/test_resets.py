@@ -12,14 +12,13 @@ import pytest
 
 from vfiipc import TCP
 
-from .suite.base import LIMIT, LONG, PREFIX, Aside, arrived, until
+from .suite.base import LIMIT, LONG, PREFIX, Aside, arrived, port_of, until
 
 
 class TestResets:
     @pytest.fixture
     def ends(self, server: TCP) -> Iterator[tuple[socket.socket, TCP]]:
-        port = int(server.local_addr().rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as sock:
+        with socket.create_connection(("127.0.0.1", port_of(server))) as sock:
             accepted = server.accept(LONG)
             assert accepted is not None
             with accepted:

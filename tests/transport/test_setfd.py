@@ -173,6 +173,15 @@ class TestCoupled:
         finally:
             socket.setdefaulttimeout(None)
 
+    def test_the_end_does_not_stop_writing(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        ends[1].shutdown(socket.SHUT_WR)
+        with TCP() as ipc:
+            assert ipc.setFD(ends[0])
+            assert ipc.read(1, LONG) == b""
+            assert ipc.eof()
+            assert ipc.write(b"still")
+            assert ends[1].recv(10) == b"still"
+
     def test_a_dup_keeps_the_connection(self, ends: tuple[socket.socket, socket.socket]) -> None:
         with ends[0].dup() as dup, TCP() as ipc:
             assert ipc.setFD(ends[0])
@@ -255,3 +264,20 @@ class TestKeepalive:
             assert isinstance(ipc.last_error, OSError)
             assert ipc.last_error.errno == errno.ENOTCONN
             assert not ipc.error()
+
+    def test_what_the_kernel_refuses_is_put_back(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert server.setKeepalive(3, 1)
+        before = options(server)
+        setsockopt = socket.socket.setsockopt
+
+        def refuse(sock: socket.socket, level: int, name: int, value: int) -> None:
+            if (level, name, value) == (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 35_000):
+                raise OSError(errno.EINVAL, "refused")
+            setsockopt(sock, level, name, value)
+
+        monkeypatch.setattr(socket.socket, "setsockopt", refuse)
+        assert server.setKeepalive(5, 7) is False
+        assert options(server) == before
+        assert "refused" in str(server.last_error)

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -16,14 +16,10 @@ import pytest
 
 from vfiipc import TCP
 
-from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, until
+from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, port_of, until
 from .suite.closing import untouched
 
 LOCALHOST = "127.0.0.1"
-
-
-def port_of(ipc: TCP) -> int:
-    return int(ipc.local_addr().rpartition(":")[2])
 
 
 @contextmanager
@@ -47,104 +43,6 @@ def candidate(address: tuple[str, int]) -> tuple[Any, ...]:
 def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
     found = [candidate(address) for address in addresses]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-
-
-class TestAddresses:
-    @pytest.mark.parametrize(
-        ("listening", "name", "in_name"),
-        [
-            ("127.0.0.1", "127.0.0.1", False),
-            ("127.0.0.1", "127.0.0.1:{}", True),
-            ("127.0.0.1", "localhost:{}", True),
-            ("127.0.0.1", "localhost", False),
-            ("::1", "::1", False),
-            ("::1", "[::1]", False),
-            ("::1", "[::1]:{}", True),
-        ],
-    )
-    def test_ways_to_write_one(self, listening: str, name: str, in_name: bool) -> None:
-        with TCP() as server, TCP() as client:
-            assert server.listen(0, listening)
-            port = port_of(server)
-            assert client.connect(name.format(port), 0 if in_name else port, LONG), (
-                client.last_error
-            )
-            assert client.remote_addr() == server.local_addr()
-            assert not client.is_server()
-            assert server.is_server()
-
-    @pytest.mark.parametrize(
-        ("name", "port", "reason"),
-        [
-            ("localhost:80", 80, "two ports"),
-            ("[::1]:80", 80, "two ports"),
-            ("localhost", 0, "no port"),
-            ("::1", 0, "no port"),
-            ("[::1]", 0, "no port"),
-            ("localhost:0", 0, "1..65535"),
-            ("localhost:", 0, "1..65535"),
-            ("localhost:http", 0, "1..65535"),
-            ("localhost:65536", 0, "1..65535"),
-            ("localhost:-1", 0, "1..65535"),
-            ("localhost: 80", 0, "1..65535"),
-            ("localhost:٣", 0, "1..65535"),
-            ("localhost:" + "9" * 5000, 0, "1..65535"),
-            ("", 80, "no host"),
-            (":80", 0, "no host"),
-            ("[::1", 80, "no address"),
-            ("[::1]80", 0, "no address"),
-            ("a:b:80", 0, "no address"),
-        ],
-    )
-    def test_what_is_none(self, name: str, port: int, reason: str) -> None:
-        with TCP() as ipc:
-            assert ipc.connect(name, port, LONG) is False
-            assert isinstance(ipc.last_error, ValueError)
-            assert reason in str(ipc.last_error)
-            assert not ipc.error()
-            assert ipc.getFD() == -1
-
-    @pytest.mark.parametrize("name", ["no\0name", "a" * 70 + ".invalid", "..", "no-host.invalid"])
-    def test_no_host(self, name: str) -> None:
-        with TCP() as ipc:
-            assert ipc.connect(name, 80, LONG) is False
-            assert ipc.last_error is not None
-
-    def test_mistakes_of_the_caller(self) -> None:
-        with TCP() as ipc:
-            for port in (-1, 65536):
-                with pytest.raises(ValueError, match="port"):
-                    ipc.connect("localhost", port)
-                with pytest.raises(ValueError, match="port"):
-                    ipc.listen(port)
-            calls: list[Callable[[], object]] = [
-                lambda: ipc.connect(b"localhost", 80),  # type: ignore[arg-type]
-                lambda: ipc.connect("localhost", "80"),  # type: ignore[arg-type]
-                lambda: ipc.connect("localhost", 80, "1"),  # type: ignore[arg-type]
-                lambda: ipc.listen("80"),  # type: ignore[arg-type]
-                lambda: ipc.listen(0, 5),  # type: ignore[arg-type]
-                lambda: ipc.listen(0, None, "many"),  # type: ignore[arg-type]
-                lambda: ipc.accept("1"),  # type: ignore[arg-type]
-                lambda: ipc.setFD("1"),  # type: ignore[arg-type]
-                lambda: ipc.setFD(None),  # type: ignore[arg-type]
-                lambda: ipc.setKeepalive("3", 1),  # type: ignore[arg-type]
-            ]
-            for call in calls:
-                with pytest.raises(TypeError):
-                    call()
-            assert not ipc.error()
-
-    @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-    def test_without_an_address_both_families_come(self, address: str) -> None:
-        with TCP() as server, TCP() as client:
-            assert server.listen(0)
-            assert client.connect(address, port_of(server), LONG)
-            accepted = server.accept(LONG)
-            assert accepted is not None
-            with accepted:
-                assert accepted.remote_addr() == client.local_addr()
-                assert accepted.local_addr() == client.remote_addr()
-                assert accepted.local_addr().startswith(("127.0.0.1:", "[::1]:"))
 
 
 class TestConnecting:
@@ -195,6 +93,19 @@ class TestConnecting:
             resolves_to(monkeypatch, ("127.0.0.3", 1), (LOCALHOST, port_of(server)))
             assert ipc.connect("some.host", 80, LONG)
             assert ipc.remote_addr() == server.local_addr()
+
+    def test_families_that_are_not_there_are_passed_by(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        found = [(9999, socket.SOCK_STREAM, 0, "", ("nowhere", 1))] * 2
+        found.append(candidate((LOCALHOST, port_of(server))))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with TCP() as ipc:
+            assert ipc.connect("some.host", 80, LONG), ipc.last_error
+            del found[2]
+            assert ipc.connect("some.host", 80, LONG) is False
+            assert isinstance(ipc.last_error, OSError)
+            assert ipc.last_error.errno == errno.EAFNOSUPPORT
 
     def test_what_is_under_way_is_not_dropped(
         self, server: TCP, monkeypatch: pytest.MonkeyPatch
@@ -307,6 +218,13 @@ class TestListening:
             accepted.close()
             server.close()
             assert server.listen(port, LOCALHOST), server.last_error
+
+    def test_without_ipv6_it_is_ipv4(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(socket, "has_ipv6", False)
+        with TCP() as server, TCP() as client:
+            assert server.listen(0)
+            assert server.local_addr().startswith("0.0.0.0:")
+            assert client.connect(LOCALHOST, port_of(server), LONG)
 
     def test_accept_in_time(self, server: TCP) -> None:
         assert server.accept(0) is None

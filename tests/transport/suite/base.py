@@ -100,3 +100,8 @@ def until(condition: Callable[[], object]) -> None:
 def arrived(ipc: IPC, count: int) -> None:
     """Waits until ``count`` bytes can be read; takes none."""
     until(lambda: ipc.peek(count, 0).n >= count)
+
+
+def port_of(ipc: IPC) -> int:
+    """The port at the object's own end."""
+    return int(ipc.local_addr().rpartition(":")[2])

@@ -15,7 +15,7 @@ from vfiipc.codec import encode
 from .base import LIMIT, LONG, PATIENCE, PREFIX, Aside, Pair, PairSuite, arrived, until
 
 #: Seconds in which a callback that must not come would have come.
-A_WHILE = 0.05
+A_WHILE = 0.03
 
 
 class Calls:
