@@ -76,9 +76,9 @@ def prefixes() -> SearchStrategy[int]:
     """Prefixes of every kind: any number, the ends of the range, and self-overlapping ones."""
     byte = st.integers(0x00, 0xFF)
     pattern = st.lists(byte, min_size=1, max_size=_PREFIX_SIZE).map(_repeated)
-    return st.one_of(pattern, st.binary(min_size=_PREFIX_SIZE, max_size=_PREFIX_SIZE)).map(
-        lambda mark: int(HEADER.prefix.parse(mark))
-    )
+    any_mark = st.binary(min_size=_PREFIX_SIZE, max_size=_PREFIX_SIZE)
+    ends = st.sampled_from([b"\x00" * _PREFIX_SIZE, b"\xff" * _PREFIX_SIZE])
+    return st.one_of(pattern, any_mark, ends).map(lambda mark: int(HEADER.prefix.parse(mark)))
 
 
 def _repeated(pattern: list[int]) -> bytes:

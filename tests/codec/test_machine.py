@@ -171,7 +171,7 @@ class TinyMachine(Machine):
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(Machine, 40), (SmallMachine, 120), (TinyMachine, 80)]
+    ("machine", "examples"), [(Machine, 25), (SmallMachine, 80), (TinyMachine, 60)]
 )
 def test_framer_does_what_the_model_does(machine: type[Machine], examples: int) -> None:
     calm = settings(
