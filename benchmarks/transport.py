@@ -34,6 +34,10 @@ NOTE_MANY = (
     "The receiver is the limit: where it only counts, the sender alone is measured. Fifteen times"
     " multiprocessing.connection is about what a loop decodes that checks nothing at all."
 )
+NOTE_LARGE = (
+    "The flood's receiver reads into the same warm memory again and again and throws it away; a"
+    " message has to be gathered in memory of its own."
+)
 
 _pack = struct.Struct(">IIi").pack
 _HEADER = 12
@@ -293,4 +297,5 @@ def _large(scale: Scale) -> Iterator[Result]:
             *ratio(times, name, "flood"),
             aim=0.9,
             rate=race.rate(times, name),
+            note=NOTE_LARGE,
         )
