@@ -170,7 +170,7 @@ class Framer:
         """
         block, at = self._block, self._at
         # The common case, a message that lies whole where it should, without the call of _receive:
-        # 1.6 times its speed.
+        # 1.6 times its speed. _receive gives the same, so a mutant that comes here less is unseen.
         if self._large is None and len(block) - at >= HEADER_SIZE and self._fault is None:
             found, size, msg_id = unpack_header(block, at)
             stop = at + JUDGED_SIZE + size
