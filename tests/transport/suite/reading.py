@@ -185,6 +185,13 @@ class Looking(PairSuite):
         assert pair[1].poll_in(LONG) is True
         assert pair[1].read(100, LONG) == whole[:15]
 
+    def test_poll_in_counts_what_a_raw_read_has_left(self, pair: Pair) -> None:
+        pair[0].write(encode(PREFIX, 1, b"12345")[:14])
+        assert pair[1].read_msg(PREFIX, LIMIT, 30) is None
+        assert pair[1].poll_in(0) is False
+        assert pair[1].read(4, LONG) == encode(PREFIX, 1, b"12345")[:4]
+        assert pair[1].poll_in(0) is True
+
 
 class Arguments(PairSuite):
     def test_reading_ranges(self, pair: Pair) -> None:
