@@ -14,7 +14,7 @@ from .._version import __version__
 from ..codec import Message
 from .callbacks import Callback, Registration, Source, register, wait_until_quiet
 from .connection import Connection, not_connected
-from .deadline import Deadline
+from .deadline import FOREVER, Deadline
 from .lifetime import Lifetime
 from .peek import PeekResult
 
@@ -199,7 +199,7 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        return self._connection.read_msg(prefix, size_limit, self.strict, Deadline(timeout_msec))
+        return self._connection.read_msg(prefix, size_limit, self.strict, timeout_msec)
 
     def read(
         self, maxsize: int, timeout_msec: float = -1, timeout_msec2: float | None = None
@@ -291,7 +291,9 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        return self._connection.write_msg(prefix, msg_id, data, Deadline(timeout_msec))
+        return self._connection.write_msg(
+            prefix, msg_id, data, FOREVER if timeout_msec == -1 else Deadline(timeout_msec)
+        )
 
     def write_msgs(
         self, prefix: int, messages: Iterable[tuple[int, Buffer]], timeout_msec: float = -1

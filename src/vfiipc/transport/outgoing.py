@@ -11,7 +11,10 @@ from ..codec import encode, encode_header, encode_many
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Outgoing", "batches", "flat", "message_buffers"]
+__all__ = ["Batch", "Buffers", "Outgoing", "batches", "flat", "message_buffers"]
+
+Buffers = list["bytes | memoryview"]
+Batch = Sequence[tuple[int, bytes]]
 
 # From this size on, header and data go out as two buffers of one call instead of being joined.
 _LARGE: Final = 32768
@@ -53,9 +56,7 @@ class Outgoing:
 
     __slots__ = ("_done", "_messages", "_total", "buffers")
 
-    def __init__(
-        self, buffers: list[bytes | memoryview], messages: Sequence[tuple[int, bytes]] | None = None
-    ) -> None:
+    def __init__(self, buffers: Buffers, messages: Batch | None = None) -> None:
         self.buffers = buffers
         self._messages = messages
         self._total = sum(map(len, buffers))
@@ -86,7 +87,9 @@ class Outgoing:
         return f"{self._done} of {self._total} bytes were written"
 
 
-def batches(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> Iterator[Outgoing]:
+def batches(
+    prefix: int, messages: Iterable[tuple[int, Buffer]]
+) -> Iterator[tuple[Buffers, Batch | None]]:
     """Gathers messages into bounded batches; what is wrong is raised after those before it."""
     batch: list[tuple[int, bytes]] = []
     gathered = 0
@@ -98,7 +101,7 @@ def batches(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> Iterator[Out
                 if batch:
                     joined, batch, gathered = _joined(prefix, batch), [], 0
                     yield joined
-                yield Outgoing(message_buffers(prefix, msg_id, data))
+                yield message_buffers(prefix, msg_id, data), None
                 continue
             # A copy of what can change, for the caller may fill the same buffer again.
             batch.append((msg_id, bytes(data)))
@@ -113,9 +116,9 @@ def batches(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> Iterator[Out
         raise
     except BaseException:
         for msg_id, data in batch:
-            yield Outgoing(message_buffers(prefix, msg_id, data))
+            yield message_buffers(prefix, msg_id, data), None
         raise
 
 
-def _joined(prefix: int, batch: list[tuple[int, bytes]]) -> Outgoing:
-    return Outgoing([encode_many(prefix, batch)], batch)
+def _joined(prefix: int, batch: Batch) -> tuple[Buffers, Batch]:
+    return [encode_many(prefix, batch)], batch

@@ -23,6 +23,7 @@ __all__ = [
     "WRITE",
     "Signal",
     "adopt",
+    "flags",
     "peek_now",
     "portable",
     "receive_now",
@@ -55,14 +56,16 @@ def adopt(sock: socket.socket, *, own: bool) -> None:
         sock.setblocking(True)
 
 
-def _flags() -> int:
-    return 0 if portable else _AT_ONCE
+def flags() -> tuple[int, int]:
+    """What keeps a receive, and a send, from waiting."""
+    at_once = 0 if portable else _AT_ONCE
+    return at_once, at_once | _QUIET
 
 
 def receive_now(sock: socket.socket, limit: int) -> bytes | None:
     """Up to ``limit`` bytes that have arrived; None when nothing has, ``b""`` at the end."""
     try:
-        return sock.recv(limit, _flags())
+        return sock.recv(limit, flags()[0])
     except (BlockingIOError, InterruptedError):
         return None
 
@@ -70,7 +73,7 @@ def receive_now(sock: socket.socket, limit: int) -> bytes | None:
 def peek_now(sock: socket.socket, limit: int) -> bytes | None:
     """As ``receive_now``, but the bytes stay where they are."""
     try:
-        return sock.recv(limit, _flags() | socket.MSG_PEEK)
+        return sock.recv(limit, flags()[0] | socket.MSG_PEEK)
     except (BlockingIOError, InterruptedError):
         return None
 
@@ -79,10 +82,10 @@ def send_now(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
     """Sends what the system takes at once, in one call; the number of bytes, 0 when it is full."""
     try:
         if len(buffers) == 1:
-            return sock.send(buffers[0], _flags() | _QUIET)
+            return sock.send(buffers[0], flags()[1])
         if hasattr(sock, "sendmsg"):
-            return sock.sendmsg(buffers[:_MOST_BUFFERS], [], _flags() | _QUIET)
-        return sock.send(buffers[0], _flags() | _QUIET)
+            return sock.sendmsg(buffers[:_MOST_BUFFERS], [], flags()[1])
+        return sock.send(buffers[0], flags()[1])
     except (BlockingIOError, InterruptedError):
         return 0
 
