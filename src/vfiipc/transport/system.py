@@ -26,7 +26,6 @@ __all__ = [
     "flags",
     "peek_now",
     "portable",
-    "receive_now",
     "send_now",
     "wait",
 ]
@@ -62,16 +61,8 @@ def flags() -> tuple[int, int]:
     return at_once, at_once | _QUIET
 
 
-def receive_now(sock: socket.socket, limit: int) -> bytes | None:
-    """Up to ``limit`` bytes that have arrived; None when nothing has, ``b""`` at the end."""
-    try:
-        return sock.recv(limit, flags()[0])
-    except (BlockingIOError, InterruptedError):
-        return None
-
-
 def peek_now(sock: socket.socket, limit: int) -> bytes | None:
-    """As ``receive_now``, but the bytes stay where they are."""
+    """Up to ``limit`` bytes, left where they are; None when there are none, ``b""`` at the end."""
     try:
         return sock.recv(limit, flags()[0] | socket.MSG_PEEK)
     except (BlockingIOError, InterruptedError):
