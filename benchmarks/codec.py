@@ -33,8 +33,8 @@ NOTE_SMALL = (
     " parsing: the same loop with plain tuples reaches 0.88."
 )
 NOTE_LARGE = (
-    "The data are gathered in a buffer that is copied as it grows, where bare cuts them out of one"
-    " piece; keeping the pieces and joining them once is quicker and takes twice the memory."
+    "The pieces are joined when all are there, where bare cuts the data out of one piece:"
+    " what comes in pieces is copied once more."
 )
 
 _header = struct.Struct(">IIi")

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from tests.codec.model import Model
 from vfiipc.codec import Framer, SyncLostError, backlog, encode, framer
+from vfiipc.codec import large as large_message
 from vfiipc.testing import garbage, messages, prefixes
 
 Result = TypeVar("Result")
@@ -31,6 +32,7 @@ class Machine(RuleBasedStateMachine):
 
     portion = backlog.PORTION
     large = framer._LARGE
+    joined, pieces = large_message._JOINED, large_message._PIECES
     sizes = st.sampled_from([0, 5, large - 12, large - 11, large + 1, portion, portion + 9])
     limits = st.sampled_from([0, large - 4, large, portion, portion + 9, portion + 9])
 
@@ -40,6 +42,8 @@ class Machine(RuleBasedStateMachine):
         self.patch.setattr(backlog, "PORTION", self.portion)
         self.patch.setattr(framer, "PORTION", self.portion)
         self.patch.setattr(framer, "_LARGE", self.large)
+        self.patch.setattr(large_message, "_JOINED", self.joined)
+        self.patch.setattr(large_message, "_PIECES", self.pieces)
         self.unsent = b""
 
     def teardown(self) -> None:
@@ -157,6 +161,7 @@ class SmallMachine(Machine):
 
     portion = 16
     large = 24
+    joined, pieces = 50, 2
     sizes = st.integers(0, 70)
     limits = st.sampled_from([0, 12, 25, 40, 70, 70])
 
@@ -166,6 +171,7 @@ class TinyMachine(Machine):
 
     portion = 3
     large = 1
+    joined, pieces = 10, 1
     sizes = st.integers(0, 20)
     limits = st.sampled_from([0, 1, 9, 20, 40, 40])
 

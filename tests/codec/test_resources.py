@@ -37,10 +37,24 @@ def made_as_fed(size: int, chunk: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("size", "chunk"), [(4 * MIB, 1024), (8 * MIB, 65536), (MIB, 16), (MIB // 4, 2)]
+    ("size", "chunk", "ask", "times_the_size"),
+    [
+        (4 * MIB, 1024, "always", 1.2),
+        (4 * MIB, 1024, "at the end", 1.2),
+        (8 * MIB, 65536, "always", 1.2),
+        (8 * MIB, 65536, "at the end", 1.2),
+        (MIB + 65536, 65536, "always", 1.2),
+        (MIB, 16, "always", 1.2),
+        (MIB // 4, 2, "always", 1.2),
+        # Up to 1 MiB, pieces that are not small are joined: twice the size for a moment.
+        (MIB, 65536, "always", 2.0),
+        (MIB, 16, "at the end", 2.0),
+        (MIB // 4, 2, "at the end", 2.0),
+    ],
 )
-@pytest.mark.parametrize("ask", ["always", "at the end"])
-def test_a_large_message_peaks_near_its_size(size: int, chunk: int, ask: str) -> None:
+def test_a_large_message_peaks_near_its_size(
+    size: int, chunk: int, ask: str, times_the_size: float
+) -> None:
     framer = Framer(PREFIX, size)
     delivered: list[Message] = []
 
@@ -53,8 +67,20 @@ def test_a_large_message_peaks_near_its_size(size: int, chunk: int, ask: str) ->
 
     peak = peak_of(run)
     assert [len(message.data) for message in delivered] == [size]
-    assert size < peak < 1.2 * size + (0 if ask == "always" else PORTION)
+    assert size < peak < times_the_size * size + PORTION
     assert framer.pending == 0
+
+
+def test_the_beginning_of_a_message_does_not_keep_a_large_block() -> None:
+    framer = Framer(PREFIX, MIB)
+    tracemalloc.start()
+    try:
+        framer.receive_data(bytes(4 * MIB) + encode_header(PREFIX, 1, MIB) + bytes(100))
+        assert framer.drain() == []
+        assert framer.bytes_wanted() == MIB - 100
+        assert tracemalloc.get_traced_memory()[0] < CONSTANT
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_header_that_claims_a_gigabyte_takes_nothing() -> None:

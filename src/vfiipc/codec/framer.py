@@ -7,9 +7,9 @@ more.
 The plan: messages are parsed where they lie, in the block of bytes that arrived, and only the tail
 that is not a whole message yet is joined with what comes next (0.77 of a bare ``unpack_from`` loop
 when both make plain tuples, 0.7 with ``Message`` objects; deleting from the front of a
-``bytearray``, with tuples, 0.6). A large message in progress leaves the block and grows in a buffer
-of its own, which becomes its data without a copy. What is fed faster than it is asked for waits in
-a backlog.
+``bytearray``, with tuples, 0.6). A large message in progress leaves the block and is gathered
+apart, in pieces or in a buffer of its own. What is fed faster than it is asked for waits in a
+backlog.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Framer"]
 
-#: Messages above this size grow in a buffer of their own; tails up to it are joined with new bytes.
+#: Messages above this size are gathered apart; tails up to it are joined with new bytes.
 _LARGE = 4096
 
 

@@ -1,18 +1,29 @@
-"""A large message in progress, whose data grow in a buffer of their own.
+"""A large message in progress, whose data are kept apart from the rest of the stream.
 
 It must take bytes in pieces of any size in linear time, cost little more than they weigh, and hand
-the data out without another copy. ``io.BytesIO`` gives its content without a copy when it is read
-as a whole: 1.1 times the payload at the peak, where joining a list of parts takes 2.1 times.
+the data out with as few copies as can be. Nothing is reserved for what has not arrived.
+
+A message of up to 1 MiB keeps its pieces as they came and joins them once, which takes its size
+twice at the end. A growing buffer is moved as it grows, and its memory goes back to the system and
+comes from there anew with each message, page by page: from a fifth to all of the speed, as it
+happens, where joining has all of it. Above 1 MiB, or in many small pieces, each of which weighs
+more than its bytes, ``io.BytesIO`` gathers them, and gives its content without a copy when it is
+read as a whole: 1.1 times the payload at the peak.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Final
 
 from .layout import unpack_header
 from .message import Message, make_message
 
 __all__ = ["LargeMessage"]
+
+# The most data that are joined, and the most pieces of them.
+_JOINED: Final = 1 << 20
+_PIECES: Final = 64
 
 
 class LargeMessage:
@@ -25,26 +36,40 @@ class LargeMessage:
     ``missing`` is the number of bytes that the message still lacks.
     """
 
-    __slots__ = ("_data", "_header", "missing")
+    __slots__ = ("_gathered", "_header", "_pieces", "_size", "missing")
 
     def __init__(self, header: bytes, data_size: int) -> None:
         self._header = header
-        self._data = BytesIO()
+        self._pieces: list[bytes] = []
+        self._gathered = BytesIO() if data_size > _JOINED else None  # instead of the pieces
+        self._size = 0
         self.missing = data_size
 
     def __len__(self) -> int:
-        return len(self._header) + self._data.tell()
+        return len(self._header) + self._size
 
     def extend(self, data: bytes | memoryview) -> int:
         """Adds ``data`` as far as it belongs to the message; gives how many bytes do not."""
         left = self.missing - len(data)
         if left >= 0:
-            self._data.write(data)
+            self._add(data)
             self.missing = left
             return 0
-        self._data.write(memoryview(data)[:left])
+        self._add(memoryview(data)[:left])
         self.missing = 0
         return -left
+
+    def _add(self, data: bytes | memoryview) -> None:
+        self._size += len(data)
+        if self._gathered is not None:
+            self._gathered.write(data)
+            return
+        # A view would keep all that it is a part of.
+        self._pieces.append(bytes(data))
+        if len(self._pieces) > _PIECES:
+            self._gathered = BytesIO()
+            self._gathered.writelines(self._pieces)
+            self._pieces = []
 
     def fits(self, prefix: int, max_size: int) -> bool:
         """Whether a receiver with these parameters accepts its header."""
@@ -54,9 +79,19 @@ class LargeMessage:
     def message(self) -> Message:
         """The message, once nothing is missing; this ends the object's use."""
         _, _, msg_id = unpack_header(self._header)
-        return make_message(Message, (msg_id, self._data.getvalue()))
+        gathered = self._gathered
+        data = b"".join(self._pieces) if gathered is None else gathered.getvalue()
+        return make_message(Message, (msg_id, data))
 
     def peek(self, n: int) -> bytes:
         """The first ``n`` bytes and perhaps some more, or all if there are fewer."""
-        with self._data.getbuffer() as data:
-            return self._header + data[:n]
+        if self._gathered is not None:
+            with self._gathered.getbuffer() as data:
+                return self._header + data[:n]
+        front = [self._header]
+        for piece in self._pieces:
+            front.append(piece[:n])
+            n -= len(front[-1])
+            if not n:
+                break
+        return b"".join(front)
