@@ -1,0 +1,30 @@
+"""Recorded streams: captures and hex dumps read and written, and explained message by message."""
+
+from __future__ import annotations
+
+from .annotate import Annotator, Cut, Decoded, Discarded, FalseHeader, Gap, Item
+from .captures import Capture, CaptureError, MissingReader, is_capture
+from .guess import Guess, guess_prefixes
+from .hexdumps import HexDumpError, looks_like_hex_dump, parse_hex_dump
+from .reassembly import Chunk, Connection
+
+__all__ = [
+    "Annotator",
+    "Capture",
+    "CaptureError",
+    "Chunk",
+    "Connection",
+    "Cut",
+    "Decoded",
+    "Discarded",
+    "FalseHeader",
+    "Gap",
+    "Guess",
+    "HexDumpError",
+    "Item",
+    "MissingReader",
+    "guess_prefixes",
+    "is_capture",
+    "looks_like_hex_dump",
+    "parse_hex_dump",
+]

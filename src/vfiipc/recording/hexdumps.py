@@ -1,0 +1,147 @@
+"""Hex dumps as text, read back into bytes.
+
+Understood are lines with an offset in front, as ``xxd``, ``hexdump -C``, ``od -A x -t x1`` and
+Wireshark write them, and hexadecimal digits alone. Where there are offsets, they tell how many
+bytes each line has, so that a column of characters behind the digits is never taken for digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+__all__ = ["HexDumpError", "looks_like_hex_dump", "parse_hex_dump"]
+
+# "00000010: 02ff", "00000010  02 ff", "0010 02 ff", and "00000010" at the end of a dump.
+_OFFSET_LINE = re.compile(
+    r"\s*(?:0x)?([0-9a-f]{4,16})(?::\s+(?=[0-9a-f]{2})|\s+(?=[0-9a-f]{2}(?:\s|$))|:?\s*$)", re.I
+)
+_PAIR = re.compile(r"\s*([0-9a-f]{2})", re.I)
+_WORDS = re.compile(r"\s*[0-9a-f]{7}(?:\s+[0-9a-f]{4}){2,8}\s*$", re.I)
+_BESIDE_DIGITS = re.compile(r"0x|\\x|[\s,:;-]+", re.I)
+_REPEATED = "*"
+_MOST = 1 << 20  # bytes that a line may have by its offset, so that damage cannot fill the memory
+
+
+class HexDumpError(Exception):
+    """The text is no hex dump; says at which line, and what is wrong there."""
+
+
+class _Line(NamedTuple):
+    number: int
+    offset: int
+    text: str  # the whole line
+    start: int  # where its digits begin
+
+
+def looks_like_hex_dump(head: str) -> bool:
+    """Whether a text that begins with ``head``, some lines of it, is a hex dump."""
+    lines = [line for line in head.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        return False
+    if _has_offset(lines[0]) or _WORDS.match(lines[0]):
+        return True
+    return re.fullmatch(r"[0-9a-fA-F]+", _BESIDE_DIGITS.sub("", lines[0])) is not None
+
+
+def parse_hex_dump(lines: Iterable[str]) -> Iterator[bytes]:
+    """The bytes, line by line.
+
+    Args:
+        lines: the text; empty lines, and those that begin with ``#``, are passed over.
+
+    Raises:
+        HexDumpError: a line is not what it should be; what was before it has been given.
+    """
+    numbered = (
+        (number, line.rstrip("\r\n"))
+        for number, line in enumerate(lines, 1)
+        if line.strip() and not line.startswith("#")
+    )
+    first = next(numbered, None)
+    if first is None:
+        return
+    rest = _chain(first, numbered)
+    if _WORDS.match(first[1]):
+        raise HexDumpError(
+            f"line {first[0]}: words whose bytes are in the order of some machine; "
+            "make the dump with xxd or hexdump -C"
+        )
+    yield from (_with_offsets(rest) if _has_offset(first[1]) else _digits_alone(rest))
+
+
+def _chain(first: tuple[int, str], rest: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    yield first
+    yield from rest
+
+
+def _digits_alone(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
+    for number, line in lines:
+        try:
+            yield bytes.fromhex(_BESIDE_DIGITS.sub("", line))
+        except ValueError:
+            raise HexDumpError(f"line {number}: not pairs of hexadecimal digits") from None
+
+
+def _with_offsets(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
+    before: _Line | None = None
+    repeated = False
+    column: int | None = None  # where the characters behind the digits begin
+    for number, text in lines:
+        if text.strip() == _REPEATED:
+            repeated = True
+            continue
+        line = _offset_line(number, text)
+        if line is None:
+            raise HexDumpError(f"line {number}: no offset in front, unlike the lines before")
+        if before is not None:
+            size = line.offset - before.offset
+            if not 0 <= size <= _MOST or (size == 0 and not repeated):
+                raise HexDumpError(f"line {number}: offset {line.offset:#x} does not follow")
+            if repeated:
+                data = _last(before, column)
+                yield (data * (size // max(len(data), 1) + 1))[:size]
+            else:
+                data, column = _pairs(before, size)
+                yield data
+            if len(data) < size and not repeated:
+                raise HexDumpError(
+                    f"line {before.number}: {len(data)} bytes, but the next offset says {size}"
+                )
+        before, repeated = line, False
+    if before is not None and before.start < len(before.text):
+        yield _last(before, column)
+
+
+def _last(line: _Line, column: int | None) -> bytes:
+    """The bytes of the last line, which no offset limits."""
+    text = line.text
+    if column is not None and column < len(text):
+        return _pairs(line._replace(text=text[:column]), _MOST)[0]
+    digits = text[line.start :].split("|", 1)[0]
+    parts = re.split(r"\s{2,}", digits.strip())
+    # Some leave a wider gap in the middle of the sixteen.
+    middle = len(parts) > 1 and re.fullmatch(r"(\w\w ){7}\w\w", parts[0])
+    shown = " ".join(parts[:2]) if middle else parts[0]
+    return _pairs(line._replace(text=shown, start=0), _MOST)[0]
+
+
+def _has_offset(text: str) -> bool:
+    line = _offset_line(0, text)
+    return line is not None and line.start < len(text)
+
+
+def _offset_line(number: int, text: str) -> _Line | None:
+    match = _OFFSET_LINE.match(text)
+    return _Line(number, int(match[1], 16), text, match.end()) if match else None
+
+
+def _pairs(line: _Line, most: int) -> tuple[bytes, int]:
+    """Up to ``most`` bytes, and where in the line they end."""
+    found: list[str] = []
+    at = line.start
+    while len(found) < most and (match := _PAIR.match(line.text, at)):
+        found.append(match[1])
+        at = match.end()
+    return bytes.fromhex("".join(found)), at
