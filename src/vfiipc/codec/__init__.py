@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .batches import EncodedBatch, encode_batches
 from .errors import FramingError, SyncLostError
 from .framer import Framer
 from .layout import MAX_DATA_SIZE
@@ -12,11 +13,13 @@ __all__ = [
     "HEADER",
     "MAX_DATA_SIZE",
     "MESSAGE",
+    "EncodedBatch",
     "Framer",
     "FramingError",
     "Message",
     "SyncLostError",
     "encode",
+    "encode_batches",
     "encode_header",
     "encode_many",
 ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ..codec import Framer, FramingError, Message, encode_header
 from .callbacks import Source
 from .deadline import Deadline
-from .outgoing import Batch, Buffers, Outgoing, batches, flat, message_buffers
+from .outgoing import Buffers, Outgoing, batches, flat, message_buffers
 from .peek import PeekResult
 from .stream import ByteStream
 from .system import READ, WRITE
@@ -348,7 +348,7 @@ class Connection(Source):
             self._write(buffers, deadline, batch) for buffers, batch in batches(prefix, messages)
         )
 
-    def _write(self, buffers: Buffers, deadline: Deadline, messages: Batch | None = None) -> bool:
+    def _write(self, buffers: Buffers, deadline: Deadline, messages: Buffers | None = None) -> bool:
         stream = self._begin(self._writing, deadline)
         if stream is None:
             return self._not_written()

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from ..codec import encode, encode_header, encode_many
+from ..codec import encode, encode_batches, encode_header
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Batch", "Buffers", "Outgoing", "batches", "flat", "message_buffers"]
+__all__ = ["Buffers", "Outgoing", "batches", "flat", "message_buffers"]
 
 Buffers = list["bytes | memoryview"]
-Batch = Sequence[tuple[int, bytes]]
 
 # From this size on, header and data go out as two buffers of one call instead of being joined.
 _LARGE: Final = 32768
-_HEADER_SIZE: Final = len(encode_header(0, 0, 0))
-# Bounds of one batch: bytes, and messages.
+# What one batch of small messages is brought to.
 _BATCH_SIZE: Final = 65536
-_BATCH_COUNT: Final = 1024
 
 
 def flat(data: Buffer) -> bytes | memoryview:
@@ -51,12 +48,12 @@ class Outgoing:
 
     Args:
         buffers: what to send; bytes, or flat views of bytes.
-        messages: the messages in them; None when they are one message, or raw data.
+        messages: the messages in them, each whole; None when they are one, or raw data.
     """
 
     __slots__ = ("_done", "_messages", "_total", "buffers")
 
-    def __init__(self, buffers: Buffers, messages: Batch | None = None) -> None:
+    def __init__(self, buffers: Buffers, messages: Buffers | None = None) -> None:
         self.buffers = buffers
         self._messages = messages
         self._total = sum(map(len, buffers))
@@ -79,8 +76,7 @@ class Outgoing:
     @property
     def inside(self) -> bool:
         """Whether a message is half sent, so that the stream cannot go on."""
-        sizes = [_HEADER_SIZE + len(data) for _, data in self._messages or ()]
-        return self._done not in {0, self._total, *accumulate(sizes)}
+        return self._done not in {0, self._total, *accumulate(map(len, self._messages or ()))}
 
     @property
     def progress(self) -> str:
@@ -89,36 +85,10 @@ class Outgoing:
 
 def batches(
     prefix: int, messages: Iterable[tuple[int, Buffer]]
-) -> Iterator[tuple[Buffers, Batch | None]]:
-    """Gathers messages into bounded batches; what is wrong is raised after those before it."""
-    batch: list[tuple[int, bytes]] = []
-    gathered = 0
-    try:
-        for msg_id, data in messages:
-            if type(data) is not bytes:
-                data = flat(data)
-            if len(data) >= _LARGE:
-                if batch:
-                    joined, batch, gathered = _joined(prefix, batch), [], 0
-                    yield joined
-                yield message_buffers(prefix, msg_id, data), None
-                continue
-            # A copy of what can change, for the caller may fill the same buffer again.
-            batch.append((msg_id, bytes(data)))
-            gathered += len(data)
-            if gathered >= _BATCH_SIZE or len(batch) >= _BATCH_COUNT:
-                joined, batch, gathered = _joined(prefix, batch), [], 0
-                yield joined
-        if batch:
-            joined, batch = _joined(prefix, batch), []
-            yield joined
-    except GeneratorExit:
-        raise
-    except BaseException:
-        for msg_id, data in batch:
-            yield message_buffers(prefix, msg_id, data), None
-        raise
+) -> Iterator[tuple[Buffers, Buffers | None]]:
+    """What to send next, and the whole messages in it, or None for one; errors after those before.
 
-
-def _joined(prefix: int, batch: Batch) -> tuple[Buffers, Batch]:
-    return [encode_many(prefix, batch)], batch
+    Small messages are joined, so that one buffer holds many of them.
+    """
+    for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, _LARGE):
+        yield (pieces, None) if single else ([b"".join(pieces)], pieces)
