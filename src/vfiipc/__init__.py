@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._version import __version__
 from .codec import Message
-from .transport import IPC, TCP, Delivery, Loopback, PeekResult, loopback_pair
+from .transport import IPC, TCP, Delivery, Loopback, PeekResult, Pipe, loopback_pair
 
 __all__ = [
     "IPC",
@@ -13,6 +13,7 @@ __all__ = [
     "Loopback",
     "Message",
     "PeekResult",
+    "Pipe",
     "__version__",
     "loopback_pair",
 ]

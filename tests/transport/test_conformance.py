@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
 
-from vfiipc import TCP, loopback_pair
+from vfiipc import TCP, Pipe, loopback_pair
 from vfiipc.transport import system
 
 from .conformance import Conformance, Pair
@@ -27,6 +30,16 @@ def coupled_pair(first: socket.socket, second: socket.socket) -> Pair:
     assert ends[0].setFD(first)
     assert ends[1].setFD(second.detach())
     return ends
+
+
+def pipe_pair(path: str) -> tuple[Pipe, Pipe]:
+    with Pipe() as server:
+        assert server.listen(path), server.last_error
+        client = Pipe()
+        assert client.connect(path, 20_000), client.last_error
+        accepted = server.accept(20_000)
+        assert accepted is not None
+        return client, accepted
 
 
 class TestTCP4(Conformance):
@@ -55,6 +68,23 @@ class TestCoupledSocketpair(Conformance):
         return coupled_pair(*socket.socketpair())
 
 
+class TestPipe(Conformance):
+    has_addresses = False
+
+    @pytest.fixture(autouse=True)
+    def names(self, tmp_path: Path) -> None:
+        self._names: Iterator[str] = (str(tmp_path / f"{number}") for number in count())
+
+    def connected_pair(self) -> Pair:
+        return pipe_pair(next(self._names))
+
+
+class TestAbstractPipe(TestPipe):
+    @pytest.fixture(autouse=True)
+    def names(self, tmp_path: Path) -> None:
+        self._names = (f"\0{tmp_path}/{number}" for number in count())
+
+
 class TestPortable(Conformance):
     """What systems other than Linux use."""
 
@@ -72,3 +102,9 @@ class TestLoopback(Conformance):
 
     def connected_pair(self) -> Pair:
         return loopback_pair()
+
+
+class TestPortablePipe(TestPipe):
+    @pytest.fixture(autouse=True)
+    def portable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(system, "portable", True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from vfiipc import IPC, TCP, Message, loopback_pair
+from vfiipc import IPC, TCP, Message, Pipe, loopback_pair
 
 PREFIX = 0x534F414B
 LIMIT = 1 << 18
@@ -47,6 +48,27 @@ def tcp_pairs() -> Iterator[Pair]:
             return client, accepted
 
         yield connect
+
+
+@contextmanager
+def pipe_pairs() -> Iterator[Pair]:
+    """As ``tcp_pairs``, under a name that no other run can have."""
+    turn = threading.Lock()
+    with Pipe() as server, tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "soak"
+        assert server.listen(path), server.last_error
+
+        def connect() -> tuple[IPC, IPC]:
+            client = Pipe()
+            with turn:
+                assert client.connect(path, LONG * 1000), client.last_error
+                accepted = server.accept(LONG * 1000)
+            assert accepted is not None, server.last_error
+            return client, accepted
+
+        yield connect
+        server.close()
+        assert not path.exists()
 
 
 @contextmanager
@@ -173,7 +195,7 @@ def converse(pairs: Pair, seed: str, seconds: float) -> tuple[int, list[str]]:
     return sum(done), problems
 
 
-@pytest.mark.parametrize("pairs", [tcp_pairs, loopback_pairs])
+@pytest.mark.parametrize("pairs", [tcp_pairs, pipe_pairs, loopback_pairs])
 def test_nothing_goes_wrong_and_nothing_is_left(
     pairs: Callable[[], AbstractContextManager[Pair]],
 ) -> None:

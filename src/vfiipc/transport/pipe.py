@@ -1,0 +1,230 @@
+"""``Pipe``: the original's transport between processes of one machine, over Unix sockets."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import warnings
+from operator import index
+from typing import Final
+
+from .connection import Connection
+from .deadline import Deadline
+from .ipc import IPC
+from .lifetime import Lifetime
+from .socket_files import SocketFile, address_of, bound_socket, named, path_text, unix_socket
+from .sockets import Listener, SocketStream
+
+__all__ = ["Pipe"]
+
+# The system takes what it can of this.
+_HIGHEST_BACKLOG: Final = 65535
+_HIGHEST_MODE: Final = 0o777
+# Seconds after which a full queue is tried again: at first, and at most.
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.02
+# struct ucred of unix(7): process, user and group.
+_CREDENTIALS: Final = struct.Struct("iII")
+_FULL: Final = {errno.EAGAIN, errno.EWOULDBLOCK}
+
+
+class Pipe(IPC):
+    r"""``IPC`` over Unix stream sockets. See ``IPC`` for reading, writing, flags and threads.
+
+    A path names the server; on Linux also an abstract name: a text that begins with ``"\0"``. Who
+    may connect is a matter of the file's permissions, and of those of its directory.
+
+    Args:
+        config: ``Pipe.PC_None``; ``Pipe.PC_EnableCredentials`` is deprecated and changes nothing.
+
+    Raises:
+        ValueError: ``config`` is neither.
+    """
+
+    PC_None: Final = 0
+    PC_EnableCredentials: Final = 1
+
+    def __init__(self, config: int = PC_None) -> None:
+        if index(config) not in (self.PC_None, self.PC_EnableCredentials):
+            allowed = "Pipe.PC_None or Pipe.PC_EnableCredentials is allowed"
+            raise ValueError(f"config is {config}: {allowed}")
+        super().__init__()
+        if config == self.PC_EnableCredentials:
+            unneeded = "PC_EnableCredentials has no effect: remote_addr() always tells who it is"
+            warnings.warn(unneeded, DeprecationWarning, stacklevel=2)
+
+    def __repr__(self) -> str:
+        if isinstance(self._listener, _PipeListener):
+            return f"<Pipe listening on {self._listener.path!r}>"
+        if self._connection.stream is not None:
+            return f"<Pipe to {self.remote_addr() or 'an unknown peer'}>"
+        return "<Pipe not open>"
+
+    def connect(self, path: str | os.PathLike[str], timeout_msec: float = -1) -> bool:
+        r"""Connects to who listens at this path; what the object had before is closed first.
+
+        Args:
+            path: of the socket's file; or an abstract name behind ``"\0"``.
+            timeout_msec: how long to wait while the listener's queue is full; otherwise it is
+                decided at once.
+
+        Returns:
+            Whether the connection was established; otherwise ``last_error`` tells why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+        """
+        path, deadline = path_text(path), Deadline(timeout_msec)
+        attempt = Lifetime(lambda: None)
+        waiting = Connection(None)
+        self._replace(waiting, attempt=attempt)
+        try:
+            stream = _stream(_reach(path, attempt, deadline))
+        except InterruptedError:
+            return False
+        except (OSError, ValueError) as cause:
+            waiting.note(cause)
+            return False
+        if not self._install(Connection(stream), attempt):
+            stream.lifetime.end()
+            return False
+        return True
+
+    def listen(
+        self, path: str | os.PathLike[str], mode: int | None = None, backlog: int = 128
+    ) -> bool:
+        r"""Listens for connections, which ``accept`` gives out.
+
+        A socket that nobody listens on any more is replaced; a server, and any other file, never.
+        ``close`` removes the file that this made.
+
+        Args:
+            path: where to make the socket's file; or an abstract name behind ``"\0"``.
+            mode: the file's permissions, 0..0o777, which hold before anybody can connect: 0o600 for
+                this user alone. None for what the umask leaves.
+            backlog: connections that may wait to be accepted, 0 or more.
+
+        Returns:
+            Whether it listens; otherwise ``last_error`` tells why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: ``mode`` is outside 0..0o777, or ``backlog`` negative.
+        """
+        path, backlog = path_text(path), min(index(backlog), _HIGHEST_BACKLOG)
+        if backlog < 0:
+            raise ValueError(f"backlog is {backlog}, but must be 0 or more")
+        if mode is not None and not 0 <= index(mode) <= _HIGHEST_MODE:
+            raise ValueError(f"mode is {mode:#o}, but must be in 0..{_HIGHEST_MODE:#o}")
+        waiting = Connection(None)
+        self._replace(waiting)
+        try:
+            listener = _PipeListener(*bound_socket(path, mode, backlog), path)
+        except (OSError, ValueError) as cause:
+            waiting.note(cause)
+            return False
+        self._replace(waiting, listener=listener)
+        return True
+
+    def accept(self, timeout_msec: float = -1) -> Pipe | None:
+        """The next connection of a listening object.
+
+        Args:
+            timeout_msec: how long to wait for one.
+
+        Returns:
+            A new object, the caller's to close; None when the time was up, after ``close`` or an
+            error (``last_error`` tells).
+        """
+        deadline = Deadline(timeout_msec)
+        connection, listener = self._connection, self._listener
+        if not isinstance(listener, _PipeListener):
+            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
+            return None
+        try:
+            accepted = listener.accept(deadline)
+            stream = _stream(accepted[0]) if accepted is not None else None
+        except OSError as cause:
+            connection.note(cause)
+            return None
+        if stream is None:
+            return None
+        peer = Pipe()
+        peer.strict = self.strict
+        peer._replace(Connection(stream))
+        return peer
+
+
+class _PipeListener(Listener):
+    """A listening socket, whose file goes when it is closed.
+
+    Args:
+        sock: the listening socket.
+        file: what it has made; None where there is none.
+        path: as the user gave it.
+    """
+
+    def __init__(self, sock: socket.socket, file: SocketFile | None, path: str) -> None:
+        super().__init__(sock)
+        self.path = path
+        self._file = file
+        self.lifetime = Lifetime(self._release)
+
+    def _release(self) -> None:
+        if self._file is not None:
+            self._file.remove()
+        self.socket.close()
+
+
+def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
+    """A connected socket.
+
+    Raises:
+        OSError: why there is none.
+        ValueError: it is no path.
+        InterruptedError: the lifetime has ended.
+    """
+    address = address_of(path)
+    sock = unix_socket()
+    try:
+        sock.setblocking(False)
+        pause = _FIRST_PAUSE
+        while number := sock.connect_ex(address):
+            if number not in _FULL:
+                raise OSError(number, os.strerror(number))
+            if deadline.passed():
+                raise TimeoutError(errno.ETIMEDOUT, "the time was up before the queue had room")
+            # The system tells nobody that there is room again.
+            lifetime.wait([], deadline.within(pause))
+            if lifetime.ended():
+                raise InterruptedError
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    except InterruptedError:
+        sock.close()
+        raise
+    except OSError as cause:
+        sock.close()
+        raise named(cause, path) from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _stream(sock: socket.socket) -> SocketStream:
+    try:
+        return SocketStream(sock, remote=_credentials(sock))
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _credentials(sock: socket.socket) -> str:
+    """Process, user and group of the peer, as the system knows them; empty where it does not."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return ""
+    packed = sock.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+    return " ".join(map(str, _CREDENTIALS.unpack(packed)))

@@ -1,0 +1,258 @@
+"""The names of Unix sockets: who gets a path to listen on, and who removes its file.
+
+Rules, and why they are so: ``spec/ipc.md``, U1 and following.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["SocketFile", "address_of", "bound_socket", "named", "path_text", "unix_socket"]
+
+# What the system's address has room for: a path ends with a zero byte there, an abstract name not.
+_ROOM: Final = 108 if sys.platform == "linux" else 104
+# Seconds to wait for others that take a path in the same directory, and between two looks.
+_PATIENCE: Final = 1.0
+_PAUSE: Final = 0.005
+# A path is taken at the second attempt, unless others put files there and remove them.
+_ATTEMPTS: Final = 5
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    """The path as text; ``TypeError`` where it is neither a ``str`` nor a path of one."""
+    with suppress(TypeError):
+        text: object = os.fspath(path)
+        if isinstance(text, str):
+            return text
+    kind = type(path).__name__
+    raise TypeError(f"path must be a str or an os.PathLike of one, not {kind}")
+
+
+def address_of(path: str) -> bytes:
+    """The path, or the abstract name behind a NUL, as the system takes it.
+
+    Raises:
+        ValueError: it is empty, or has a NUL where none may be.
+        OSError: it is too long, or abstract where the system has no such names.
+    """
+    abstract = path.startswith("\0")
+    address = os.fsencode(path)
+    if not address.strip(b"\0"):
+        raise ValueError(f"{path!r} is no path: it is empty")
+    if abstract and sys.platform != "linux":
+        raise OSError(errno.EAFNOSUPPORT, f"abstract names exist on Linux only: {path!r}")
+    if not abstract and b"\0" in address:
+        raise ValueError(f"{path!r} is no path: NUL may only begin an abstract name")
+    longest = _ROOM if abstract else _ROOM - 1
+    if len(address) > longest:
+        counted = f"{path!r} has {len(address)} bytes"
+        raise OSError(errno.ENAMETOOLONG, f"{counted}, but a socket's name at most {longest}")
+    return address
+
+
+def named(cause: OSError, path: str) -> OSError:
+    """The same failure, with the path that it is about."""
+    if cause.errno is None or cause.filename is not None:
+        return cause
+    return OSError(cause.errno, cause.strerror or os.strerror(cause.errno), path)
+
+
+def unix_socket() -> socket.socket:
+    """A new Unix stream socket; ``OSError`` where the platform has none."""
+    family = getattr(socket, "AF_UNIX", None)
+    if family is None:
+        raise OSError(errno.EAFNOSUPPORT, "this platform has no Unix sockets")
+    return socket.socket(family, socket.SOCK_STREAM)
+
+
+class SocketFile:
+    """The file that a bound socket has made. It is known by device and inode.
+
+    The numbers cannot come to mean another file while the socket is open, for it holds the inode.
+
+    Args:
+        path: where it is now.
+
+    Raises:
+        OSError: what is there is no socket.
+    """
+
+    def __init__(self, path: str) -> None:
+        # The process may change its directory before the file has to be removed.
+        self._path = Path(path).absolute()
+        found = self._path.lstat()
+        if not stat.S_ISSOCK(found.st_mode):
+            raise OSError(errno.EADDRINUSE, "what is there is no socket", path)
+        self._identity = found.st_dev, found.st_ino
+        self._process = os.getpid()
+
+    def is_there(self) -> bool:
+        """Whether the path still leads to this file."""
+        try:
+            found = self._path.lstat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def set_mode(self, mode: int) -> None:
+        """Changes its permissions, without following a link that was put in its place."""
+        if not hasattr(os, "O_PATH"):
+            self._path.chmod(mode, follow_symlinks=False)
+            return
+        descriptor = os.open(self._path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            found = os.fstat(descriptor)
+            if (found.st_dev, found.st_ino) != self._identity:
+                raise OSError(errno.EADDRINUSE, "another file has taken its place", str(self._path))
+            Path(f"/proc/self/fd/{descriptor}").chmod(mode)
+        finally:
+            os.close(descriptor)
+
+    def remove(self) -> None:
+        """Removes it where it is still there, in the process that made it."""
+        # To be called before the socket is closed: as long as it listens, nobody replaces its file.
+        if self._process == os.getpid() and self.is_there():
+            with suppress(OSError):
+                self._path.unlink()
+
+
+def bound_socket(
+    path: str, mode: int | None, backlog: int
+) -> tuple[socket.socket, SocketFile | None]:
+    """A listening socket, and its file; None for an abstract name, which has none.
+
+    Args:
+        path: where to listen.
+        mode: the file's permissions, in place before anybody can connect; None for what the
+            umask leaves.
+        backlog: connections that may wait to be accepted.
+
+    Raises:
+        OSError: why it cannot listen there: EADDRINUSE, where somebody does or where a file is
+            that is no socket.
+        ValueError: it is no path.
+    """
+    address = address_of(path)
+    abstract = path.startswith("\0")
+    if abstract and mode is not None:
+        raise OSError(errno.EINVAL, f"an abstract name has no file to give a mode to: {path!r}")
+    sock = unix_socket()
+    try:
+        if abstract:
+            sock.bind(address)
+            sock.listen(backlog)
+            return sock, None
+        with _alone_in(Path(path).parent):
+            return sock, _listen(sock, path, mode, backlog)
+    except OSError as cause:
+        sock.close()
+        raise named(cause, path) from None
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _listen(sock: socket.socket, path: str, mode: int | None, backlog: int) -> SocketFile:
+    file = _bind(sock, path)
+    try:
+        # Nobody can connect before the socket listens, whatever the file's mode is until then.
+        if mode is not None:
+            file.set_mode(mode)
+        sock.listen(backlog)
+        if not file.is_there():
+            raise OSError(errno.EADDRINUSE, "another server has taken the path")
+    except BaseException:
+        file.remove()
+        raise
+    return file
+
+
+def _bind(sock: socket.socket, path: str) -> SocketFile:
+    for _ in range(_ATTEMPTS):
+        try:
+            sock.bind(os.fsencode(path))
+        except OSError as cause:
+            if cause.errno != errno.EADDRINUSE:
+                raise
+            _clear(path)
+        else:
+            return SocketFile(path)
+    raise OSError(errno.EADDRINUSE, "others take the path again and again")
+
+
+def _clear(path: str) -> None:
+    """Removes a socket that nobody listens on; ``OSError`` for anything else."""
+    try:
+        file = SocketFile(path)
+    except FileNotFoundError:
+        return
+    if _answers(path):
+        raise OSError(errno.EADDRINUSE, "a server listens there")
+    if file.is_there():
+        with suppress(FileNotFoundError):
+            Path(path).unlink()
+
+
+def _answers(path: str) -> bool:
+    """Whether there is a server, which meets a connection that ends at once."""
+    with unix_socket() as probe:
+        probe.setblocking(False)
+        number = probe.connect_ex(os.fsencode(path))
+    if number == errno.EACCES:
+        raise OSError(number, "no permission to find out whether a server listens there")
+    # A full queue, and a socket of another kind, belong to somebody.
+    return number not in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Keeps out others of this library that take a path here, in any thread and process.
+
+    Between bind and listen a socket looks like one that was left behind. Where the directory
+    cannot be locked, or somebody keeps it locked, it goes on: ``_listen`` looks once more.
+    """
+    descriptor = _to_lock(directory)
+    if descriptor is None:
+        yield
+        return
+    try:
+        end = time.monotonic() + _PATIENCE
+        while not _locked(descriptor) and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        yield
+    finally:
+        # Closing alone would not do: a child forked meanwhile has the descriptor, too.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _to_lock(directory: Path) -> int | None:
+    """A descriptor to lock; None where the platform or the permissions allow none."""
+    if sys.platform == "win32":
+        return None
+    try:
+        return os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether there is nothing more to wait for: the lock is held, or there are no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as cause:
+        return not isinstance(cause, BlockingIOError)
+    return True
