@@ -1,0 +1,161 @@
+"""Listening sockets, and taking connections off them: as many as may be, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ..exchange import Address
+
+__all__ = ["Acceptor", "listen"]
+
+_logger = logging.getLogger("vfiipc")
+
+_BACKLOG: Final = 128
+#: Seconds until accepting is tried again, when the system had no room for a connection.
+_PAUSE: Final = 0.2
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Acceptor:
+    """Takes connections off a listening socket, while it is told to.
+
+    A connection that is not taken waits in the system's queue, where its peer may send already:
+    none is accepted only to be closed. Running out of descriptors is logged once, and tried again.
+
+    Args:
+        listener: a listening socket; closed by ``close``.
+        accepted: called with each connection; whoever is called owns it.
+    """
+
+    def __init__(self, listener: socket.socket, accepted: Callable[[socket.socket], None]) -> None:
+        listener.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._listener = listener
+        self._accepted = accepted
+        self._watching = False
+        self._wanted = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._exhausted = False
+
+    def resume(self) -> None:
+        """Goes on accepting."""
+        self._wanted = True
+        if not self._watching and self._timer is None:
+            self._watching = True
+            self._loop.add_reader(self._listener, self._ready)
+
+    def pause(self) -> None:
+        """Leaves what comes in the system's queue; may be called from ``accepted``."""
+        self._wanted = False
+        self._unwatch()
+
+    def close(self) -> None:
+        """Accepts no more, for good. May be called again."""
+        self.pause()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._listener.close()
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._loop.remove_reader(self._listener)
+
+    def _ready(self) -> None:
+        for _ in range(_BACKLOG):
+            if not self._watching:
+                return
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    continue  # a connection that died before it was accepted: see accept(2)
+                self._wait_for_room(error)
+                return
+            self._exhausted = False
+            self._accepted(sock)
+
+    def _wait_for_room(self, error: OSError) -> None:
+        if not self._exhausted:
+            self._exhausted = True
+            _logger.warning("cannot accept connections for now, and try again: %s", error)
+        self._unwatch()
+        self._timer = self._loop.call_later(_PAUSE, self._try_again)
+
+    def _try_again(self) -> None:
+        self._timer = None
+        if self._wanted:
+            self.resume()
+
+
+async def listen(address: Address) -> tuple[socket.socket, Address]:
+    """A listening socket, and the address by which it can be reached.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+    if address.scheme == "pipe":
+        return _listen_on_path(address.path), address
+    if not address.host:
+        listener = _listen_everywhere(address.port)
+    else:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, _, _, _, where = found[0]
+        listener = socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+    return listener, address.reachable(listener.getsockname()[1])
+
+
+def _listen_everywhere(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            )
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+    return socket.create_server(("", port), backlog=_BACKLOG)
+
+
+def _listen_on_path(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if not path.startswith("\0"):
+            _remove_if_dead(path)
+        listener.bind(path)
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _remove_if_dead(path: str) -> None:
+    """Removes a socket that a process has left behind; one that somebody listens on stays."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.settimeout(1)
+        try:
+            trial.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+        except OSError:
+            return

@@ -1,0 +1,271 @@
+"""A connection for tasks: messages to send, to receive, and to wait for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from ..codec import Message, encode, encode_header
+from ..exchange import ConnectionClosed, check_timeout, same_error
+from .incoming import Answer
+from .line import expire
+from .names import name_of
+from .outgoing import LARGE
+from .protocol import MessageProtocol
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["Connection"]
+
+_LATE: Final = "no answer came"
+
+
+class Connection:
+    """One end of a connection, as ``connect`` and ``serve`` make it.
+
+    Any number of tasks of one loop may use it at once. Cancelling a task at any ``await`` loses no
+    message and leaves the stream in step. Not thread safe. Rules: ``spec/connections.md``.
+    """
+
+    __slots__ = ("_inbox", "_incoming", "_local", "_outgoing", "_prefix", "_protocol", "_remote")
+
+    def __init__(self, protocol: MessageProtocol) -> None:
+        self._protocol = protocol
+        self._prefix = protocol.framer.prefix
+        self._incoming = protocol.incoming
+        self._outgoing = protocol.outgoing
+        self._inbox = protocol.routing.inbox
+        self._local = self._remote = ""
+        if protocol.transport is not None:
+            self._local = name_of(protocol.transport.get_extra_info("sockname"))
+            self._remote = name_of(protocol.transport.get_extra_info("peername"))
+
+    def __repr__(self) -> str:
+        state = "closed" if self._protocol.refusal is not None else "open"
+        return f"<Connection {self._local} to {self._remote}, {state}>"
+
+    # Sending
+
+    async def send(self, data: Buffer, msg_id: int = 0, timeout: float | None = None) -> None:
+        """Queues a message, once there is room for it; it leaves when the loop's turn ends.
+
+        Args:
+            data: any bytes-like object of at most 2**31-5 bytes.
+            msg_id: -2**31..2**31-1.
+            timeout: seconds to wait for room; None waits as long as it takes.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            TimeoutError: there was no room in time.
+            ConnectionClosed: closed on this side, or by the peer.
+            OSError: the connection is broken.
+
+        After any exception, a cancellation included, nothing of the message has been sent.
+        """
+        if timeout is not None:
+            check_timeout(timeout)
+        pieces = self._pieces(data, msg_id)
+        outgoing = self._outgoing
+        if self._protocol.refusal is not None:
+            self._raise(self._protocol.refusal)
+        if not outgoing.busy:
+            outgoing.put(*pieces)
+            return
+        try:
+            await outgoing.room(timeout)
+            if self._protocol.refusal is not None:
+                self._raise(self._protocol.refusal)
+            outgoing.put(*pieces)
+        finally:
+            outgoing.next_in_line()
+
+    def _pieces(self, data: Buffer, msg_id: int) -> tuple[bytes, ...]:
+        if type(data) is bytes and len(data) >= LARGE:
+            return encode_header(self._prefix, msg_id, len(data)), data
+        return (encode(self._prefix, msg_id, data),)
+
+    # Receiving
+
+    async def recv(self, timeout: float | None = None) -> Message:
+        """The next message that answers no request.
+
+        Args:
+            timeout: seconds to wait; None waits as long as it takes.
+
+        Raises:
+            TypeError, ValueError: ``timeout`` is no number, or negative.
+            TimeoutError: there was none in time. Nothing is lost.
+            ConnectionClosed: the peer has closed, after a message or inside one: then ``rest`` has
+                its bytes. Or this side has closed.
+            SyncLostError: the connection is strict, and what arrived is no message.
+            OSError: the connection is broken.
+        """
+        if timeout is not None:
+            check_timeout(timeout)
+        line = self._incoming.line
+        if line or not self._inbox:
+            await self._wait_for_message(timeout)
+        message = self._incoming.take()
+        if line:
+            line.call()
+        return message
+
+    async def _wait_for_message(self, timeout: float | None) -> None:
+        incoming = self._incoming
+        if not self._inbox and incoming.end is not None:
+            self._raise(incoming.end)
+        if not self._protocol.routing.requests:
+            self._outgoing.flush()  # an answer is not kept waiting for the end of the turn
+        await incoming.line.wait(timeout, "no message came")
+        if not self._inbox:
+            assert incoming.end is not None
+            self._raise(incoming.end)
+
+    def __aiter__(self) -> Connection:
+        return self
+
+    async def __anext__(self) -> Message:
+        """As ``recv``, but a clean end ends the iteration."""
+        if self._inbox and not self._incoming.line:
+            return self._incoming.take()
+        try:
+            return await self.recv()
+        except ConnectionClosed as closed:
+            if closed.rest:
+                raise
+        raise StopAsyncIteration
+
+    # Requests
+
+    async def request(self, data: Buffer, timeout: float | None = None) -> Message:
+        """Sends a message with a free ID, and waits for the one that comes back with that ID.
+
+        Args:
+            data: any bytes-like object of at most 2**31-5 bytes.
+            timeout: seconds for all of it; None waits as long as it takes.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            TimeoutError: no answer came in time. One that comes later is dropped and counted.
+            BufferError: messages that nobody receives stop the reading, or every ID is in use.
+            ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
+        """
+        check_timeout(timeout)
+        loop = asyncio.get_running_loop()
+        requests, outgoing = self._protocol.routing.requests, self._outgoing
+        answer: Answer = loop.create_future()
+        timer = (
+            None if timeout is None else loop.call_later(timeout, expire, answer, _LATE, timeout)
+        )
+        msg_id = None
+        try:
+            if outgoing.busy:
+                await outgoing.room(timeout)
+            self._raise_if_ended()
+            msg_id = requests.open(answer)
+            self._put_request(data, msg_id)
+            if len(requests) == 1:
+                outgoing.flush()  # nobody else is about to send with it
+            return await answer
+        except BaseException:
+            self._give_up(answer, msg_id)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            outgoing.next_in_line()
+
+    def _put_request(self, data: Buffer, msg_id: int) -> None:
+        try:
+            pieces = self._pieces(data, msg_id)
+        except BaseException:
+            self._protocol.routing.requests.withdraw(msg_id)
+            raise
+        self._outgoing.put(*pieces)
+        self._incoming.expect_no_standstill()
+
+    def _give_up(self, answer: Answer, msg_id: int | None) -> None:
+        requests = self._protocol.routing.requests
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            requests.late_answers += 1  # it came in the turn in which this task was cancelled
+        elif msg_id is not None:
+            requests.give_up(msg_id)
+
+    # State
+
+    @property
+    def local_address(self) -> str:
+        """This end: ``ip:port``, ``[ipv6]:port``, or a path; empty where it has no name."""
+        return self._local
+
+    @property
+    def remote_address(self) -> str:
+        """The other end, as ``local_address``."""
+        return self._remote
+
+    @property
+    def late_answers(self) -> int:
+        """Answers that came after their request had been given up, and were dropped."""
+        return self._protocol.routing.requests.late_answers
+
+    @property
+    def discarded(self) -> int:
+        """Bytes thrown away so far while looking for a header."""
+        return self._protocol.framer.discarded
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more: closed on this side, or broken."""
+        return self._protocol.refusal is not None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What asyncio's transport knows, as long as it is there: ``"ssl_object"``, ``"socket"``.
+
+        See ``asyncio.BaseTransport.get_extra_info``.
+        """
+        transport = self._protocol.transport
+        return default if transport is None else transport.get_extra_info(name, default)
+
+    # The end
+
+    def close(self) -> None:
+        """Sends what is queued and closes; who waits in another task gets ``ConnectionClosed``.
+
+        What was received and not taken is dropped. May be called again. ``wait_closed`` waits until
+        it is done: after ``close_timeout`` seconds at last, even if the peer takes nothing.
+        """
+        self._protocol.close()
+
+    def abort(self) -> None:
+        """Closes at once: what is queued may be lost."""
+        self._protocol.abort()
+
+    async def wait_closed(self) -> None:
+        """Until the connection is gone; to be called after ``close`` or ``abort``."""
+        await self._protocol.lost.wait()
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        try:
+            await self.wait_closed()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _raise_if_ended(self) -> None:
+        error = self._protocol.refusal or self._incoming.end
+        if error is not None:
+            self._raise(error)
+
+    def _raise(self, error: BaseException) -> NoReturn:
+        raise same_error(error)

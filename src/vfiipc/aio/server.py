@@ -1,0 +1,293 @@
+"""Serving: ``async with serve(handler, address, ...) as server``, a task for each connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl as tls
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypeAlias
+
+from ..exchange import (
+    MAX_UNCLAIMED,
+    MAX_UNCLAIMED_SIZE,
+    REQUEST_IDS,
+    Address,
+    ConnectionClosed,
+    check_timeout,
+    parse,
+)
+from .accepting import Acceptor, listen
+from .connection import Connection
+from .outgoing import MAX_UNSENT
+from .settings import CLOSE_TIMEOUT, Settings
+
+__all__ = ["Handler", "Server", "Serving", "serve"]
+
+_logger = logging.getLogger("vfiipc")
+
+#: What serves a connection.
+Handler: TypeAlias = Callable[[Connection], Awaitable[object]]
+
+#: Seconds for handlers whose connections were closed, and again for those that were cancelled.
+_AFTER_CLOSE: Final = 1.0
+
+
+def serve(
+    handler: Handler,
+    address: str,
+    *,
+    prefix: int,
+    size_limit: int,
+    max_connections: int | None = None,
+    idle_timeout: float | None = None,
+    grace: float = 5.0,
+    ssl: tls.SSLContext | None = None,
+    strict: bool = False,
+    request_ids: range = REQUEST_IDS,
+    max_unclaimed: int = MAX_UNCLAIMED,
+    max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
+    max_unsent: int = MAX_UNSENT,
+    close_timeout: float = CLOSE_TIMEOUT,
+) -> Serving:
+    """Serves, when the result is awaited or entered with ``async with``.
+
+    Args:
+        handler: called with each ``Connection``, and awaited; the connection is closed when it is
+            done. What it raises is logged, and harms no other connection.
+        address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. Port
+            0 has one chosen, see ``Server.address``; without a host: on all adapters.
+        prefix: the synchronisation mark of both ends, 0..2**32-1.
+        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        max_connections: how many are served at once, 1 or more; None: as many as come. Further
+            ones wait in the system's queue.
+        idle_timeout: seconds without a byte received, after which a connection is closed.
+        grace: seconds that handlers get to end when the server closes.
+        ssl: for ``tls://``, and needed there: with the server's certificate.
+        strict: end a connection where something else than a message arrives.
+        request_ids: the message IDs that ``request`` uses, ascending.
+        max_unclaimed: messages of a connection that may wait to be received before reading stops.
+        max_unclaimed_size: bytes of data in them before reading stops.
+        max_unsent: bytes of a connection that may wait to be sent before ``send`` waits.
+        close_timeout: seconds that closing a connection may take.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; at once.
+        OSError: it cannot listen there; when awaited.
+
+    Rules: ``spec/connections.md``.
+    """
+    target = parse(address, listening=True)
+    settings = Settings(
+        prefix=prefix,
+        size_limit=size_limit,
+        strict=strict,
+        request_ids=request_ids,
+        max_unclaimed=max_unclaimed,
+        max_unclaimed_size=max_unclaimed_size,
+        max_unsent=max_unsent,
+        close_timeout=close_timeout,
+    )
+    if (ssl is None) == (target.scheme == "tls"):
+        needed = "tls:// needs ssl=, with a certificate" if ssl is None else "ssl= needs tls://"
+        raise ValueError(f"{needed}; the address is {address!r}")
+    if max_connections is not None and max_connections < 1:
+        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more, or None")
+    if check_timeout(idle_timeout, "idle_timeout") == 0:
+        raise ValueError("idle_timeout is 0, but must be more, or None")
+    if check_timeout(grace, "grace") is None:
+        raise TypeError("grace must be a number of seconds, not None")
+    server = Server(handler, target, settings, ssl, max_connections, idle_timeout, grace)
+    return Serving(server)
+
+
+class Serving:
+    """A server that is about to listen; await it, or enter it with ``async with``. Once."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self._server._start().__await__()
+
+    async def __aenter__(self) -> Server:
+        return await self._server._start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._server.__aexit__(kind, value, trace)
+
+
+class Server:
+    """What ``serve`` gives: it accepts connections until it is closed. Belongs to one loop."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        target: Address,
+        settings: Settings,
+        context: tls.SSLContext | None,
+        max_connections: int | None,
+        idle_timeout: float | None,
+        grace: float,
+    ) -> None:
+        self._handler = handler
+        self._target = target
+        self._settings = settings
+        self._context = context
+        self._max_connections = max_connections
+        self._idle_timeout = idle_timeout
+        self._grace = grace
+        self._acceptor: Acceptor | None = None
+        self._file: tuple[str, int] | None = None  # a pipe's path and inode
+        # Each task with its socket, until it has begun, and with its connection from then on.
+        self._tasks: dict[asyncio.Task[None], socket.socket | Connection | None] = {}
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it can be reached: what ``connect`` takes."""
+        return str(self._target)
+
+    @property
+    def connections(self) -> int:
+        """How many connections it has, those in the handshake of TLS included."""
+        return len(self._tasks)
+
+    def close(self) -> None:
+        """Accepts no more, and ends what runs: handlers get ``grace`` seconds.
+
+        Then their connections are closed, and handlers that go on nevertheless are cancelled.
+        ``wait_closed`` waits until all that is done. May be called again.
+        """
+        if self._closing is None:
+            if self._acceptor is not None:
+                self._acceptor.close()
+                self._remove_file()
+            self._closing = asyncio.get_running_loop().create_task(self._end())
+
+    async def wait_closed(self) -> None:
+        """Until no handler runs any more; to be called after ``close``."""
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        try:
+            await self.wait_closed()
+        except BaseException:
+            if self._closing is not None:
+                self._closing.cancel()
+            self._abort()
+            raise
+
+    # Accepting
+
+    async def _start(self) -> Server:
+        if self._acceptor is not None or self._closing is not None:
+            raise RuntimeError("this server has been started before")
+        listener, self._target = await listen(self._target)
+        path = self._target.path
+        if path and not path.startswith("\0"):
+            self._file = path, Path(path).lstat().st_ino
+        self._acceptor = Acceptor(listener, self._accepted)
+        self._acceptor.resume()
+        return self
+
+    def _accepted(self, sock: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(sock))
+        self._tasks[task] = sock
+        task.add_done_callback(self._done)
+        if self._max_connections is not None and len(self._tasks) >= self._max_connections:
+            assert self._acceptor is not None
+            self._acceptor.pause()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        sock = self._tasks.pop(task)
+        if isinstance(sock, socket.socket):
+            sock.close()  # cancelled before it began
+        if self._closing is None and self._acceptor is not None:
+            self._acceptor.resume()
+        if not task.cancelled():
+            task.exception()
+
+    async def _serve(self, sock: socket.socket) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = None
+        connection = await self._take_over(sock)
+        if connection is None:
+            return
+        self._tasks[task] = connection
+        try:
+            await self._handler(connection)
+        except ConnectionClosed as closed:
+            _logger.debug("%s: %s", connection.remote_address or self.address, closed)
+        except Exception:
+            where = connection.remote_address or self.address
+            _logger.exception("the handler of the connection with %s failed", where)
+        finally:
+            connection.close()
+        await connection.wait_closed()
+
+    async def _take_over(self, sock: socket.socket) -> Connection | None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, protocol = await loop.connect_accepted_socket(
+                self._settings.protocol, sock, ssl=self._context
+            )
+        except OSError as error:
+            _logger.info("a connection to %s came to nothing: %s", self.address, error)
+            sock.close()
+            return None
+        if self._idle_timeout is not None:
+            protocol.watch_idleness(self._idle_timeout)
+        return Connection(protocol)
+
+    # Ending
+
+    async def _end(self) -> None:
+        await self._wait(self._grace)
+        for connection in self._tasks.values():
+            if isinstance(connection, Connection):
+                connection.close()
+        await self._wait(_AFTER_CLOSE)
+        self._abort()
+        await self._wait(_AFTER_CLOSE)
+        if self._tasks:
+            _logger.error("%d handlers go on although they were cancelled", len(self._tasks))
+
+    async def _wait(self, seconds: float) -> None:
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+            await asyncio.sleep(0)  # for what is called when they are done
+
+    def _abort(self) -> None:
+        for task, connection in list(self._tasks.items()):
+            if isinstance(connection, Connection):
+                connection.abort()
+            task.cancel()
+
+    def _remove_file(self) -> None:
+        if self._file is not None:
+            path, inode = self._file
+            with suppress(OSError):
+                if os.lstat(path).st_ino == inode:
+                    Path(path).unlink()

@@ -1,0 +1,55 @@
+"""What connections are made with, on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from operator import index
+
+from ..codec import Framer, Message
+from ..exchange import Routing, check_timeout
+from .protocol import MessageProtocol
+
+__all__ = ["CLOSE_TIMEOUT", "Settings"]
+
+#: Seconds that closing may take.
+CLOSE_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keywords that ``connect`` and ``serve`` share; checked when it is made.
+
+    Raises:
+        TypeError, ValueError: a value is of the wrong kind, or out of its range.
+    """
+
+    prefix: int
+    size_limit: int
+    strict: bool
+    request_ids: range
+    max_unclaimed: int
+    max_unclaimed_size: int
+    max_unsent: int
+    close_timeout: float
+
+    def __post_init__(self) -> None:
+        Framer(self.prefix, self.size_limit)
+        self._routing()
+        try:
+            too_low = index(self.max_unsent) < 0
+        except TypeError:
+            kind = type(self.max_unsent).__name__
+            raise TypeError(f"max_unsent must be an int, not {kind}") from None
+        if too_low:
+            raise ValueError(f"max_unsent is {self.max_unsent}, but must be 0 or more")
+        if check_timeout(self.close_timeout, "close_timeout") is None:
+            raise TypeError("close_timeout must be a number of seconds, not None")
+
+    def protocol(self) -> MessageProtocol:
+        """A protocol for a new connection in the running loop."""
+        framer = Framer(self.prefix, self.size_limit, strict=self.strict)
+        return MessageProtocol(framer, self._routing(), self.max_unsent, self.close_timeout)
+
+    def _routing(self) -> Routing[asyncio.Future[Message]]:
+        return Routing(self.request_ids, self.max_unclaimed, self.max_unclaimed_size)
