@@ -64,15 +64,16 @@ def add_command(commands: Commands, name: str, run: Run, *, does: str, more: str
     return cast(Parser, parser)
 
 
-def add_framing(parser: Parser) -> None:
-    """The options of every command that reads messages."""
+def add_framing(parser: Parser, default: int | None = DEFAULT_PREFIX) -> None:
+    """The options of every command that reads messages; no default for one that can find it."""
+    usual = show_prefix(default) if default is not None else "the likely one"
     parser.add_argument(
         "--prefix",
         metavar="PREFIX",
         type=prefix,
-        default=DEFAULT_PREFIX,
+        default=default,
         help="the prefix of all messages, in both directions: 0x and hexadecimal digits, decimal, "
-        f"or {_PREFIX_SIZE} characters ({show_prefix(DEFAULT_PREFIX)})",
+        f"or {_PREFIX_SIZE} characters ({usual})",
     )
     parser.add_argument(
         "--limit",

@@ -1,0 +1,223 @@
+"""``vfiipc dump``: explains recorded bytes, message by message."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from ..recording import (
+    Annotator,
+    Chunk,
+    Connection,
+    Cut,
+    Decoded,
+    Discarded,
+    Guess,
+    Item,
+    guess_prefixes,
+)
+from . import arguments
+from .failures import Failure, describe
+from .progress import progress
+from .sources import FORMATS, Damaged, Source
+from .streams import complain, note
+from .view import NOWHERE, Printer, Way, add_view
+
+__all__ = ["add_to", "find_prefix"]
+
+_SAMPLE = 16 << 20  # bytes in which a prefix is looked for
+
+_MORE = """\
+FILE may be the bytes of one direction as they are, a hex dump as text (of xxd,
+hexdump -C, od -A x -t x1, or digits alone), or a capture (pcap, pcapng) with any
+number of TCP connections. Of a capture both directions are put together again,
+whatever came twice or in another order. Captures need: pip install 'vfiipc[cli]'
+
+Without --prefix the likely one is looked for, and named with how sure that is.
+
+examples:
+  vfiipc dump terminal.pcapng
+  vfiipc dump --prefix 0x004E4659 --no-payload stream.bin
+  vfiipc dump --json terminal.pcap | jq -r 'select(.kind == "message") | .text'
+  echo '4e464921 00000009 00000007 68656c6c6f' | vfiipc dump -
+"""
+
+
+def add_to(commands: arguments.Commands) -> None:
+    """Declares the command."""
+    parser = arguments.add_command(
+        commands,
+        "dump",
+        _run,
+        does="explain recorded bytes: captures, raw streams, hex dumps",
+        more=_MORE,
+    )
+    parser.add_argument("file", metavar="FILE", help="what to read; - is standard input")
+    arguments.add_framing(parser, default=None)
+    parser.add_argument(
+        "--format", choices=FORMATS, default="auto", help="what FILE is (auto looks at it)"
+    )
+    add_view(parser)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    try:
+        source = Source(parsed.file, parsed.format)
+    except OSError as error:
+        complain("vfiipc dump", f"cannot read {parsed.file}: {describe(error)}")
+        return 2
+    except Damaged as error:
+        raise Failure(f"{parsed.file}: {error}") from error
+    with source:
+        chunks = source.chunks()
+        prefix = parsed.prefix
+        if prefix is None:
+            prefix, chunks = find_prefix(chunks, parsed.limit)
+        view = _View(Printer(parsed, prefix), prefix, parsed.limit, timed=source.form == "capture")
+        try:
+            for chunk in progress(chunks, source, parsed.file):
+                view.show(chunk)
+        except Damaged as error:
+            view.finish()
+            view.summary(source.skipped)
+            raise Failure(f"{parsed.file}: {error}") from error
+        view.finish()
+        view.summary(source.skipped)
+    return 0
+
+
+class _View:
+    """Every direction of every connection, each explained by itself."""
+
+    def __init__(self, printer: Printer, prefix: int, limit: int, *, timed: bool) -> None:
+        self._printer = printer
+        self._prefix = prefix
+        self._limit = limit
+        self._timed = timed
+        self._open: dict[tuple[Connection, bool], Annotator] = {}
+        self._connections: set[Connection] = set()
+        self._counts: Counter[str] = Counter()
+        self._time = 0.0
+
+    def show(self, chunk: Chunk) -> None:
+        key = (chunk.connection, chunk.from_client)
+        annotator = self._open.get(key)
+        if annotator is None:
+            annotator = self._open[key] = Annotator(self._prefix, self._limit)
+        self._connections.add(chunk.connection)
+        self._time = chunk.time
+        if chunk.data:
+            self._items(key, annotator.feed(chunk.data))
+        if chunk.gap:
+            self._items(key, annotator.gap(chunk.gap))
+        if chunk.end:
+            self._items(key, self._open.pop(key).finish())
+
+    def finish(self) -> None:
+        """What was begun and did not end."""
+        for key, annotator in self._open.items():
+            self._items(key, annotator.finish())
+        self._open.clear()
+
+    def _items(self, key: tuple[Connection, bool], items: Iterable[Item]) -> None:
+        connection, from_client = key
+        way = NOWHERE
+        if connection.number:
+            ends = (connection.sender(from_client), connection.sender(not from_client))
+            way = Way(connection.number, *ends)
+        for item in items:
+            self._count(item)
+            self._printer.item(way, item, self._time if self._timed else None)
+
+    def _count(self, item: Item) -> None:
+        if isinstance(item, Decoded):
+            self._counts["messages"] += 1
+        elif isinstance(item, Discarded):
+            self._counts["bytes discarded"] += item.count
+        elif isinstance(item, Cut):
+            self._counts["cut off"] += 1
+        else:
+            self._counts["gaps"] += 1
+
+    def summary(self, skipped: Counter[str]) -> None:
+        """How much there was of everything, beside the output."""
+        said = [f"messages: {self._counts.pop('messages', 0):,}"]
+        if self._timed:
+            said.append(f"connections: {len(self._connections):,}")
+        said += [f"{what}: {count:,}" for what, count in self._counts.items()]
+        again = sum(connection.retransmitted for connection in self._connections)
+        early = sum(connection.reordered for connection in self._connections)
+        if again:
+            said.append(f"bytes sent again: {again:,}")
+        if early:
+            said.append(f"packets too early: {early:,}")
+        note("; ".join(said))
+        for reason, count in skipped.items():
+            note(f"packets passed over: {count:,} ({reason})")
+
+
+# --- the prefix -----------------------------------------------------------------------------------
+
+
+def find_prefix(chunks: Iterator[Chunk], limit: int) -> tuple[int, Iterator[Chunk]]:
+    """The likely prefix, which is also told, and the same chunks again.
+
+    Raises:
+        Failure: none was found.
+    """
+    held: list[Chunk] = []
+    failed: Damaged | None = None
+    size = 0
+    try:
+        for chunk in chunks:
+            held.append(chunk)
+            size += len(chunk.data)
+            if size >= _SAMPLE:
+                break
+    except Damaged as error:  # told of once everything before has been shown
+        failed = error
+    guesses = guess_prefixes(_streams(held), limit)
+    if not guesses:
+        raise Failure(_nothing_found(held, size, failed))
+    _tell(guesses)
+    return guesses[0].prefix, _again(held, failed, chunks)
+
+
+def _again(held: list[Chunk], failed: Damaged | None, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    yield from held
+    if failed is not None:
+        raise failed
+    yield from chunks
+
+
+def _streams(chunks: Iterable[Chunk]) -> list[bytes]:
+    streams: dict[tuple[Connection, bool], list[list[bytes]]] = {}
+    for chunk in chunks:
+        parts = streams.setdefault((chunk.connection, chunk.from_client), [[]])
+        if chunk.gap:
+            parts.append([])
+        parts[-1].append(chunk.data)
+    return [b"".join(part) for parts in streams.values() for part in parts]
+
+
+def _tell(guesses: list[Guess]) -> None:
+    best, *others = guesses
+    note(
+        f"prefix {arguments.show_prefix(best.prefix)}: {best.confidence}, "
+        f"messages: {best.messages:,}, {best.share:.0%} of the bytes"
+    )
+    if others:
+        shown = ", ".join(arguments.show_prefix(guess.prefix) for guess in others[:3])
+        note(f"also found: {shown}; --prefix chooses")
+
+
+def _nothing_found(held: list[Chunk], size: int, failed: Damaged | None) -> str:
+    if failed is not None and not size:
+        return str(failed)
+    if not size:
+        return "there are no bytes to look at"
+    said = f"no prefix found in {size:,} bytes; give it with --prefix, and --limit if it is not 16M"
+    if any(chunk.data[:2] == b"\x16\x03" for chunk in held):
+        said += ". It looks like TLS, whose content cannot be seen"
+    return said
