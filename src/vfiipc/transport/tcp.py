@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import errno
 import socket
-import sys
 from operator import index
-from typing import Final
 
 from .addresses import address_text, check_port, check_text, split_address
 from .connection import Connection, not_connected
-from .deadline import FOREVER, Deadline
-from .dial import dial, resolve
+from .deadline import Deadline
+from .dial import dial
 from .fd import couple
 from .ipc import IPC
+from .keepalive import set_keepalive
 from .lifetime import Lifetime
+from .listening import listening_socket
 from .sockets import Listener, SocketStream
 
 __all__ = ["TCP"]
-
-# The system takes what it can of this.
-_HIGHEST_BACKLOG: Final = 65535
-_HIGHEST_COUNT: Final = 127
-_HIGHEST_INTERVAL: Final = 32767
-_HIGHEST_TIMEOUT: Final = 2**31 - 1
 
 
 class TCP(IPC):
@@ -87,13 +81,13 @@ class TCP(IPC):
         """
         if listen_address is not None:
             check_text("listen_address", listen_address)
-        port, backlog = check_port(port), min(index(backlog), _HIGHEST_BACKLOG)
+        port, backlog = check_port(port), index(backlog)
         if backlog < 0:
             raise ValueError(f"backlog is {backlog}, but must be 0 or more")
         waiting = Connection(None)
         self._replace(waiting)
         try:
-            listener = Listener(_listening_socket(port, listen_address, backlog))
+            listener = Listener(listening_socket(port, listen_address, backlog))
         except OSError as cause:
             waiting.note(cause)
             return False
@@ -186,85 +180,8 @@ class TCP(IPC):
         try:
             if not isinstance(held, (Listener, SocketStream)):
                 raise not_connected()
-            _set_keepalive(held, cnt, interval)
+            set_keepalive(held, cnt, interval)
         except OSError as cause:
             self._connection.note(cause)
             return False
         return True
-
-
-def _listening_socket(port: int, address: str | None, backlog: int) -> socket.socket:
-    if address is None:
-        if socket.has_ipv6:
-            try:
-                return _bind(socket.AF_INET6, ("::", port), backlog, dual=True)
-            except OSError as cause:
-                if cause.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
-                    raise
-        return _bind(socket.AF_INET, ("", port), backlog)
-    family, _, _, _, bound = resolve(address, port, Lifetime(lambda: None), FOREVER)[0]
-    return _bind(family, bound, backlog)
-
-
-def _bind(
-    family: int, address: tuple[object, ...], backlog: int, *, dual: bool = False
-) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        # On Windows this option would let others take the port over.
-        if sys.platform != "win32":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
-        sock.bind(address)
-        sock.listen(backlog)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _set_keepalive(held: Listener | SocketStream, cnt: int, interval: int) -> None:
-    if sys.platform != "linux":
-        raise OSError(errno.ENOPROTOOPT, "keepalives are set on Linux only")
-    sock = held.socket
-    if not held.lifetime.enter():
-        raise not_connected()
-    try:
-        if sock.family not in (socket.AF_INET, socket.AF_INET6):
-            raise OSError(errno.ENOPROTOOPT, "this is no TCP socket: it has no keepalives")
-        wanted = _keepalive_options(cnt, interval)
-        former = [(level, name, sock.getsockopt(level, name)) for level, name, _ in wanted]
-        try:
-            for option in wanted:
-                sock.setsockopt(*option)
-        except OSError:
-            for option in former:
-                sock.setsockopt(*option)
-            raise
-    finally:
-        held.lifetime.leave()
-
-
-def _keepalive_options(cnt: int, interval: int) -> list[tuple[int, int, int]]:
-    """Level, name and value of each option to set."""
-    tcp = socket.IPPROTO_TCP
-    if cnt == 0:
-        return [
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0),
-            (tcp, socket.TCP_USER_TIMEOUT, 0),
-        ]
-    if not 1 <= cnt <= _HIGHEST_COUNT or not 1 <= interval <= _HIGHEST_INTERVAL:
-        allowed = f"cnt in 0..{_HIGHEST_COUNT}, interval in 1..{_HIGHEST_INTERVAL} seconds"
-        raise OSError(errno.EINVAL, f"cnt is {cnt}, interval is {interval}: {allowed} is allowed")
-    timeout = cnt * interval * 1000
-    if timeout > _HIGHEST_TIMEOUT:
-        most = f"cnt * interval may be at most {_HIGHEST_TIMEOUT // 1000} seconds"
-        raise OSError(errno.EINVAL, f"cnt is {cnt}, interval is {interval}: {most}")
-    return [
-        (tcp, socket.TCP_KEEPCNT, cnt),
-        (tcp, socket.TCP_KEEPIDLE, interval),
-        (tcp, socket.TCP_KEEPINTVL, interval),
-        (tcp, socket.TCP_USER_TIMEOUT, timeout),
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    ]
