@@ -11,6 +11,7 @@ import logging
 import os
 import selectors
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,14 @@ class Source:
     def worth_a_call(self) -> bool:
         """Whether there is something to report, whatever the descriptor says."""
         raise NotImplementedError
+
+    def only_seemed_ready(self) -> bool:
+        """Whether a readable descriptor means nothing to the caller; never waits."""
+        return False
+
+    def look_again_at(self) -> float | None:
+        """When ``worth_a_call`` has to be asked even if nothing comes (``time.monotonic``)."""
+        return None
 
     def finished(self) -> bool:
         """Whether a reading call has met the end, so that there is nothing left to report."""
@@ -91,6 +100,7 @@ class _Dispatcher:
         self._selector.register(self._signal.fileno(), selectors.EVENT_READ, None)
         self._running: IPC | None = None  # the object whose callback is running
         self._due: deque[Registration] = deque()
+        self._timed: dict[Registration, float] = {}  # armed ones, and when to look again
         self._registered: set[Registration] = set()  # keeps their objects alive
         self._thread = threading.Thread(target=self._run, name="vfiipc-callbacks", daemon=True)
         self._thread.start()
@@ -109,7 +119,11 @@ class _Dispatcher:
             registration.armed = True
             if source.worth_a_call():
                 self.fire(registration)
-            elif source.watched_fileno() >= 0:
+                return
+            moment = source.look_again_at()
+            if moment is not None:
+                self._timed[registration] = moment
+            if source.watched_fileno() >= 0:
                 self._selector.register(source.watched_fileno(), selectors.EVENT_READ, registration)
                 self._signal.set()
 
@@ -143,6 +157,7 @@ class _Dispatcher:
 
     def _disarm(self, registration: Registration) -> None:
         registration.armed = False
+        self._timed.pop(registration, None)
         fileno = registration.source.watched_fileno()
         # A closed descriptor may belong to another object by now: the registration itself decides.
         key = self._selector.get_map().get(fileno) if fileno >= 0 else None
@@ -152,18 +167,34 @@ class _Dispatcher:
     def _run(self) -> None:
         while True:
             try:
-                events = self._selector.select()
+                events = self._selector.select(self._pause())
             except (OSError, ValueError):
                 # Where select(2) is what waits, a descriptor may be closed under it: look again.
                 continue
-            with self._changed:
-                for key, _ in events:
-                    if key.data is None:
-                        self._signal.clear()
-                    else:
-                        self.fire(key.data)
+            for key, _ in events:
+                if key.data is None:
+                    self._signal.clear()
+                elif not key.data.source.only_seemed_ready():
+                    self.fire(key.data)
+            self._look_again()
             while self._due:
                 self._call(self._due.popleft())
+
+    def _pause(self) -> float | None:
+        """Seconds until a source has to be asked; None when only events count."""
+        with self._changed:
+            if not self._timed:
+                return None
+            return max(0.0, min(self._timed.values()) - time.monotonic())
+
+    def _look_again(self) -> None:
+        now = time.monotonic()
+        with self._changed:
+            due = [registration for registration, moment in self._timed.items() if moment <= now]
+            for registration in due:
+                del self._timed[registration]
+                if registration.source.worth_a_call():
+                    self.fire(registration)
 
     def _call(self, registration: Registration) -> None:
         with self._changed:

@@ -100,15 +100,27 @@ class Lifetime:
         while self._signals:
             self._signals.pop().set()
 
-    def wait(self, interests: Sequence[tuple[int, int]], timeout: float | None) -> list[int]:
-        """The descriptors that got ready; none when the time is up or it has ended."""
+    def wait(
+        self,
+        interests: Sequence[tuple[int, int]],
+        timeout: float | None,
+        unless: Callable[[], bool] | None = None,
+    ) -> list[int]:
+        """The descriptors that got ready; none when the time is up or it has ended.
+
+        Args:
+            interests: as ``system.wait`` takes them.
+            timeout: seconds; None waits for ever.
+            unless: tells that there is no reason to wait any more. Whoever makes it true calls
+                ``nudge`` afterwards, and is never missed.
+        """
         try:
             signal = _spare.pop()
         except IndexError:
             signal = Signal()
         try:
             with self._changed:
-                if self._ended:
+                if self._ended or (unless is not None and unless()):
                     return []
                 self._signals.add(signal)
             ready = wait([*interests, (signal.fileno(), READ)], timeout)

@@ -132,15 +132,15 @@ def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[in
     """Waits until one of the descriptors is ready, or has failed.
 
     Args:
-        interests: descriptors, each with ``READ`` or ``WRITE``.
+        interests: descriptors, each with ``READ``, ``WRITE`` or both (``READ | WRITE``).
         timeout: seconds; None waits for ever.
 
     Returns:
         The descriptors that are ready; none when the time is up.
     """
     if portable or not hasattr(select, "poll"):
-        reading = [fd for fd, event in interests if event == READ]
-        writing = [fd for fd, event in interests if event == WRITE]
+        reading = [fd for fd, event in interests if event & READ]
+        writing = [fd for fd, event in interests if event & WRITE]
         # Windows reports a failed connect as an exceptional condition.
         readable, writable, failed = select.select(reading, writing, writing, timeout)
         return list({*readable, *writable, *failed})
