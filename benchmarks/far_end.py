@@ -150,6 +150,19 @@ def _read_msg(sock: socket.socket, _: str) -> _Receive:
     return receive
 
 
+def _read_msgs(sock: socket.socket, _: str) -> _Receive:
+    tcp = _coupled(sock)
+
+    def receive(count: int, _: int) -> None:
+        while count:
+            messages = tcp.read_msgs(PREFIX, LARGE_LIMIT, 10_000)
+            if not messages:
+                raise OSError(f"no message: {tcp.last_error}")
+            count -= len(messages)
+
+    return receive
+
+
 def _drain(sock: socket.socket, _: str) -> _Receive:
     framer = Framer(PREFIX, LARGE_LIMIT)
 
@@ -188,6 +201,7 @@ _ROLES: dict[str, Callable[[socket.socket, str], _Receive]] = {
     "flood": _flood,
     "two receives": _two_receives,
     "read_msg": _read_msg,
+    "read_msgs": _read_msgs,
     "drain": _drain,
     "multiprocessing": _multiprocessing,
     "zeromq": _zeromq,

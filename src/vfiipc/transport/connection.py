@@ -156,6 +156,30 @@ class Connection(Source):
         finally:
             self._after_reading(stream)
 
+    def read_msgs(
+        self, prefix: int, size_limit: int, strict: bool, deadline: Deadline
+    ) -> list[Message]:
+        stream = self._begin(self._reading, deadline)
+        if stream is None:
+            Framer(prefix, size_limit)  # a caller's mistake is one here, too
+            self._not_open()
+            return []
+        messages: list[Message] = []
+        try:
+            first = self._buffered_msg(prefix, size_limit, strict)
+            first = first or self._await_msg(stream, 0, deadline)
+            if first is not None:
+                messages.append(first)
+                messages += self.framer.drain()
+                # What follows was looked at. Under strict it may be a fault that is still to come.
+                self._incomplete = not strict
+        except FramingError as fault:
+            if not messages:
+                self._lose_synchronisation(fault)
+        finally:
+            self._after_reading(stream)
+        return messages
+
     def _buffered_msg(self, prefix: int, size_limit: int, strict: bool) -> Message | None:
         framer = self.framer
         if prefix is not self._prefix or size_limit is not self._size_limit:

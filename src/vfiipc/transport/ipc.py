@@ -201,6 +201,23 @@ class IPC(ABC):
         """
         return self._connection.read_msg(prefix, size_limit, self.strict, timeout_msec)
 
+    def read_msgs(self, prefix: int, size_limit: int, timeout_msec: float = -1) -> list[Message]:
+        """The next message and all that came with it: several times the messages of ``read_msg``.
+
+        Args:
+            prefix: as for ``read_msg``.
+            size_limit: as for ``read_msg``, for each message.
+            timeout_msec: for the first message.
+
+        Returns:
+            Messages in the order of their arrival, as many as are there; an empty list where
+            ``read_msg`` gives None. After ``getFD`` often just one.
+
+        Raises:
+            TypeError, ValueError: an argument is of the wrong type, or out of its range.
+        """
+        return self._connection.read_msgs(prefix, size_limit, self.strict, Deadline(timeout_msec))
+
     def read(
         self, maxsize: int, timeout_msec: float = -1, timeout_msec2: float | None = None
     ) -> bytes:

@@ -15,6 +15,7 @@ READING: list[tuple[str, tuple[object, ...], object]] = [
     ("readinto", (bytearray(5),), 0),
     ("peek", (5,), (-2, b"")),
     ("read_msg", (PREFIX, LIMIT), None),
+    ("read_msgs", (PREFIX, LIMIT), []),
     ("poll_in", (), False),
 ]
 WRITING: list[tuple[str, tuple[object, ...], object]] = [

@@ -175,6 +175,7 @@ class NotOpen(PairSuite):
             ("read", (5,), b""),
             ("readinto", (bytearray(5),), 0),
             ("read_msg", (PREFIX, LIMIT), None),
+            ("read_msgs", (PREFIX, LIMIT), []),
             ("poll_in", (), True),
             ("write", (b"abc",), False),
             ("write_msg", (PREFIX, 1, b"abc"), False),

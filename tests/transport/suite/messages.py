@@ -50,6 +50,76 @@ class Messages(PairSuite):
         assert received == sent
         assert writing.result() is True
 
+    def test_many_are_read_in_one_call(self, pair: Pair) -> None:
+        sent = [(number, b"d" * (number % 50)) for number in range(3000)]
+        writing = Aside(pair[0].write_msgs, PREFIX, sent, LONG)
+        received: list[Message] = []
+        calls = 0
+        while len(received) < len(sent):
+            messages = pair[1].read_msgs(PREFIX, LIMIT, LONG)
+            assert messages
+            received += messages
+            calls += 1
+        assert received == sent
+        assert calls < len(sent) / 5
+        assert writing.result() is True
+
+    def test_reading_many_waits_for_the_first_alone(self, pair: Pair) -> None:
+        pair[0].write(
+            encode(PREFIX, 1, b"a") + encode(PREFIX, 2, b"b") + encode(PREFIX, 3, b"c")[:9]
+        )
+        arrived(pair[1], 35)
+        assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == [(1, b"a"), (2, b"b")]
+        assert pair[1].read_msgs(PREFIX, LIMIT, 0) == []
+        waiting = Aside(pair[1].read_msgs, PREFIX, LIMIT, LONG).until_blocked()
+        pair[0].write(encode(PREFIX, 3, b"c")[9:])
+        assert waiting.result() == [(3, b"c")]
+        assert not pair[1].error()
+
+    def test_what_reading_many_leaves_is_incomplete(self, pair: Pair) -> None:
+        pair[0].write(encode(PREFIX, 1, b"a") + encode(PREFIX, 2, b"b")[:9])
+        arrived(pair[1], 22)
+        assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == [(1, b"a")]
+        assert pair[1].poll_in(0) is False
+        assert pair[1].peek(9, 0).n == 9
+        pair[0].write(encode(PREFIX, 2, b"b")[9:])
+        assert pair[1].poll_in(LONG) is True
+        assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == [(2, b"b")]
+
+    def test_reading_many_meets_the_end(self, pair: Pair) -> None:
+        pair[0].write_msgs(PREFIX, [(1, b"a"), (2, b"b")])
+        arrived(pair[1], 26)
+        pair[0].close()
+        received = pair[1].read_msgs(PREFIX, LIMIT, LONG)
+        assert received == [(1, b"a"), (2, b"b")]
+        assert not pair[1].eof()
+        assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == []
+        assert pair[1].eof()
+        assert not pair[1].error()
+
+    def test_reading_many_gives_out_what_came_before_a_fault(self, pair: Pair) -> None:
+        pair[1].strict = True
+        pair[0].write(encode(PREFIX, 1, b"a") + encode(PREFIX, 2, b"b") + b"stray")
+        arrived(pair[1], 31)
+        assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == [(1, b"a"), (2, b"b")]
+        assert not pair[1].error()
+        assert pair[1].poll_in(LONG) is True
+        assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == []
+        assert isinstance(pair[1].last_error, SyncLostError)
+
+    def test_reading_many_after_the_descriptor_was_handed_out(self, pair: Pair) -> None:
+        pair[1].getFD()
+        sent = [(number, b"data") for number in range(5)]
+        pair[0].write_msgs(PREFIX, sent)
+        arrived(pair[1], 80)
+        received: list[Message] = []
+        while len(received) < len(sent):
+            messages = pair[1].read_msgs(PREFIX, LIMIT, LONG)
+            assert messages
+            received += messages
+        assert received == sent
+        assert pair[1].read_msgs(PREFIX, LIMIT, 0) == []
+
     def test_what_the_iterable_raises_comes_after_what_was_before(self, pair: Pair) -> None:
         def some() -> Iterator[tuple[int, Buffer]]:
             yield 1, b"one"
