@@ -32,8 +32,8 @@ NOTE_ONE = (
 )
 NOTE_MANY = (
     "The receiver is the limit, which makes an object of each message: where it only counts, the"
-    " sender alone is measured. Fifteen times multiprocessing.connection is more than a loop decodes"
-    " that checks nothing at all; pyzmq receives in C, in a thread beside the interpreter."
+    " sender alone is measured. Fifteen times multiprocessing.connection is more than a loop that"
+    " checks nothing decodes; pyzmq receives in C, in a thread beside the interpreter."
 )
 NOTE_LARGE = (
     "The flood's receiver reads into the same warm memory again and again and throws it away; a"
