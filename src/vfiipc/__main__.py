@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .cli import demo, dump, echo, send
+from .cli import demo, dump, echo, listen, proxy, send
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.streams import CLOSED_OUTPUT, complain, finish_output
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, dump)
+_COMMANDS = (demo, echo, send, listen, proxy, dump)
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\

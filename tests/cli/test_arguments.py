@@ -8,19 +8,23 @@ import pytest
 
 from tests.cli.program import run
 from vfiipc.__main__ import main
-from vfiipc.cli import arguments
-from vfiipc.cli.arguments import Address
+from vfiipc.cli import arguments, links
 from vfiipc.codec import MAX_DATA_SIZE, Framer, encode
+from vfiipc.exchange.addresses import Address
 
 
 @pytest.mark.parametrize(
     ("parse", "text", "value"),
     [
-        (arguments.address, "127.0.0.1:5000", Address("127.0.0.1", 5000)),
-        (arguments.address, "tcp://localhost:0", Address("localhost", 0)),
-        (arguments.address, "TCP://[::1]:65535", Address("::1", 65535)),
-        (arguments.address, "[fe80::1%eth0]:7", Address("fe80::1%eth0", 7)),
-        (arguments.peer_address, "localhost:1", Address("localhost", 1)),
+        (links.address, "127.0.0.1:5000", Address("tcp", "127.0.0.1", 5000)),
+        (links.address, "tcp://localhost:0", Address("tcp", "localhost", 0)),
+        (links.address, "TCP://[::1]:65535", Address("tcp", "::1", 65535)),
+        (links.address, "[fe80::1%eth0]:7", Address("tcp", "fe80::1%eth0", 7)),
+        (links.address, "5000", Address("tcp", "127.0.0.1", 5000)),
+        (links.address, ":5000", Address("tcp", "127.0.0.1", 5000)),
+        (links.address, "tls://:5000", Address("tls", "127.0.0.1", 5000)),
+        (links.address, "pipe:///run/x", Address("pipe", path="/run/x")),
+        (links.peer_address, "localhost:1", Address("tcp", "localhost", 1)),
         (arguments.prefix, "0x004E4659", 0x004E4659),
         (arguments.prefix, "5129817", 5129817),
         (arguments.prefix, "1234", 1234),
@@ -54,16 +58,15 @@ def test_characters_are_the_bytes_of_the_prefix_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("parse", "text", "says"),
     [
-        (arguments.address, "localhost", "use HOST:PORT, as in 127.0.0.1:5000"),
-        (arguments.address, ":5000", "use HOST:PORT"),
-        (arguments.address, "[]:5000", "use HOST:PORT"),
-        (arguments.address, "[::1]", "use HOST:PORT"),
-        (arguments.address, "host:5000/path", "use HOST:PORT"),
-        (arguments.address, "host:" + "9" * 5000, "use HOST:PORT"),
-        (arguments.address, "::1:5000", "an IPv6 address goes into brackets"),
-        (arguments.address, "host:65536", "the port must be in 0..65535"),
-        (arguments.address, "tls://host:1", "is no TCP address"),
-        (arguments.peer_address, "host:0", "the port must be in 1..65535"),
+        (links.address, "localhost", "has no port"),
+        (links.peer_address, ":5000", "has no host"),
+        (links.address, "[::1]", "use tcp://HOST:PORT"),
+        (links.address, "host:5000/path", "use tcp://HOST:PORT"),
+        (links.address, "host:" + "9" * 5000, "the port must be in"),
+        (links.address, "::1:5000", "an IPv6 address goes into brackets"),
+        (links.address, "host:65536", "the port must be in 0..65535"),
+        (links.address, "udp://host:1", "is no address"),
+        (links.peer_address, "host:0", "the port must be in 1..65535"),
         (arguments.prefix, "ADK", "'ADK' is no prefix; use 0xc0deface"),
         (arguments.prefix, "0x1C0DEFACE", "prefix is 7530805966, but must be in 0..4294967295"),
         (arguments.prefix, "-1", "prefix is -1, but must be in 0..4294967295"),
@@ -86,8 +89,8 @@ def test_is_refused(parse: Callable[[str], Any], text: str, says: str) -> None:
 
 
 def test_addresses_are_shown_as_they_are_typed() -> None:
-    for text in ("127.0.0.1:5000", "[::1]:0", "localhost:7"):
-        assert str(arguments.address(text)) == text
+    for text in ("127.0.0.1:5000", "[::1]:0", "localhost:7", "pipe:///run/x", "tls://a:1"):
+        assert links.shown(links.address(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_addresses_are_shown_as_they_are_typed() -> None:
     [
         ([], "vfiipc: the following arguments are required: COMMAND"),
         (["dance"], "vfiipc: argument COMMAND: invalid choice: 'dance'"),
-        (["echo", "nowhere"], "vfiipc echo: argument ADDRESS: 'nowhere' is no address"),
+        (["echo", "nowhere"], "vfiipc echo: argument ADDRESS: 'nowhere' has no port"),
         (["echo", "--lim=5"], "vfiipc: unrecognized arguments: --lim=5"),
         (["echo", "--prefix", "x"], "vfiipc echo: argument --prefix: 'x' is no prefix"),
         (["send"], "vfiipc send: the following arguments are required: ADDRESS"),

@@ -6,7 +6,7 @@ import argparse
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from ..codec import HEADER, Framer, encode_header
 from .streams import complain
@@ -14,16 +14,13 @@ from .streams import complain
 __all__ = [
     "DEFAULT_LIMIT",
     "DEFAULT_PREFIX",
-    "Address",
     "Commands",
     "Parser",
     "add_command",
     "add_framing",
-    "address",
     "hex_bytes",
     "limit",
     "msg_id",
-    "peer_address",
     "prefix",
     "show_prefix",
     "timeout",
@@ -34,7 +31,6 @@ DEFAULT_PREFIX = 0xC0DEFACE
 DEFAULT_LIMIT = 16 << 20
 
 _PREFIX_SIZE: int = HEADER.prefix.sizeof()
-_HIGHEST_PORT = 65535
 _LONGEST_TIMEOUT = 2_000_000
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -83,41 +79,6 @@ def add_framing(parser: Parser, default: int | None = DEFAULT_PREFIX) -> None:
         help="the most bytes of data in a message that is accepted; K, M and G are understood "
         f"({DEFAULT_LIMIT >> 20}M)",
     )
-
-
-class Address(NamedTuple):
-    """Where to connect or to listen: a name or a literal IP address without brackets; a port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def address(text: str) -> Address:
-    """``HOST:PORT``, ``[IPV6]:PORT``, each also with ``tcp://`` in front."""
-    scheme, found, rest = text.rpartition("://")
-    if found and scheme.lower() != "tcp":
-        raise ArgumentTypeError(f"{text!r} is no TCP address; use HOST:PORT or tcp://HOST:PORT")
-    match = re.fullmatch(r"(?:\[([^][]*)\]|([^][/\s]*)):(\d{1,9})", rest, re.ASCII)
-    host = match and (match[1] or match[2])
-    if match is None or not host:
-        raise ArgumentTypeError(f"{text!r} is no address; use HOST:PORT, as in 127.0.0.1:5000")
-    if match[2] and ":" in match[2]:
-        raise ArgumentTypeError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5000")
-    port = int(match[3])
-    if port > _HIGHEST_PORT:
-        raise ArgumentTypeError(f"{text!r}: the port must be in 0..{_HIGHEST_PORT}")
-    return Address(host, port)
-
-
-def peer_address(text: str) -> Address:
-    """An address to connect to, so with a port above 0."""
-    peer = address(text)
-    if not peer.port:
-        raise ArgumentTypeError(f"{text!r}: the port must be in 1..{_HIGHEST_PORT}")
-    return peer
 
 
 def _number(text: str) -> int | None:

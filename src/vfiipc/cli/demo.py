@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .. import TCP
 from ..codec import HEADER, Message, encode
-from . import arguments
+from . import arguments, links
 from .failures import Failure, no_answer, no_connection
 from .hexdump import dump_message
 from .streams import say, styled
@@ -46,9 +46,9 @@ def add_to(commands: arguments.Commands) -> None:
 
 def _run(_: argparse.Namespace) -> int:
     with _server() as server, TCP() as client:
-        address = arguments.address(server.address)
+        address = links.peer_address(server.address)
         if not client.connect(address.host, address.port, _TIMEOUT_MSEC):
-            raise no_connection(address, client.last_error, _TIMEOUT_MSEC)
+            raise no_connection(server.address, client.last_error, _TIMEOUT_MSEC)
         say(styled("Two processes talk ADK IPC over TCP on the loopback", "strong"))
         say()
         say(f"  echo server  process {server.process.pid}, {client.remote_addr()}")

@@ -7,10 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from .. import TCP
 from ..codec import MAX_DATA_SIZE, Message
-from . import arguments
-from .failures import describe, no_answer, no_connection
+from . import arguments, links
+from .failures import describe, no_answer
 from .hexdump import dump, is_text
 from .streams import complain, note, say, write_bytes
 
@@ -32,10 +31,13 @@ examples:
 def add_to(commands: arguments.Commands) -> None:
     """Declares the command."""
     parser = arguments.add_command(
-        commands, "send", _run, does="send one message over TCP, print the answer", more=_MORE
+        commands, "send", _run, does="send one message, print the answer", more=_MORE
     )
     parser.add_argument(
-        "address", metavar="ADDRESS", type=arguments.peer_address, help="HOST:PORT or [IPV6]:PORT"
+        "address",
+        metavar="ADDRESS",
+        type=links.peer_address,
+        help="HOST:PORT, tls://HOST:PORT or pipe:///PATH",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("text", metavar="TEXT", nargs="?", help="the data, sent as UTF-8")
@@ -57,6 +59,7 @@ def add_to(commands: arguments.Commands) -> None:
         help="how long to wait for the connection, and then for the answer (10)",
     )
     parser.add_argument("--raw", action="store_true", help="print the bytes of the answer")
+    links.add_tls(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -87,10 +90,8 @@ def _data(parsed: argparse.Namespace) -> bytes:
 
 
 def _exchange(parsed: argparse.Namespace, data: bytes) -> Message:
-    address, timeout_msec = parsed.address, parsed.timeout
-    with TCP() as connection:
-        if not connection.connect(address.host, address.port, timeout_msec):
-            raise no_connection(address, connection.last_error, timeout_msec)
+    address, timeout_msec = links.shown(parsed.address), parsed.timeout
+    with links.dial(parsed.address, timeout_msec, parsed) as connection:
         if not connection.write_msg(parsed.prefix, parsed.id, data, timeout_msec):
             raise no_answer(connection, address, timeout_msec)
         answer = connection.read_msg(parsed.prefix, parsed.limit, timeout_msec)

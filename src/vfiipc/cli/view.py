@@ -13,7 +13,7 @@ from ..codec import Message
 from ..recording import Cut, Decoded, Discarded, Gap, Item
 from . import arguments
 from .hexdump import dump, is_text
-from .streams import say, styled
+from .streams import note, say, styled
 
 __all__ = ["NOWHERE", "Printer", "Way", "add_view"]
 
@@ -96,6 +96,18 @@ class Printer:
             self._print([_json_line(kind, way, time, {"said": said})])
         else:
             self._print([styled(_joined(_when(time), _who(way), said), "faint")])
+
+    def started(self, where: str) -> None:
+        """The first line: where it listens; beside the output, where that is for programs.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        said = f"listening at {where}"
+        if self._json:
+            note(said)
+        else:
+            say(said)
 
     def _print(self, lines: list[str]) -> None:
         with self._lock:

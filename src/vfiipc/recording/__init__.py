@@ -7,6 +7,7 @@ from .captures import Capture, CaptureError, MissingReader, is_capture
 from .guess import Guess, guess_prefixes
 from .hexdumps import HexDumpError, looks_like_hex_dump, parse_hex_dump
 from .reassembly import Chunk, Connection
+from .recorder import Recorder, Track
 
 __all__ = [
     "Annotator",
@@ -23,6 +24,8 @@ __all__ = [
     "HexDumpError",
     "Item",
     "MissingReader",
+    "Recorder",
+    "Track",
     "guess_prefixes",
     "is_capture",
     "looks_like_hex_dump",

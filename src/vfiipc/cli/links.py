@@ -1,0 +1,106 @@
+"""Connections and listeners at the addresses that users type: TCP, TLS, Unix sockets."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+import vfiipc
+
+from .. import IPC, TCP, Pipe
+from ..exchange.addresses import Address, parse
+from . import arguments
+from .failures import Failure, describe, no_connection
+
+__all__ = ["add_tls", "address", "dial", "listen", "peer_address", "shown"]
+
+_LOOPBACK = "127.0.0.1"
+
+
+def address(text: str) -> Address:
+    """Where to listen; without a host, on the loopback alone, and a port may stand alone."""
+    try:
+        found = parse(f":{text}" if text.isdecimal() else text, listening=True)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if found.scheme != "pipe" and not found.host:
+        return found._replace(host=_LOOPBACK)
+    return found
+
+
+def peer_address(text: str) -> Address:
+    """Where to connect."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def shown(place: Address) -> str:
+    """An address as users type it: short, where it is TCP."""
+    return place.host_and_port if place.scheme == "tcp" else str(place)
+
+
+def add_tls(parser: arguments.Parser) -> None:
+    """The options of every command that can use ``tls://`` addresses."""
+    tls = parser.add_argument_group("for tls:// addresses, files in the PEM format")
+    tls.add_argument("--cert", metavar="FILE", help="the own certificate, with those above it")
+    tls.add_argument("--key", metavar="FILE", help="its key")
+    tls.add_argument("--ca", metavar="FILE", help="who has to have signed the peer's certificate")
+
+
+def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
+    """Listens; gives the listener, and the address that others connect to.
+
+    Raises:
+        Failure: it cannot be done.
+    """
+    listener = _new(place, parsed)
+    where = (place.path,) if place.scheme == "pipe" else (place.port, place.host)
+    if not listener.listen(*where):
+        reason = describe(listener.last_error)
+        listener.close()
+        raise Failure(f"cannot listen at {shown(place)}: {reason}")
+    local = listener.local_addr()
+    if place.scheme == "pipe" or not local:
+        return listener, shown(place)
+    return listener, local if place.scheme == "tcp" else f"{place.scheme}://{local}"
+
+
+def dial(place: Address, timeout_msec: int, parsed: argparse.Namespace) -> IPC:
+    """Connects.
+
+    Raises:
+        Failure: it cannot be done.
+    """
+    link = _new(place, parsed)
+    where = (place.path,) if place.scheme == "pipe" else (place.host, place.port)
+    if not link.connect(*where, timeout_msec=timeout_msec):
+        reason = link.last_error
+        link.close()
+        raise no_connection(shown(place), reason, timeout_msec)
+    return link  # type: ignore[no-any-return]
+
+
+def _new(place: Address, parsed: argparse.Namespace) -> Any:
+    if place.scheme == "tcp":
+        return TCP()
+    if place.scheme == "pipe":
+        return Pipe()
+    kind = getattr(vfiipc, "TLS", None)
+    if kind is None:
+        raise Failure(f"{place}: TLS is not available here")
+    link = kind()
+    for path in filter(None, (parsed.cert, parsed.key, parsed.ca)):
+        if not Path(path).is_file():
+            raise Failure(f"{path} is no file")
+    given = (parsed.cert, parsed.key)
+    if any(given) and not (link.setKeyCert(parsed.key or parsed.cert, parsed.cert or parsed.key)):
+        raise Failure(
+            f"cannot use {' and '.join(filter(None, given))}: {describe(link.last_error)}"
+        )
+    if parsed.ca and not link.setCA(parsed.ca):
+        raise Failure(f"cannot use {parsed.ca}: {describe(link.last_error)}")
+    return link
