@@ -22,6 +22,8 @@ local MIN_GUESSED_PREFIX = 0x10000
 -- Bytes that nobody could show yet are shown from here on even if that may be too early, see `held_back`.
 local MOST_HELD_BACK = 4096
 local MESSAGES_IN_INFO = 5
+-- Wireshark compares places in the stream like TCP does: more ahead than this would lie behind.
+local MOST_WANTED = 2 ^ 30
 
 local vfiipc = Proto("vfiipc", "ADK IPC")
 
@@ -362,12 +364,26 @@ end
 ---------------------------------------------------------------------------------------------------
 -- Entry points
 
+local function is_reassembled(tvb)
+    return tvb:offset() == 0
+end
+
+-- When a packet is dissected anew, reassembled bytes end where the next reassembly begins. What
+-- cannot be judged there without the bytes behind it has been judged before: it was skipped.
+local function skip_rest(tvb, parts, from)
+    local last = parts[#parts]
+    if last and not last.is_message then
+        last.length = tvb:len() - last.at
+    else
+        parts[#parts + 1] = { at = from, length = tvb:len() - from, refused = {} }
+    end
+end
+
 -- Whether to show nothing yet. Wireshark gives reassembled bytes again, from their first one on,
 -- when a dissector that was given one segment more still waits inside what came before it: then the
 -- same bytes would be shown twice. Only skipped ones can be affected, for no message ends there.
 local function held_back(tvb, parts, wanted_from)
-    local is_reassembled = tvb:offset() == 0
-    if not is_reassembled or wanted_from >= MOST_HELD_BACK then
+    if not is_reassembled(tvb) or wanted_from >= MOST_HELD_BACK then
         return false
     end
     for _, part in ipairs(parts) do
@@ -381,13 +397,17 @@ end
 function vfiipc.dissector(tvb, pinfo, tree)
     local bytes = tvb:raw()
     local parts, wanted_from, wanted = receive(bytes, settings_for(pinfo))
+    if wanted_from and pinfo.visited and is_reassembled(tvb) then
+        skip_rest(tvb, parts, wanted_from)
+        wanted_from = nil
+    end
     local may_wait = pinfo.can_desegment > 0 and tvb:len() == tvb:reported_len()
     if wanted_from and may_wait then
         if held_back(tvb, parts, wanted_from) then
             parts, wanted_from = {}, 0
         end
         pinfo.desegment_offset = wanted_from
-        pinfo.desegment_len = wanted or DESEGMENT_ONE_MORE_SEGMENT
+        pinfo.desegment_len = wanted and math.min(wanted, MOST_WANTED) or DESEGMENT_ONE_MORE_SEGMENT
     end
     local said = show(tvb, pinfo, tree, parts)
     if wanted_from and not may_wait then
@@ -421,4 +441,3 @@ end
 
 vfiipc:register_heuristic("tcp", guess)
 DissectorTable.get("tcp.port"):add_for_decode_as(vfiipc)
-DissectorTable.get("tls.port"):add_for_decode_as(vfiipc)
