@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import tomli
@@ -17,6 +14,7 @@ import vfiipc
 import vfiipc.codec
 import vfiipc.testing
 from tests.cli.program import PROGRAM, TIMEOUT, echo
+from tests.helpers.markdown import Block, blocks, commands
 from tests.helpers.source import ROOT
 from vfiipc import TCP
 
@@ -24,49 +22,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: The address in the examples; the tests put a free one in its place.
 ADDRESS = "127.0.0.1:5000"
 
-
-class Block(NamedTuple):
-    """A fenced block: its language, its text, the line it starts at, what follows at once."""
-
-    language: str
-    text: str
-    line: int
-    output: str
-
-
-def _blocks(markdown: str) -> Iterator[Block]:
-    fences = list(re.finditer(r"^```(\w+)\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL))
-    for index, fence in enumerate(fences):
-        output = ""
-        if index + 1 < len(fences):
-            follower = fences[index + 1]
-            between = markdown[fence.end() : follower.start()]
-            if follower[1] == "text" and not between.strip():
-                output = follower[2]
-        line = markdown.count("\n", 0, fence.start()) + 1
-        yield Block(fence[1], fence[2], line, output)
-
-
-BLOCKS = list(_blocks(README))
+BLOCKS = list(blocks(README))
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 CONSOLE = [block for block in BLOCKS if block.language == "console"]
-
-
-class Command(NamedTuple):
-    words: list[str]
-    output: str
-
-
-def _commands(block: Block) -> list[Command]:
-    parts = re.split(r"^\$ (.*)\n", block.text, flags=re.MULTILINE)
-    assert parts[0] == "", f"line {block.line}: output without a command"
-    return [
-        Command(shlex.split(line), output)
-        for line, output in zip(parts[1::2], parts[2::2], strict=True)
-    ]
-
-
-COMMANDS = [command for block in CONSOLE for command in _commands(block)]
+COMMANDS = [command for block in CONSOLE for command in commands(block)]
 
 
 def test_examples_for_the_three_kinds_of_user_are_there() -> None:
