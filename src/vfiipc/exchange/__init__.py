@@ -1,0 +1,29 @@
+"""What connections promise whatever moves their bytes: blocking ones and asyncio ones share it.
+
+Addresses, failures, request IDs, and the messages that nobody has claimed yet. No I/O, no clock, no
+locks: each user brings its own.
+"""
+
+from __future__ import annotations
+
+from .addresses import Address, parse
+from .errors import ConnectionClosed, cut_or_ended, same_error
+from .inbox import Inbox
+from .requests import REQUEST_IDS, Requests
+from .routing import MAX_UNCLAIMED, MAX_UNCLAIMED_SIZE, Routing
+from .seconds import check_timeout
+
+__all__ = [
+    "MAX_UNCLAIMED",
+    "MAX_UNCLAIMED_SIZE",
+    "REQUEST_IDS",
+    "Address",
+    "ConnectionClosed",
+    "Inbox",
+    "Requests",
+    "Routing",
+    "check_timeout",
+    "cut_or_ended",
+    "parse",
+    "same_error",
+]

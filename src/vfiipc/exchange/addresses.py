@@ -1,0 +1,99 @@
+"""Addresses as one text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``host:port``.
+
+Rules: ``spec/connections.md``, A1 to A5.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+__all__ = ["Address", "parse"]
+
+_HIGHEST_PORT: Final = 65535
+_FORMS: Final = "use tcp://HOST:PORT, tls://HOST:PORT, pipe:///PATH or HOST:PORT"
+_HOST_AND_PORT: Final = re.compile(r"(?:\[([^][/\s]*)\]|([^][/\s]*)):(\d+)", re.ASCII)
+# Where nothing listens, but on every adapter; and an address there that can be connected to.
+_REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+class Address(NamedTuple):
+    """Where to connect, or to listen. ``str()`` gives a text that ``parse`` takes.
+
+    Attributes:
+        scheme: ``"tcp"``, ``"tls"`` or ``"pipe"``.
+        host: a name or an IP address, without brackets; empty for a pipe, and for all adapters.
+        port: 1..65535; 0 to have one chosen when listening, and for a pipe.
+        path: of a pipe: absolute, or a NUL and a name for one outside the file system (Linux).
+    """
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.scheme == "pipe":
+            return f"pipe://{self.path.replace(chr(0), '@', 1)}"
+        return f"{self.scheme}://{self.host_and_port}"
+
+    @property
+    def host_and_port(self) -> str:
+        """``host:port`` or ``[ipv6]:port``; what ``TCP().connect`` takes."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def reachable(self, port: int) -> Address:
+        """The address for those who connect, when this one listens and was given ``port``."""
+        if self.scheme == "pipe":
+            return self
+        return self._replace(host=_REACHABLE.get(self.host, self.host), port=port)
+
+
+def parse(text: str, *, listening: bool = False) -> Address:
+    """Reads an address.
+
+    Args:
+        text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``pipe://@name`` (outside
+            the file system, Linux), or a bare ``host:port`` for TCP. IPv6 goes into brackets.
+        listening: allow port 0, to have one chosen, and no host, for all adapters.
+
+    Raises:
+        TypeError: ``text`` is no ``str``.
+        ValueError: it is no such address; the text says what is allowed.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"an address must be a str, not {type(text).__name__}")
+    scheme, found, rest = text.partition("://")
+    scheme = scheme.lower() if found else "tcp"
+    if scheme == "pipe":
+        return Address(scheme, path=_path(text, rest))
+    if scheme not in ("tcp", "tls"):
+        raise ValueError(f"{text!r} is no address: {_FORMS}")
+    host, port = _host_and_port(text, rest if found else text)
+    if not host and not listening:
+        raise ValueError(f"{text!r} has no host: {_FORMS}")
+    lowest = 0 if listening else 1
+    if not lowest <= port <= _HIGHEST_PORT:
+        raise ValueError(f"{text!r}: the port must be in {lowest}..{_HIGHEST_PORT}")
+    return Address(scheme, host, port)
+
+
+def _path(text: str, rest: str) -> str:
+    if "\0" in rest:
+        raise ValueError(f"{text!r}: a path holds no NUL; a name outside files is pipe://@NAME")
+    if rest.startswith("@") and len(rest) > 1:
+        return "\0" + rest[1:]
+    if not rest.startswith("/") or len(rest) == 1:
+        raise ValueError(f"{text!r}: a pipe has an absolute path, as in pipe:///run/name")
+    return rest
+
+
+def _host_and_port(text: str, rest: str) -> tuple[str, int]:
+    match = _HOST_AND_PORT.fullmatch(rest)
+    if match is None:
+        missing = "has no port" if rest and not re.search(r":\d*$|[/\s]", rest) else "is no address"
+        raise ValueError(f"{text!r} {missing}: {_FORMS}")
+    bracketed, plain, port = match.groups()
+    if plain and ":" in plain:
+        raise ValueError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5500")
+    return bracketed or plain or "", int(port[:6])

@@ -1,0 +1,36 @@
+"""What connections raise when there is no more to receive, or nowhere to send to."""
+
+from __future__ import annotations
+
+import copy
+
+__all__ = ["ConnectionClosed", "cut_or_ended", "same_error"]
+
+
+class ConnectionClosed(ConnectionError):
+    """The connection was closed: by the peer between two messages or inside one, or on this side.
+
+    It has no ``errno``: a connection that broke raises another ``OSError``, which has.
+
+    Args:
+        reason: what happened, in words.
+        rest: the bytes of a message that was cut off; empty after a clean end. They may be card
+            data: neither the text nor the repr shows them.
+    """
+
+    def __init__(self, reason: str, rest: bytes = b"") -> None:
+        super().__init__(reason)
+        self.rest = rest
+
+
+def cut_or_ended(rest: bytes) -> ConnectionClosed:
+    """The error for a peer that has closed, with the bytes that belong to no whole message."""
+    if rest:
+        count = f"{len(rest)} bytes" if len(rest) > 1 else "1 byte"
+        return ConnectionClosed(f"the peer closed inside a message, after {count} of it", rest)
+    return ConnectionClosed("the peer closed the connection")
+
+
+def same_error(error: BaseException) -> BaseException:
+    """A copy to raise: an exception that many raise would gather all their tracebacks."""
+    return copy.copy(error)

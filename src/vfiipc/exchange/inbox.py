@@ -1,0 +1,83 @@
+"""Messages that answer no request, until somebody receives them."""
+
+from __future__ import annotations
+
+from collections import deque
+from operator import index
+
+from ..codec import Message
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """A queue with two bounds; the owner stops reading while it is full, so that nothing is lost.
+
+    Full is reached with the message that takes it to a bound, and that one is still kept: beyond
+    ``max_size`` by one message at most. Not thread safe. Rules: ``spec/connections.md``, U1 to U3.
+
+    Args:
+        max_count: messages, 1 or more.
+        max_size: bytes of data in all of them, 1 or more.
+
+    Raises:
+        TypeError, ValueError: a bound is no number, or less than 1.
+    """
+
+    __slots__ = ("_messages", "max_count", "max_size", "size")
+
+    def __init__(self, max_count: int, max_size: int) -> None:
+        self.max_count = _bound("max_unclaimed", max_count)
+        self.max_size = _bound("max_unclaimed_size", max_size)
+        #: Bytes of data in the queue.
+        self.size = 0
+        self._messages: deque[Message] = deque()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more should be read before something is taken."""
+        return len(self._messages) >= self.max_count or self.size >= self.max_size
+
+    def put(self, message: Message) -> None:
+        self._messages.append(message)
+        self.size += len(message.data)
+
+    def put_many(self, messages: list[Message], start: int = 0) -> int:
+        """Puts messages from ``start`` on until it is full; gives the index of the first left over.
+
+        Quicker than ``put`` where many come at once.
+        """
+        some = messages[start : start + self.max_count - len(self._messages)]
+        size = sum([len(message.data) for message in some])
+        if self.size + size < self.max_size:
+            self._messages.extend(some)
+            self.size += size
+            return start + len(some)
+        while start < len(messages) and not self.full:
+            self.put(messages[start])
+            start += 1
+        return start
+
+    def take(self) -> Message:
+        """The oldest message; ``IndexError`` where there is none."""
+        message = self._messages.popleft()
+        self.size -= len(message.data)
+        return message
+
+    def put_back(self, message: Message) -> None:
+        """Makes a message the oldest again, for a taker that was stopped before it had it."""
+        self._messages.appendleft(message)
+        self.size += len(message.data)
+
+
+def _bound(name: str, value: int) -> int:
+    try:
+        number = index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+    if number < 1:
+        raise ValueError(f"{name} is {number}, but must be 1 or more")
+    return number

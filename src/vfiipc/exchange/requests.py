@@ -1,0 +1,132 @@
+"""Requests: which IDs they get, and whose answer a message is."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final, Generic, TypeVar
+
+from ..codec import encode_header
+
+__all__ = ["REQUEST_IDS", "Requests"]
+
+REQUEST_IDS: Final = range(1, 2**31)
+
+Waiting = TypeVar("Waiting")
+
+_BLOCK: Final = 1024
+
+
+class Requests(Generic[Waiting]):
+    """The requests of one connection that wait for their answers. Not thread safe.
+
+    Rules: ``spec/connections.md``, R1 to R5.
+
+    Args:
+        ids: the IDs to use, ascending; after the last one the first comes again.
+
+    Raises:
+        TypeError: ``ids`` is no ``range``.
+        ValueError: it is empty, descending, or holds what is no message ID.
+    """
+
+    def __init__(self, ids: range = REQUEST_IDS) -> None:
+        self._ids = _checked(ids)
+        self._next = 0
+        self._pending: dict[int, Waiting] = {}
+        self._given_up = _IDs(self._ids)
+        #: Answers that came after their request had been given up, and were dropped.
+        self.late_answers = 0
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    @property
+    def expecting(self) -> bool:
+        """Whether a message may be an answer at all, in time or late."""
+        return bool(self._pending) or bool(self._given_up)
+
+    def open(self, waiting: Waiting) -> int:
+        """The ID for a new request; ``waiting`` is what its answer will be matched with.
+
+        Raises:
+            BufferError: as many requests wait for answers as there are IDs.
+        """
+        pending = self._pending
+        if len(pending) >= len(self._ids):
+            raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
+        while True:
+            msg_id = self._ids[self._next]
+            self._next += 1
+            if self._next == len(self._ids):
+                self._next = 0
+            if msg_id not in pending:
+                self._given_up.discard(msg_id)
+                pending[msg_id] = waiting
+                return msg_id
+
+    def match(self, msg_id: int) -> Waiting | None:
+        """Whose answer a message with this ID is, who then waits no more; None: nobody's."""
+        return self._pending.pop(msg_id, None)
+
+    def is_late(self, msg_id: int) -> bool:
+        """Whether it is the answer to a request that was given up: counted, and to be dropped."""
+        if not self._given_up or not self._given_up.discard(msg_id):
+            return False
+        self.late_answers += 1
+        return True
+
+    def give_up(self, msg_id: int) -> None:
+        """Waits no more; the answer may still come, once, and is nobody's then."""
+        if self._pending.pop(msg_id, None) is not None:
+            self._given_up.add(msg_id)
+
+    def withdraw(self, msg_id: int) -> None:
+        """Forgets a request that was not sent, so that no answer can come."""
+        self._pending.pop(msg_id, None)
+
+    def waiting(self) -> list[Waiting]:
+        """All that wait for an answer, the oldest first."""
+        return list(self._pending.values())
+
+
+class _IDs:
+    """Some of a range of IDs, one bit each: a peer that never answers costs next to nothing."""
+
+    def __init__(self, ids: range) -> None:
+        self._ids = ids
+        self._blocks: defaultdict[int, int] = defaultdict(int)
+
+    def __bool__(self) -> bool:
+        return bool(self._blocks)
+
+    def add(self, msg_id: int) -> None:
+        block, place = divmod(self._ids.index(msg_id), _BLOCK)
+        self._blocks[block] |= 1 << place
+
+    def discard(self, msg_id: int) -> bool:
+        """Takes it out; whether it was in."""
+        if not self._blocks or msg_id not in self._ids:
+            return False
+        block, place = divmod(self._ids.index(msg_id), _BLOCK)
+        bits = self._blocks.get(block, 0)
+        if not bits >> place & 1:
+            return False
+        bits ^= 1 << place
+        if bits:
+            self._blocks[block] = bits
+        else:
+            del self._blocks[block]
+        return True
+
+
+def _checked(ids: range) -> range:
+    if not isinstance(ids, range):
+        raise TypeError(f"request_ids must be a range, not {type(ids).__name__}")
+    if not ids or ids.step < 0:
+        raise ValueError(f"request_ids is {ids}, but must hold IDs, and ascend")
+    for msg_id in (ids[0], ids[-1]):
+        try:
+            encode_header(0, msg_id, 0)
+        except ValueError as error:
+            raise ValueError(f"request_ids is {ids}: {error}") from None
+    return ids

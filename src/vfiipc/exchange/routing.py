@@ -1,0 +1,46 @@
+"""Where a message goes that has arrived: to a request, to whoever receives, or nowhere."""
+
+from __future__ import annotations
+
+from typing import Final, Generic
+
+from ..codec import Message
+from .inbox import Inbox
+from .requests import REQUEST_IDS, Requests, Waiting
+
+__all__ = ["MAX_UNCLAIMED", "MAX_UNCLAIMED_SIZE", "Routing"]
+
+MAX_UNCLAIMED: Final = 1024
+MAX_UNCLAIMED_SIZE: Final = 16 << 20
+
+
+class Routing(Generic[Waiting]):
+    """The requests and the unclaimed messages of one connection. Not thread safe.
+
+    Args:
+        request_ids: see ``Requests``.
+        max_unclaimed, max_unclaimed_size: see ``Inbox``.
+    """
+
+    def __init__(
+        self,
+        request_ids: range = REQUEST_IDS,
+        max_unclaimed: int = MAX_UNCLAIMED,
+        max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
+    ) -> None:
+        self.requests: Requests[Waiting] = Requests(request_ids)
+        self.inbox = Inbox(max_unclaimed, max_unclaimed_size)
+
+    def route(self, message: Message) -> Waiting | None:
+        """Whose answer the message is. Otherwise it is put into the inbox, or dropped when late."""
+        requests = self.requests
+        waiting = requests.match(message.msg_id)
+        if waiting is None and not requests.is_late(message.msg_id):
+            self.inbox.put(message)
+        return waiting
+
+    def refusal(self) -> BufferError:
+        """What requests raise while unclaimed messages stop the reading."""
+        inbox = self.inbox
+        held = f"{len(inbox)} messages with {inbox.size} bytes wait to be received"
+        return BufferError(f"no answer can be read: {held}; call recv() or raise the limits")
