@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ._version import __version__
 from .codec import Message
-from .transport import IPC, TCP, Delivery, Loopback, PeekResult, Pipe, loopback_pair
+from .transport import IPC, TCP, TLS, Delivery, Loopback, PeekResult, Pipe, loopback_pair
 
 __all__ = [
     "IPC",
     "TCP",
+    "TLS",
     "Delivery",
     "Loopback",
     "Message",

@@ -8,6 +8,8 @@ import pytest
 
 from vfiipc import TCP
 
+from .certificates import Certificates
+
 pytest.register_assert_rewrite("tests.transport.suite")
 
 
@@ -17,3 +19,9 @@ def server() -> Iterator[TCP]:
     with TCP() as listening:
         assert listening.listen(0, "127.0.0.1"), listening.last_error
         yield listening
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates, made once."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))

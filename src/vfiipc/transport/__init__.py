@@ -1,4 +1,4 @@
-"""Byte streams, and the classes ``IPC``, ``TCP``, ``Pipe`` and ``Loopback`` over them."""
+"""Byte streams, and the classes ``IPC``, ``TCP``, ``TLS``, ``Pipe`` and ``Loopback`` over them."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ from .loopback import Delivery, Loopback, loopback_pair
 from .peek import PeekResult
 from .pipe import Pipe
 from .tcp import TCP
+from .tls import TLS
 
-__all__ = ["IPC", "TCP", "Delivery", "Loopback", "PeekResult", "Pipe", "loopback_pair"]
+__all__ = ["IPC", "TCP", "TLS", "Delivery", "Loopback", "PeekResult", "Pipe", "loopback_pair"]

@@ -6,9 +6,13 @@ import ipaddress
 from operator import index
 from typing import Any, Final
 
-__all__ = ["address_text", "check_port", "check_text", "is_literal", "split_address"]
+__all__ = ["PortError", "address_text", "check_port", "check_text", "is_literal", "split_address"]
 
 _HIGHEST_PORT: Final = 65535
+
+
+class PortError(ValueError):
+    """There is no port, there are two, or it is out of range."""
 
 
 def check_port(port: int) -> int:
@@ -32,7 +36,8 @@ def split_address(hostname: str, port: int) -> tuple[str, int]:
     """Host and port from what ``connect`` was given.
 
     Raises:
-        ValueError: there is no port, there are two, or it is none; no host.
+        PortError: there is no port, there are two, or it is none.
+        ValueError: there is no host, or it is none.
     """
     host, text = _split(hostname)
     if "\0" in host:
@@ -41,12 +46,12 @@ def split_address(hostname: str, port: int) -> tuple[str, int]:
         raise ValueError(f"no host in {hostname!r}")
     if text is None:
         if not port:
-            raise ValueError(f"no port: {hostname!r} has none, and port is 0")
+            raise PortError(f"no port: {hostname!r} has none, and port is 0")
         return host, port
     if port:
-        raise ValueError(f"two ports: one in {hostname!r}, and port is {port}")
+        raise PortError(f"two ports: one in {hostname!r}, and port is {port}")
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= _HIGHEST_PORT):
-        raise ValueError(f"the port in {hostname!r} must be in 1..{_HIGHEST_PORT}")
+        raise PortError(f"the port in {hostname!r} must be in 1..{_HIGHEST_PORT}")
     return host, int(text)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from typing import Final
+from typing import Final, Protocol
 
 from .connection import not_connected
-from .sockets import Listener, SocketStream
+from .lifetime import Lifetime
 
 __all__ = ["set_keepalive"]
 
@@ -17,7 +17,17 @@ _HIGHEST_INTERVAL: Final = 32767
 _HIGHEST_TIMEOUT: Final = 2**31 - 1
 
 
-def set_keepalive(held: Listener | SocketStream, cnt: int, interval: int) -> None:
+class _Held(Protocol):
+    """What owns a socket."""
+
+    @property
+    def socket(self) -> socket.socket: ...
+
+    @property
+    def lifetime(self) -> Lifetime: ...
+
+
+def set_keepalive(held: _Held, cnt: int, interval: int) -> None:
     """Sets the options, or leaves all of them as they were.
 
     Args:

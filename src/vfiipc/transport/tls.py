@@ -1,0 +1,410 @@
+"""``TLS``: the original's transport over TLS 1.2 and 1.3."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import replace
+from operator import index
+from typing import Final
+
+from .addresses import PortError, address_text, check_port, check_text, split_address
+from .connection import Connection, not_connected
+from .deadline import Deadline
+from .dial import dial
+from .ipc import IPC
+from .keepalive import set_keepalive
+from .lifetime import Lifetime
+from .listening import listening_socket
+from .sockets import Listener
+from .tls_config import (
+    Config,
+    EngineMaker,
+    check_authorities,
+    check_key_cert,
+    require_pyopenssl,
+    single_checks,
+)
+from .tls_errors import Check, Code, code_of
+from .tls_stream import TLSStream
+
+__all__ = ["TLS"]
+
+_HANDSHAKE_MSEC: Final = 10_000
+_ALL_FLAGS: Final = 31
+
+
+class TLS(IPC):
+    """``IPC`` over TLS 1.2 or 1.3. See ``IPC`` for reading, writing, flags and threads.
+
+    What is set with ``setKeyCert``, ``addCA`` and the like counts for the next ``connect`` or
+    ``listen``, and stays over ``close``. Without an authority (``addCA``, ``addDefaultCA``) no peer
+    is believed. Rules: ``spec/ipc.md``.
+    """
+
+    OK: Final = Code.OK
+    ERR_HOST: Final = Code.ERR_HOST
+    ERR_PORT: Final = Code.ERR_PORT
+    ERR_SOCKET: Final = Code.ERR_SOCKET
+    ERR_UNKNOWN_HOST: Final = Code.ERR_UNKNOWN_HOST
+    ERR_CONNECT: Final = Code.ERR_CONNECT
+    ERR_TIMEOUT: Final = Code.ERR_TIMEOUT
+    ERR_AUTHENTICATION: Final = Code.ERR_AUTHENTICATION
+    ERR_FAIL: Final = Code.ERR_FAIL
+
+    IGNORE_NONE: Final = Check.IGNORE_NONE
+    IGNORE_ALL: Final = Check.IGNORE_ALL
+    IGNORE_SELF_SIGNED: Final = Check.IGNORE_SELF_SIGNED
+    IGNORE_EXPIRED: Final = Check.IGNORE_EXPIRED
+    IGNORE_NOT_YET_VALID: Final = Check.IGNORE_NOT_YET_VALID
+    IGNORE_HOSTNAME: Final = Check.IGNORE_HOSTNAME
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Milliseconds after ``accept``, or after TCP has connected where ``connect`` has no time
+        #: limit of its own, in which the handshake has to be complete.
+        self.handshake_timeout_msec: float = _HANDSHAKE_MSEC
+        self._config = Config()
+        self._engines: EngineMaker | None = None
+        self._judged: tuple[BaseException | None, Code] = (None, Code.OK)
+
+    # --- what is shown and what is believed
+
+    def setKeyCert(
+        self, key_file: str | os.PathLike[str], cert_file: str | os.PathLike[str]
+    ) -> bool:
+        """Sets the own private key, and the certificate that is shown to peers.
+
+        Args:
+            key_file: the key, in PEM, not encrypted.
+            cert_file: the certificate, in PEM, followed by those that lead to an authority.
+
+        Returns:
+            False when a file cannot be used (``last_error`` names it); the former ones stay then.
+        """
+        key, cert = os.fspath(key_file), os.fspath(cert_file)
+        check_text("key_file", key)
+        check_text("cert_file", cert)
+        try:
+            check_key_cert(key, cert)
+        except OSError as cause:
+            return self._refuse(cause)
+        self._config = replace(self._config, key_file=key, cert_file=cert)
+        return True
+
+    def addCA(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+    ) -> bool:
+        """Adds authorities whose certificates are believed.
+
+        Args:
+            file: certificates in PEM.
+            directory: files named by the hash of their subject, as ``openssl rehash`` makes them.
+
+        Returns:
+            False when one cannot be used (``last_error`` names it); nothing has changed then.
+        """
+        file = os.fspath(file) if file is not None else None
+        directory = os.fspath(directory) if directory is not None else None
+        if file is None and directory is None:
+            raise TypeError("addCA needs a file, a directory or both")
+        for name, path in (("file", file), ("directory", directory)):
+            if path is not None:
+                check_text(name, path)
+        try:
+            check_authorities(file, directory)
+        except OSError as cause:
+            return self._refuse(cause)
+        authorities = (*self._config.authorities, (file, directory))
+        self._config = replace(self._config, authorities=authorities)
+        return True
+
+    def setCA(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = None,
+    ) -> bool:
+        """The same as ``addCA``, as in the original."""
+        return self.addCA(file, directory)
+
+    def addDefaultCA(self) -> bool:
+        """Adds the authorities that the system believes. Always True."""
+        self._config = replace(self._config, default_authorities=True)
+        return True
+
+    def setClientAuth(self, enable: bool) -> bool:
+        """Whether a server demands a certificate of each client. Always True."""
+        self._config = replace(self._config, client_auth=bool(enable))
+        return True
+
+    def setCheckConfig(self, flags: int) -> bool:
+        """Lifts checks of the peer's certificate.
+
+        Args:
+            flags: ``IGNORE_NONE``, ``IGNORE_ALL``, or any of the others joined with ``|``. Each
+                lifts its own check and no other.
+
+        Returns:
+            False when that takes pyOpenSSL (the extra ``tls``) and it is not installed.
+
+        Raises:
+            ValueError: there is no such flag.
+        """
+        if not 0 <= index(flags) <= _ALL_FLAGS:
+            raise ValueError(f"flags is {flags}, but must be IGNORE_ flags joined, 0..{_ALL_FLAGS}")
+        ignored = Check(flags)
+        try:
+            if single_checks(ignored):
+                require_pyopenssl(ignored)
+        except OSError as cause:
+            return self._refuse(cause)
+        self._config = replace(self._config, ignored=ignored)
+        return True
+
+    def TLSError(self) -> tuple[int, str]:
+        """Code and text of ``last_error``: ``(TLS.OK, "")`` when nothing has failed."""
+        cause = self.last_error
+        judged, code = self._judged
+        if cause is None or cause is not judged:
+            code = code_of(cause)
+        return code, "" if cause is None else str(cause)
+
+    def hasAuthEx(self) -> bool:
+        """Whether keys inside a terminal can be used: never, outside one."""
+        return False
+
+    def _refuse(self, cause: OSError, code: Code = Code.ERR_FAIL) -> bool:
+        self._judged = cause, code
+        self._connection.note(cause)
+        return False
+
+    # --- connections
+
+    def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
+        """Connects to a listening peer and makes the handshake; what was held is closed first.
+
+        With TLS 1.3 a server may refuse this side's certificate only after that: the next reading
+        or writing call tells.
+
+        Args:
+            hostname: name or IP address, which the server's certificate has to prove; optionally
+                with the port: ``name:port``, ``[IPv6]:port``.
+            port: 1..65535, or 0 to take it from ``hostname``.
+            timeout_msec: for resolving, connecting and the handshake together; negative leaves
+                connecting to the operating system, and the handshake to
+                ``handshake_timeout_msec``.
+
+        Returns:
+            Whether the connection was established; otherwise ``TLSError()`` and ``last_error`` tell
+            why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: ``port`` is outside 0..65535.
+        """
+        check_text("hostname", hostname)
+        port, deadline = check_port(port), Deadline(timeout_msec)
+        attempt = Lifetime(lambda: None)
+        waiting = Connection(None)
+        self._replace(waiting, attempt=attempt)
+        try:
+            stream = self._reach(hostname, port, attempt, deadline)
+        except InterruptedError:
+            return False
+        except (OSError, ValueError) as cause:
+            waiting.note(cause)
+            return False
+        if not self._install(_connection(stream), attempt):
+            stream.lifetime.end()
+            return False
+        return True
+
+    def _reach(self, hostname: str, port: int, attempt: Lifetime, deadline: Deadline) -> TLSStream:
+        code = Code.ERR_HOST
+        try:
+            host, number = split_address(hostname, port)
+            code = Code.ERR_FAIL
+            maker = self._config.engines(server=False)
+            code = Code.ERR_CONNECT
+            sock = dial(host, number, attempt, deadline)
+        except InterruptedError:
+            raise
+        except (OSError, ValueError) as cause:
+            self._judged = cause, _judged_as(cause, code)
+            raise
+        if deadline.remaining() is None:
+            deadline = Deadline(self.handshake_timeout_msec)
+        try:
+            engine = maker(host.partition("%")[0].rstrip("."))
+            remote = address_text(sock.getpeername())
+            stream = TLSStream(sock, engine, remote=remote, handshake=deadline)
+        except BaseException:
+            sock.close()
+            raise
+        try:
+            _shake(stream, attempt, deadline)
+        except BaseException:
+            stream.lifetime.end()
+            raise
+        return stream
+
+    def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
+        """Listens for connections, which ``accept`` gives out; ``setKeyCert`` has to come first.
+
+        Args:
+            port: 1..65535, or 0 to let the system choose; ``local_addr()`` tells.
+            listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None
+                for all adapters, IPv4 and IPv6.
+            backlog: connections that may wait to be accepted, 0 or more.
+
+        Returns:
+            Whether it listens; otherwise ``TLSError()`` and ``last_error`` tell why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: ``port`` is outside 0..65535, or ``backlog`` negative.
+        """
+        if listen_address is not None:
+            check_text("listen_address", listen_address)
+        port, backlog = check_port(port), index(backlog)
+        if backlog < 0:
+            raise ValueError(f"backlog is {backlog}, but must be 0 or more")
+        self._replace(Connection(None))
+        try:
+            self._engines = self._config.engines(server=True)
+        except OSError as cause:
+            return self._refuse(cause)
+        try:
+            listener = Listener(listening_socket(port, listen_address, backlog))
+        except OSError as cause:
+            return self._refuse(cause, _judged_as(cause, Code.ERR_SOCKET))
+        self._replace(self._connection, listener=listener)
+        return True
+
+    def accept(self, timeout_msec: float = -1) -> TLS | None:
+        """The next connection of a listening object, as soon as TCP has connected.
+
+        The handshake is made by the first call that reads, writes or polls, within its own time and
+        ``handshake_timeout_msec`` of the new object's beginning. If it fails, that marks the new
+        object alone.
+
+        Args:
+            timeout_msec: how long to wait for a connection.
+
+        Returns:
+            A new object, the caller's to close; None when the time was up, after ``close`` or an
+            error (``last_error`` tells).
+        """
+        deadline = Deadline(timeout_msec)
+        connection, listener, engines = self._connection, self._listener, self._engines
+        if not isinstance(listener, Listener) or engines is None:
+            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
+            return None
+        try:
+            accepted = listener.accept(deadline)
+        except OSError as cause:
+            connection.note(cause)
+            return None
+        if accepted is None:
+            return None
+        sock, address = accepted
+        handshake = Deadline(self.handshake_timeout_msec)
+        try:
+            remote = address_text(address)
+            stream = TLSStream(sock, engines(None), remote=remote, handshake=handshake)
+        except OSError as cause:
+            sock.close()
+            connection.note(cause)
+            return None
+        peer = TLS()
+        peer.strict, peer._config = self.strict, self._config
+        peer.handshake_timeout_msec = self.handshake_timeout_msec
+        peer._replace(_connection(stream))
+        return peer
+
+    def getFD(self) -> int:
+        """The listening descriptor, to wait on; -1 on a connection.
+
+        The descriptor of a connection would tell of bytes that are no data, and be silent about
+        data that is decrypted already: ``poll_in`` and ``set_callback`` tell right.
+        """
+        listener = self._listener
+        return listener.fileno() if listener is not None else -1
+
+    def setKeepalive(self, cnt: int, interval: int) -> bool:
+        """Has the kernel probe the peer, so that a dead link ends the connection. See ``TCP``.
+
+        Args:
+            cnt: probes before the connection is dropped, 1..127; 0 disables.
+            interval: seconds between probes, 1..32767.
+
+        Returns:
+            Whether it was set; otherwise the former setting stays, and ``last_error`` tells why.
+        """
+        cnt, interval = index(cnt), index(interval)
+        held = self._listener or self._connection.stream
+        try:
+            if not isinstance(held, (Listener, TLSStream)):
+                raise not_connected()
+            set_keepalive(held, cnt, interval)
+        except OSError as cause:
+            return self._refuse(cause)
+        return True
+
+    def setFD(self, socket_fd: int | socket.socket) -> bool:
+        """Refused: a socket does not tell which part of the handshake this side would play."""
+        text = "a TLS object couples with no socket: use connect, or listen and accept"
+        return self._refuse(OSError(errno.EOPNOTSUPP, text))
+
+
+def _judged_as(cause: OSError | ValueError, code: Code) -> Code:
+    """The code of a failure to connect or listen, of which ``code`` is the usual one."""
+    if isinstance(cause, ValueError):
+        return Code.ERR_PORT if isinstance(cause, PortError) else Code.ERR_HOST
+    special = code_of(cause)
+    return code if special is Code.ERR_FAIL else special
+
+
+def _shake(stream: TLSStream, attempt: Lifetime, deadline: Deadline) -> None:
+    """Makes the handshake within the deadline.
+
+    Raises:
+        OSError: it has failed, or the time was up.
+        InterruptedError: the attempt has ended.
+    """
+    while not stream.shake():
+        attempt.wait([(stream.fileno(), stream.interests())], deadline.remaining())
+        if attempt.ended():
+            raise InterruptedError
+
+
+class _TLSConnection(Connection):
+    """A connection whose descriptor is no measure of what there is to read."""
+
+    def worth_a_call(self) -> bool:
+        return super().worth_a_call() or self._anything()
+
+    def only_seemed_ready(self) -> bool:
+        return not self._anything()
+
+    def look_again_at(self) -> float | None:
+        stream = self.stream
+        return stream.handshake_ends_at() if isinstance(stream, TLSStream) else None
+
+    def tell(self) -> None:
+        """Has a registered callback called if there is something to read."""
+        if self.on_ready is not None and self.worth_a_call():
+            self.on_ready()
+
+    def _anything(self) -> bool:
+        stream = self.stream
+        return isinstance(stream, TLSStream) and stream.anything()
+
+
+def _connection(stream: TLSStream) -> Connection:
+    connection = _TLSConnection(stream)
+    stream.on_plaintext = connection.tell
+    return connection

@@ -1,0 +1,85 @@
+"""What TLS reports: the original's codes, and which exception means which of them."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from enum import IntEnum, IntFlag
+from typing import Final
+
+__all__ = ["Check", "Code", "code_of", "cut_off", "failed", "refused_certificate"]
+
+
+class Code(IntEnum):
+    """The original's error codes, in its order."""
+
+    OK = 0
+    ERR_HOST = 1
+    ERR_PORT = 2
+    ERR_SOCKET = 3
+    ERR_UNKNOWN_HOST = 4
+    ERR_CONNECT = 5
+    ERR_TIMEOUT = 6
+    ERR_AUTHENTICATION = 7
+    ERR_FAIL = 8
+
+
+class Check(IntFlag):
+    """The original's flags; each lifts one check of certificates, ``IGNORE_ALL`` all of them."""
+
+    IGNORE_NONE = 0
+    IGNORE_ALL = 1
+    IGNORE_SELF_SIGNED = 2
+    IGNORE_EXPIRED = 4
+    IGNORE_NOT_YET_VALID = 8
+    IGNORE_HOSTNAME = 16
+
+
+# Parts of the names that OpenSSL gives to failures of which a certificate, or a lack of one, is the
+# cause. With TLS 1.2 a server that misses the client's certificate says no more than the third.
+_AUTHENTICATION: Final = (
+    "CERT",
+    "UNKNOWN_CA",
+    "ALERT_HANDSHAKE_FAILURE",
+    "ALERT_ACCESS_DENIED",
+    "ALERT_DECRYPT_ERROR",
+    "BAD_SIGNATURE",
+)
+
+
+def code_of(cause: BaseException | None) -> Code:
+    """What a failure of a connection counts as."""
+    if cause is None:
+        return Code.OK
+    if isinstance(cause, TimeoutError):
+        return Code.ERR_TIMEOUT
+    if isinstance(cause, socket.gaierror):
+        return Code.ERR_UNKNOWN_HOST
+    if isinstance(cause, ssl.SSLError):
+        reason = cause.reason or ""
+        if any(part in reason for part in _AUTHENTICATION):
+            return Code.ERR_AUTHENTICATION
+    return Code.ERR_FAIL
+
+
+def failed(reason: str, text: str) -> ssl.SSLError:
+    """A failure of TLS.
+
+    Args:
+        reason: OpenSSL's name of it, such as ``WRONG_VERSION_NUMBER``.
+        text: for people.
+    """
+    cause = ssl.SSLError(ssl.SSL_ERROR_SSL, text)
+    cause.reason = reason
+    return cause
+
+
+def refused_certificate(text: str) -> ssl.SSLError:
+    """The peer's certificate did not pass a check; ``text`` says which."""
+    return failed("CERTIFICATE_VERIFY_FAILED", f"certificate verify failed: {text}")
+
+
+def cut_off() -> ssl.SSLEOFError:
+    """The stream ended without the close_notify that ends it properly."""
+    text = "the stream ended without close_notify: what came may have been cut off"
+    return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, text)

@@ -1,0 +1,167 @@
+"""The engine of pyOpenSSL, which is asked about each fault that a certificate has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from OpenSSL import SSL, crypto
+
+from .addresses import is_literal
+from .tls_engine import Engine
+from .tls_errors import Check, cut_off, failed, refused_certificate
+from .tls_names import matches
+
+if TYPE_CHECKING:
+    import ssl
+
+    from typing_extensions import Buffer
+
+    from .tls_config import Config, EngineMaker
+
+__all__ = ["engines"]
+
+# Faults as OpenSSL numbers them (X509_V_ERR_...), the flag that lifts each, and a text.
+_LIFTED: Final = {
+    9: Check.IGNORE_NOT_YET_VALID,
+    10: Check.IGNORE_EXPIRED,
+    18: Check.IGNORE_SELF_SIGNED,
+}
+_TEXTS: Final = {
+    9: "certificate is not yet valid",
+    10: "certificate has expired",
+    18: "self-signed certificate",
+    19: "self-signed certificate in certificate chain",
+    20: "unable to get local issuer certificate",
+    21: "unable to verify the first certificate",
+}
+_CHUNK: Final = 65536
+
+
+@dataclass
+class _Verdict:
+    """What one session checks, and why it refused."""
+
+    host: str | None
+    ignored: Check
+    refusal: str | None = None
+
+
+def engines(config: Config, server: bool) -> EngineMaker:
+    """What makes sessions; the files of ``config`` have been found good.
+
+    Raises:
+        OSError: a file cannot be used.
+    """
+    context = SSL.Context(SSL.TLS_SERVER_METHOD if server else SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    mode = SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if server else 0)
+    context.set_verify(mode, _judge)
+    try:
+        if config.key_file is not None and config.cert_file is not None:
+            context.use_certificate_chain_file(config.cert_file)
+            context.use_privatekey_file(config.key_file)
+        for file, directory in config.authorities:
+            if file is not None or directory is not None:
+                context.load_verify_locations(file, directory)
+    except SSL.Error as cause:
+        raise _translated(cause) from None
+    if config.default_authorities:
+        context.set_default_verify_paths()
+    return lambda host: _OpenSSLEngine(context, host, config.ignored)
+
+
+def _judge(
+    connection: SSL.Connection, certificate: crypto.X509, fault: int, depth: int, good: int
+) -> bool:
+    """Asked about each certificate of the chain, and each fault that it has."""
+    verdict = connection.get_app_data()
+    assert isinstance(verdict, _Verdict)
+    if verdict.ignored & Check.IGNORE_ALL:
+        return True
+    if not good and not verdict.ignored & _LIFTED.get(fault, Check.IGNORE_NONE):
+        verdict.refusal = _TEXTS.get(fault, f"fault {fault} of a certificate")
+        return False
+    host = verdict.host
+    if depth or host is None or verdict.ignored & Check.IGNORE_HOSTNAME:
+        return True
+    if not matches(certificate.to_cryptography(), host):
+        verdict.refusal = f"the certificate is not that of {host!r}"
+    return verdict.refusal is None
+
+
+class _OpenSSLEngine(Engine):
+    """See ``Engine``."""
+
+    def __init__(self, context: SSL.Context, host: str | None, ignored: Check) -> None:
+        self._verdict = _Verdict(host, ignored)
+        self._session = SSL.Connection(context, None)
+        self._session.set_app_data(self._verdict)
+        if host is None:
+            self._session.set_accept_state()
+            return
+        self._session.set_connect_state()
+        if not is_literal(host):
+            self._session.set_tlsext_host_name(host.encode("idna"))
+
+    def handshake(self) -> bool:
+        try:
+            self._session.do_handshake()
+        except SSL.WantReadError:
+            return False
+        except (SSL.SysCallError, SSL.ZeroReturnError):
+            raise failed("UNEXPECTED_EOF", "the peer has closed during the handshake") from None
+        except SSL.Error as cause:
+            if self._verdict.refusal is not None:
+                raise refused_certificate(self._verdict.refusal) from None
+            raise _translated(cause) from None
+        return True
+
+    def feed(self, data: bytes) -> None:
+        if data:
+            self._session.bio_write(data)
+        else:
+            self._session.bio_shutdown()
+
+    def outgoing(self) -> bytes:
+        parts = []
+        try:
+            while True:
+                parts.append(self._session.bio_read(_CHUNK))
+        except SSL.Error:
+            return b"".join(parts)  # it says so when there is no more
+
+    def read(self, limit: int) -> bytes | None:
+        try:
+            return self._session.recv(limit)
+        except SSL.WantReadError:
+            return None
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.SysCallError:
+            raise cut_off() from None
+        except SSL.Error as cause:
+            if "unexpected eof" in str(cause):
+                raise cut_off() from None
+            raise _translated(cause) from None
+
+    def write(self, data: Buffer) -> int:
+        try:
+            return self._session.send(memoryview(data))
+        except SSL.Error as cause:
+            raise _translated(cause) from None
+
+    def close_notify(self) -> None:
+        try:
+            self._session.shutdown()
+        except SSL.Error:
+            pass  # the session is broken
+
+
+def _translated(cause: SSL.Error) -> ssl.SSLError:
+    """As the standard library would have it, with OpenSSL's name of the reason."""
+    faults = cause.args[0] if cause.args and isinstance(cause.args[0], list) else []
+    text = faults[-1][2] if faults else "TLS has failed"
+    return failed(text.upper().replace(" ", "_"), text)
