@@ -71,6 +71,17 @@ test-all: $(VENV)/.dev ## run the tests with every Python 3.10-3.13 that is foun
 bench: $(VENV)/.bench ## compare speed and memory with peers; SAVE=1 renews benchmarks/results
 	@$(BIN)/python -m benchmarks $(if $(SAVE),--save) $(ARGS)
 
+$(VENV)/.docs: $(VENV)/.created $(METADATA)
+	@echo 'vfiipc: installing what makes the site'
+	@$(PIP) install --editable '.[docs]'
+	@touch $@
+
+# The variable silences advice about other programs for making sites.
+.PHONY: docs
+docs: $(VENV)/.docs ## make the site of documentation in site/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo 'open site/index.html'
+
 # Seconds; what it writes goes into .fuzz, also the input of a failure: `python -m fuzz FILE`.
 FUZZ_SECONDS ?= 60
 

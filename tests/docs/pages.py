@@ -1,0 +1,136 @@
+"""Runs what a page of ``docs/`` shows.
+
+* A Python block is a program of its own; the block of text behind it is what it prints.
+* A Python block with a title is a file of that name, which a console block runs.
+* A console block is run command by command, in the order of the page. In a block whose title
+  begins with "in one terminal" the last command is left running until the page ends.
+* ``5000`` stands for a port: it is replaced by a free one, in files, commands and output.
+* What sets up an environment (``make``, ``pip``) is looked up, not run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import tomli
+
+from tests.cli.program import unused_address
+from tests.helpers.markdown import Block, Command, blocks, commands
+from tests.helpers.source import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+TIMEOUT = 50
+PORT = "5000"
+KEPT_RUNNING = "in one terminal"
+_PROGRAMS = {"vfiipc": ["-m", "vfiipc"], "python": []}
+
+
+def examples(page: str) -> list[Block]:
+    return list(blocks((DOCS / page).read_text(encoding="utf-8")))
+
+
+def titled(page: str) -> list[Block]:
+    return [block for block in examples(page) if block.language == "python" and block.title]
+
+
+def programs(page: str) -> list[Block]:
+    return [block for block in examples(page) if block.language == "python" and not block.title]
+
+
+def consoles(page: str) -> list[Block]:
+    return [block for block in examples(page) if block.language == "console"]
+
+
+class Terminal:
+    """Runs the console blocks of one page, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = unused_address().rpartition(":")[2]
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def write(self, block: Block) -> None:
+        (self._folder / block.title).write_text(self._replaced(block.text), encoding="utf-8")
+
+    def run(self, block: Block) -> None:
+        *firsts, last = commands(block)
+        for command in firsts:
+            self._run(command)
+        if block.title.startswith(KEPT_RUNNING):
+            self._start(last)
+        else:
+            self._run(last)
+
+    def _run(self, command: Command) -> None:
+        if command.words[0] in _PROGRAMS:
+            with self._popen(command) as process:
+                output, _ = process.communicate(timeout=TIMEOUT)
+            assert (process.returncode, self._restored(output)) == (0, command.output)
+        else:
+            check_set_up(command)
+
+    def _start(self, command: Command) -> None:
+        process = self._stack.enter_context(_ended(self._popen(command)))
+        assert process.stdout is not None
+        shown = ""
+        while len(shown) < len(command.output):
+            line = process.stdout.readline()
+            assert line, f"{command} has ended after {shown!r}"
+            shown += self._restored(line)
+        assert shown == command.output
+
+    def _popen(self, command: Command) -> subprocess.Popen[str]:
+        program, *rest = command.words
+        return subprocess.Popen(
+            [sys.executable, *_PROGRAMS[program], *map(self._replaced, rest)],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error"},
+        )
+
+    def _replaced(self, text: str) -> str:
+        return re.sub(rf"\b{PORT}\b", self._port, text)
+
+    def _restored(self, text: str) -> str:
+        return text.replace(self._port, PORT)
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def check_set_up(command: Command) -> None:
+    """A command that prepares something exists, and what it names does too."""
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomli.load(file)["project"]["optional-dependencies"]
+    program, *rest = command.words
+    assert command.output == "", command
+    if program == "make":
+        assert rest[0] in targets, command
+    else:
+        assert [program, rest[0]] == ["pip", "install"], command
+        package = re.fullmatch(r"\.(?:\[([\w,]+)\])?", rest[1])
+        assert package is not None, command
+        assert set(filter(None, (package[1] or "").split(","))) <= set(extras), command

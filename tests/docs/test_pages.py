@@ -1,0 +1,82 @@
+"""Every example on every page of ``docs/`` runs and prints what is shown."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import (
+    DOCS,
+    PAGES,
+    TIMEOUT,
+    Terminal,
+    consoles,
+    examples,
+    programs,
+    titled,
+)
+from tests.helpers.markdown import Block, commands
+from tests.helpers.source import ROOT
+
+INCLUSION = re.compile(r'--8<-- "(.*)"\n')
+#: What brings in a file of examples/ is run by the tests of those.
+PROGRAMS = [
+    pytest.param(block, id=f"{page}:{block.line}")
+    for page in PAGES
+    for block in programs(page)
+    if not INCLUSION.fullmatch(block.text)
+]
+
+
+def test_there_are_pages_with_examples() -> None:
+    assert {"index.md", "start.md", "guides/embed.md", "guides/cpp.md"} <= set(PAGES)
+    assert len(PROGRAMS) >= 5
+    assert any(titled(page) for page in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_blocks_are_of_kinds_that_are_run(page: str) -> None:
+    kinds = {block.language for block in examples(page)}
+    assert kinds <= {"python", "console", "text"}
+    fences = re.findall(r"^ *```.", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == len(examples(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_brought_in_is_an_example(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for name in INCLUSION.findall(text):
+        assert (ROOT / name).is_file()
+        assert name.startswith("examples/")
+
+
+@pytest.mark.parametrize("block", PROGRAMS)
+def test_a_program_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "example.py").write_text(block.text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "example.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", block.output)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if consoles(page)])
+def test_commands_print_what_is_shown(page: str, tmp_path: Path) -> None:
+    with Terminal(tmp_path) as terminal:
+        for block in titled(page):
+            terminal.write(block)
+        for block in consoles(page):
+            terminal.run(block)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_is_run_by_a_command(page: str) -> None:
+    words = {word for block in consoles(page) for line in commands(block) for word in line.words}
+    assert {block.title for block in titled(page)} <= words

@@ -1,0 +1,28 @@
+"""Puts the repository's own documents into the site, in their places, without copies of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+#: Under the root of the repository. A link between them works in both places.
+DOCUMENTS = [
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "benchmarks/results/*",
+    "examples/*.md",
+    "examples/*.py",
+    "spec/**/*",
+]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    root = Path(config.config_file_path).parent
+    for pattern in DOCUMENTS:
+        for path in sorted(root.glob(pattern)):
+            if path.is_file() and "__pycache__" not in path.parts:
+                name = path.relative_to(root).as_posix()
+                files.append(File.generated(config, name, abs_src_path=str(path)))
+    return files
