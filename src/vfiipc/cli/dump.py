@@ -202,7 +202,8 @@ def _streams(chunks: Iterable[Chunk]) -> list[bytes]:
 
 
 def _tell(guesses: list[Guess]) -> None:
-    best, *others = guesses
+    best, *rest = guesses
+    others = [guess for guess in rest if guess.confidence != "possible"]
     note(
         f"prefix {arguments.show_prefix(best.prefix)}: {best.confidence}, "
         f"messages: {best.messages:,}, {best.share:.0%} of the bytes"

@@ -96,11 +96,9 @@ def _new(place: Address, parsed: argparse.Namespace) -> Any:
     for path in filter(None, (parsed.cert, parsed.key, parsed.ca)):
         if not Path(path).is_file():
             raise Failure(f"{path} is no file")
-    given = (parsed.cert, parsed.key)
-    if any(given) and not (link.setKeyCert(parsed.key or parsed.cert, parsed.cert or parsed.key)):
-        raise Failure(
-            f"cannot use {' and '.join(filter(None, given))}: {describe(link.last_error)}"
-        )
+    given = [path for path in (parsed.cert, parsed.key) if path]
+    if given and not link.setKeyCert(given[-1], given[0]):
+        raise Failure(f"cannot use {' and '.join(given)}: {describe(link.last_error)}")
     if parsed.ca and not link.setCA(parsed.ca):
         raise Failure(f"cannot use {parsed.ca}: {describe(link.last_error)}")
     return link

@@ -48,9 +48,7 @@ class Capture:
         self.packets = 0  #: frames read so far
         self.read = 0  #: bytes of them, which is close to the place in the file
         try:
-            self._file = self._reader.open_offline(
-                os.fspath(path), self._reader.TstampPrecision.NANO
-            )
+            self._file = self._reader.open_offline(os.fspath(path))
         except self._reader.Error as error:
             raise CaptureError(f"not readable as a capture: {_reason(error)}") from error
         self._link_type = int(self._file.datalink())

@@ -138,7 +138,7 @@ class Track:
         with self._lock:
             if not all(self._ended):
                 self._ended = [True, True]
-                self._put(True, RST | ACK, *self._next)
+                self._put(True, RST | ACK, self._next[0], self._next[1])
 
     def _side(self, from_client: bool) -> int:
         return 0 if from_client else 1
@@ -195,7 +195,7 @@ def _network(source: bytes, target: bytes, size: int) -> bytes:
 def _checksum(data: bytes) -> int:
     """The checksum of the Internet: the complement of the ones' complement sum of 16-bit words."""
     words = struct.iter_unpack("!H", data + bytes(len(data) % 2))
-    total = sum(word for (word,) in words)
+    total: int = sum(word for (word,) in words)
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF
