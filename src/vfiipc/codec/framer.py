@@ -25,6 +25,8 @@ from .message import Message, make_message
 from .search import header_pattern, next_candidate, prefix_tail
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Buffer
 
 __all__ = ["Framer"]
@@ -62,6 +64,7 @@ class Framer:
         "_received",
         "_size_limit",
         "_wanted",
+        "on_discard",
         "strict",
     )
 
@@ -75,6 +78,9 @@ class Framer:
         self._wanted = 0  # bytes that complete the next step; 0 where that is not known
         self._fault: tuple[int, bytes, str] | None = None  # what to raise from now on
         self.strict = strict
+        #: Called with position, bytes found (at most eight) and number of the bytes that are about
+        #: to be thrown away; one loss of synchronisation may take several calls.
+        self.on_discard: Callable[[int, bytes, int], object] | None = None
         self._prefix = check_prefix(prefix)
         self._mark = PREFIX.packer.pack(self._prefix)
         self._size_limit = check_size_limit(size_limit)
@@ -311,6 +317,9 @@ class Framer:
             expected = f"prefix {self._mark.hex(' ')} and a size of {MIN_SIZE}..{self._max_size}"
             self._fault = (position, found, expected)
             raise SyncLostError(*self._fault)
+        if self.on_discard is not None:
+            position = self._received - self.pending
+            self.on_discard(position, self.peek(JUDGED_SIZE), start - self._at)
         self._discarded += start - self._at
         self._at = start
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from ..codec import Framer, FramingError, Message, encode_header
 from .callbacks import Source
 from .deadline import Deadline
+from .logs import ConnectionLog
 from .outgoing import Buffers, Outgoing, batches, flat, message_buffers
 from .peek import PeekResult
 from .stream import ByteStream
@@ -56,6 +57,7 @@ class Connection(Source):
         self.last_error: BaseException | None = None
         #: The descriptor was given to the caller: take no more than the call in hand needs.
         self.exact = False
+        self.log: ConnectionLog | None = None  # None where nobody listens
         self._end: BaseException | None = None  # what comes after the bytes that arrived
         self._met_end = False
         self._prefix: int | None = None  # what the framer was last told
@@ -65,13 +67,21 @@ class Connection(Source):
         self._writing = threading.Lock()
         self._state = threading.Lock()
 
+    def log_to(self, log: ConnectionLog | None) -> None:
+        """Has what happens from now on logged."""
+        self.log = log
+        self.framer.on_discard = log.discarded if log is not None else None
+
     # --- flags
 
     def fail(self, cause: BaseException) -> None:
         """Latches ``error()``; the first cause stays."""
         with self._state:
-            if not self.error:
+            first = not self.error
+            if first:
                 self.error, self.last_error = True, cause
+        if first and self.log is not None:
+            self.log.broken(cause)
         if self.stream is not None:
             self.stream.lifetime.nudge()
         if self.on_change is not None:
@@ -82,12 +92,16 @@ class Connection(Source):
         with self._state:
             if not self.error:
                 self.last_error = cause
+        if self.log is not None:
+            self.log.failed(cause)
 
     def _meet_end(self) -> None:
         """A call came to the end of what can be read, and wanted more."""
         self._met_end = self._end is not None or self.error
         if isinstance(self._end, _EndOfStream):
             if not self.error:
+                if self.log is not None and not self.eof:
+                    self.log.event("met the end: the peer has closed")
                 self.eof = True
         elif self._end is not None:
             self.fail(self._end)

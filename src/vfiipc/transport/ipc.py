@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from operator import index
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .._version import __version__
 from ..codec import Message
@@ -16,6 +16,7 @@ from .callbacks import Callback, Registration, Source, register, wait_until_quie
 from .connection import Connection, not_connected
 from .deadline import FOREVER, Deadline
 from .lifetime import Lifetime
+from .logs import connection_log
 from .peek import PeekResult
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class IPC(ABC):
     anyone who closes may run at the same time; several readers take turns, several writers too.
     Use it as a context manager, or call ``close``. Rules: ``spec/ipc.md``.
     """
+
+    #: The logger of this class's connections.
+    _logger: ClassVar[str] = "vfiipc"
 
     def __init__(self) -> None:
         #: Whether ``read_msg`` treats lost synchronisation as an error instead of searching on.
@@ -92,12 +96,15 @@ class IPC(ABC):
         connection: Connection,
         listener: AnyListener | None = None,
         attempt: Lifetime | None = None,
+        *,
+        how: str = "accepted",
     ) -> None:
-        """Takes hold of something new, and ends what was held before."""
+        """Takes hold of something new, and ends what was held before; ``how`` is for the log."""
         with self._state:
             registration, self._registration = self._registration, None
             if registration is not None:
                 registration.cancel()
+            self._log_change(connection, listener, how)
             old = [self._connection.stream, self._listener]
             lifetimes = [held.lifetime for held in old if held is not None]
             if self._attempt is not None and self._attempt is not attempt:
@@ -107,12 +114,28 @@ class IPC(ABC):
         for lifetime in lifetimes:
             lifetime.end()
 
+    def _log_change(self, connection: Connection, listener: AnyListener | None, how: str) -> None:
+        old, stream = self._connection, connection.stream
+        if old.log is not None and old is not connection:
+            if old.stream is not None:
+                old.log.event(f"closed, {old.framer.discarded} bytes discarded")
+            elif self._listener is not None:
+                old.log.event(f"listens no longer on {self._listener.local}")
+        if connection is not old:
+            kind = type(self).__name__
+            log = connection_log(self._logger, kind, open_=stream is not None)
+            connection.log_to(log)
+            if log is not None and stream is not None:
+                log.event(f"{how}: {stream.local or '?'} to {stream.remote or '?'}")
+        if listener is not None and connection.log is not None:
+            connection.log.event(f"listens on {listener.local}")
+
     def _install(self, connection: Connection, attempt: Lifetime) -> bool:
         """Takes hold of what ``attempt`` has reached, unless the object was closed meanwhile."""
         with self._state:
             if attempt.ended() or self._attempt is not attempt:
                 return False
-            self._replace(connection)
+            self._replace(connection, how="connected")
             return True
 
     # --- life
@@ -199,7 +222,11 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        return self._connection.read_msg(prefix, size_limit, self.strict, timeout_msec)
+        connection = self._connection
+        message = connection.read_msg(prefix, size_limit, self.strict, timeout_msec)
+        if connection.log is not None and connection.log.messages and message is not None:
+            connection.log.received([message])
+        return message
 
     def read_msgs(self, prefix: int, size_limit: int, timeout_msec: float = -1) -> list[Message]:
         """The next message and all that came with it: several times the messages of ``read_msg``.
@@ -216,7 +243,11 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        return self._connection.read_msgs(prefix, size_limit, self.strict, Deadline(timeout_msec))
+        connection = self._connection
+        messages = connection.read_msgs(prefix, size_limit, self.strict, Deadline(timeout_msec))
+        if connection.log is not None and connection.log.messages:
+            connection.log.received(messages)
+        return messages
 
     def read(
         self, maxsize: int, timeout_msec: float = -1, timeout_msec2: float | None = None
@@ -308,9 +339,13 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        return self._connection.write_msg(
+        connection = self._connection
+        written = connection.write_msg(
             prefix, msg_id, data, FOREVER if timeout_msec == -1 else Deadline(timeout_msec)
         )
+        if connection.log is not None and connection.log.messages and written:
+            connection.log.message("sent", msg_id, data)
+        return written
 
     def write_msgs(
         self, prefix: int, messages: Iterable[tuple[int, Buffer]], timeout_msec: float = -1
@@ -326,7 +361,10 @@ class IPC(ABC):
         Returns:
             Whether all were written.
         """
-        return self._connection.write_msgs(prefix, messages, Deadline(timeout_msec))
+        connection = self._connection
+        if connection.log is not None and connection.log.messages:
+            messages = connection.log.sending(messages)
+        return connection.write_msgs(prefix, messages, Deadline(timeout_msec))
 
     # --- callbacks
 

@@ -344,7 +344,7 @@ class Loopback(IPC):
         if listener is None or not listener.add(far):
             waiting.note(ConnectionRefusedError(errno.ECONNREFUSED, f"no {name!r} listens"))
             return False
-        self._replace(_connection(near))
+        self._replace(_connection(near), how="connected")
         return True
 
     def accept(self, timeout_msec: float = -1) -> Loopback | None:
@@ -381,8 +381,8 @@ def loopback_pair(
     """
     first, second = Loopback(capacity), Loopback(capacity)
     near, far = _streams(capacity, first_to_second, second_to_first, "")
-    first._replace(_connection(near))
-    second._replace(_connection(far))
+    first._replace(_connection(near), how="connected")
+    second._replace(_connection(far), how="connected")
     return first, second
 
 

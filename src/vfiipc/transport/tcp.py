@@ -158,7 +158,7 @@ class TCP(IPC):
             return False
         if isinstance(socket_fd, socket.socket):
             socket_fd.detach()
-        self._replace(Connection(coupled))
+        self._replace(Connection(coupled), how="coupled")
         return True
 
     def setKeepalive(self, cnt: int, interval: int) -> bool:

@@ -1,0 +1,194 @@
+"""What is logged, with Python's ``logging``; ``IPC_LOGMASK`` as the original documents it.
+
+A connection asks once, when it begins, whether anybody listens. Where nobody does it keeps nothing,
+and a message costs one comparison. Rules: ``spec/ipc.md``, 2.8.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from ..codec import Message
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["CHANNELS", "ConnectionLog", "connection_log", "follow_masks"]
+
+#: Environment variable, logger and name in the output of each channel.
+CHANNELS: Final = {
+    "IPC_LOGMASK": ("vfiipc", "IPC"),
+    "IPCTLS_LOGMASK": ("vfiipc.tls", "IPCTLS"),
+}
+#: Set to something other than 0: payloads are logged, which can be card data.
+_PAYLOADS: Final = "VFIIPC_LOG_PAYLOADS"
+_SHOWN: Final = 1024
+
+# Bits of a mask, the level from which on they hold: EMERG, ALERT and CRIT are one level here.
+_NOTICE: Final = 25
+_BITS: Final = (
+    (0x07, logging.CRITICAL),
+    (0x08, logging.ERROR),
+    (0x10, logging.WARNING),
+    (0x20, _NOTICE),
+    (0x40, logging.INFO),
+    (0x80, logging.DEBUG),
+)
+_HIGHEST_MASK: Final = 255
+
+_numbers = count(1)
+
+
+class ConnectionLog:
+    """Writes what happens on one connection. Thread safe.
+
+    Args:
+        logger: where to.
+        name: the connection's ID, and of what class it is.
+    """
+
+    __slots__ = ("_logger", "_name", "_next", "_payloads", "messages")
+
+    def __init__(self, logger: logging.Logger, name: str) -> None:
+        self._logger = logger
+        self._name = name
+        self._next = -1  # where a search for a header goes on
+        #: Whether each message is logged.
+        self.messages = logger.isEnabledFor(logging.DEBUG)
+        self._payloads = self.messages and os.environ.get(_PAYLOADS, "0") not in ("", "0")
+
+    def event(self, text: str) -> None:
+        """A step in the life of the connection."""
+        self._logger.info("%s %s", self._name, text)
+
+    def broken(self, cause: BaseException) -> None:
+        """The connection cannot be used any more."""
+        self._logger.error("%s broken: %s", self._name, _reason(cause))
+
+    def failed(self, cause: BaseException) -> None:
+        """Something was not possible, and breaks nothing."""
+        self._logger.warning("%s failed: %s", self._name, _reason(cause))
+
+    def discarded(self, position: int, found: bytes, size: int) -> None:
+        """The receiver drops bytes; said once, where it begins to search."""
+        if position != self._next:
+            lost = "%s lost synchronisation at byte %d: found %s, which is no header"
+            self._logger.warning(lost, self._name, position, found.hex(" "))
+        self._next = position + size
+
+    def message(self, what: str, msg_id: int, data: Buffer) -> None:
+        """A message that was received or sent."""
+        with memoryview(data) as view:
+            size = view.nbytes
+            shown = view.tobytes()[:_SHOWN].hex(" ") if self._payloads else ""
+        if self._payloads:
+            more = f" and {size - _SHOWN} bytes more" if size > _SHOWN else ""
+            shown = f": {shown}{more}"
+        self._logger.debug("%s %s message %s, %d bytes%s", self._name, what, msg_id, size, shown)
+
+    def received(self, messages: Iterable[Message]) -> None:
+        """Messages that were received."""
+        for msg_id, data in messages:
+            self.message("received", msg_id, data)
+
+    def sending(self, messages: Iterable[tuple[int, Buffer]]) -> Iterator[tuple[int, Buffer]]:
+        """The same messages, each of which is logged before it is passed on."""
+        for pair in messages:
+            try:
+                msg_id, data = pair
+                self.message("sends", msg_id, data)
+            except (TypeError, ValueError):
+                pass  # the sender will say what is wrong with it
+            yield pair
+
+
+def _reason(cause: BaseException) -> str:
+    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+
+
+def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog | None:
+    """The log of a new connection; None where nobody would see it.
+
+    Args:
+        logger_name: a key of ``logging``.
+        kind: the name of its class.
+        open_: whether it is a connection, which gets an ID; otherwise there is none yet.
+    """
+    logger = logging.getLogger(logger_name)
+    # Without a handler, `logging` would still print warnings, where silence is documented.
+    if not logger.hasHandlers() or not logger.isEnabledFor(logging.ERROR):
+        return None
+    return ConnectionLog(logger, f"{kind} {next(_numbers)}" if open_ else kind)
+
+
+class _Form(logging.Formatter):
+    """``<seconds>.<milliseconds>`` since the start, the channel, the text."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return f"{record.relativeCreated / 1000:.3f} {self._channel} {record.message}"
+
+
+class _Selection(logging.Filter):
+    """What a mask selects of the records of one channel."""
+
+    def __init__(self, mask: int, logger_name: str) -> None:
+        super().__init__()
+        self._mask = mask
+        self._logger_name = logger_name
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # One channel's logger is above the other's, and gets its records, too.
+        tls = CHANNELS["IPCTLS_LOGMASK"][0]
+        if record.name.startswith(tls) != self._logger_name.startswith(tls):
+            return False
+        selected = (bits for bits, level in _BITS if record.levelno >= level)
+        return bool(self._mask & next(selected, 0))
+
+
+def _mask(variable: str, text: str) -> int:
+    try:
+        mask = int(text or "0", 0)
+    except ValueError:
+        mask = -1
+    if 0 <= mask <= _HIGHEST_MASK:
+        return mask
+    allowed = f"0..{_HIGHEST_MASK} is allowed, and nothing is logged"
+    warnings.warn(f"{variable} is {text!r}: {allowed}", RuntimeWarning, stacklevel=3)
+    return 0
+
+
+def follow_masks(environment: Mapping[str, str]) -> list[logging.Handler]:
+    """Has the channels that the environment asks for written to standard error.
+
+    Args:
+        environment: where ``IPC_LOGMASK`` and ``IPCTLS_LOGMASK`` are looked up. Bits: 1 EMERG,
+            2 ALERT, 4 CRIT, 8 ERR, 16 WARNING, 32 NOTICE, 64 INFO, 128 DEBUG; 0 is silent.
+
+    Returns:
+        The handlers that were added, for who wants to remove them.
+    """
+    handlers: list[logging.Handler] = []
+    for variable, (name, channel) in CHANNELS.items():
+        mask = _mask(variable, environment.get(variable, ""))
+        if not mask:
+            continue
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Form(channel))
+        handler.addFilter(_Selection(mask, name))
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(min(level for bits, level in _BITS if mask & bits))
+        handlers.append(handler)
+    return handlers
+
+
+follow_masks(os.environ)
