@@ -43,7 +43,7 @@ class Certificates:
 
     @cached_property
     def client(self) -> KeyCert:
-        return self._issue("client", "a client")
+        return self._issue("client", "client.example")
 
     @cached_property
     def other_host(self) -> KeyCert:

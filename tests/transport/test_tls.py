@@ -1,0 +1,564 @@
+"""What is particular to TLS: certificates, the handshake, and the end of the stream."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from vfiipc import TLS
+from vfiipc.transport import tls_config
+from vfiipc.transport.tls_names import matches_pattern
+
+from .certificates import HOST, Certificates, KeyCert, tls_pair
+from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, port_of, until
+from .suite.callbacks import Calls
+
+FLAGS = {
+    "IGNORE_NONE": TLS.IGNORE_NONE,
+    "IGNORE_ALL": TLS.IGNORE_ALL,
+    "IGNORE_SELF_SIGNED": TLS.IGNORE_SELF_SIGNED,
+    "IGNORE_EXPIRED": TLS.IGNORE_EXPIRED,
+    "IGNORE_NOT_YET_VALID": TLS.IGNORE_NOT_YET_VALID,
+    "IGNORE_HOSTNAME": TLS.IGNORE_HOSTNAME,
+}
+#: Each fault, and the flag beside IGNORE_ALL that lifts its check.
+FAULTS = {
+    "good": None,
+    "expired": "IGNORE_EXPIRED",
+    "not_yet_valid": "IGNORE_NOT_YET_VALID",
+    "other_host": "IGNORE_HOSTNAME",
+    "self_signed": "IGNORE_SELF_SIGNED",
+    "unknown_authority": None,
+}
+
+
+@contextmanager
+def served(key_cert: KeyCert, *, authority: Path | None = None) -> Iterator[TLS]:
+    """A server that sends a message to each client; with an authority, it asks for certificates."""
+    with TLS() as server:
+        assert server.setKeyCert(*key_cert), server.last_error
+        if authority is not None:
+            assert server.addCA(authority)
+            assert server.setClientAuth(True)
+        assert server.listen(0, HOST), server.last_error
+
+        def serve() -> None:
+            while (accepted := server.accept()) is not None:
+                with accepted:
+                    if accepted.write_msg(PREFIX, 1, b"welcome", LONG):
+                        accepted.read(1, LONG)
+
+        serving = Aside(serve)
+        yield server
+        server.close()
+        serving.result()
+
+
+@pytest.fixture
+def listening(certificates: Certificates) -> Iterator[TLS]:
+    with TLS() as server:
+        assert server.setKeyCert(*certificates.good)
+        assert server.listen(0, HOST)
+        yield server
+
+
+def client_of(server: TLS, certificates: Certificates, flags: int = 0) -> TLS:
+    client = TLS()
+    assert client.addCA(certificates.ca)
+    assert client.setCheckConfig(flags), client.last_error
+    client.connect(server.local_addr(), 0, LONG)
+    return client
+
+
+class TestChecks:
+    """Each flag lifts its own check, and no other."""
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    def test_matrix(self, certificates: Certificates, fault: str) -> None:
+        with served(getattr(certificates, fault)) as server:
+            for name, flags in FLAGS.items():
+                lifted = fault == "good" or name in ("IGNORE_ALL", FAULTS[fault])
+                with client_of(server, certificates, flags) as client:
+                    assert (client.last_error is None) is lifted, (name, client.last_error)
+                    code, text = client.TLSError()
+                    assert code == (TLS.OK if lifted else TLS.ERR_AUTHENTICATION), (name, text)
+                    message = client.read_msg(PREFIX, LIMIT, LONG)
+                    assert message == ((1, b"welcome") if lifted else None)
+
+    def test_flags_may_be_joined(self, certificates: Certificates) -> None:
+        both_times = TLS.IGNORE_EXPIRED | TLS.IGNORE_NOT_YET_VALID
+        for fault in ("expired", "not_yet_valid"):
+            with served(getattr(certificates, fault)) as server:
+                for flags in (both_times, both_times | TLS.IGNORE_SELF_SIGNED):
+                    with client_of(server, certificates, flags) as client:
+                        assert client.last_error is None
+        with (
+            served(certificates.other_host) as server,
+            client_of(server, certificates, both_times) as client,
+        ):
+            assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION
+
+    def test_without_an_authority_nobody_is_believed(self, certificates: Certificates) -> None:
+        with served(certificates.good) as server, TLS() as client:
+            assert client.connect(server.local_addr(), 0, LONG) is False
+            assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION
+            assert client.addDefaultCA()
+            assert client.connect(server.local_addr(), 0, LONG) is False
+
+    def test_a_name_is_checked_as_an_address_is(self, certificates: Certificates) -> None:
+        with served(certificates.good) as server, TLS() as client:
+            assert client.setCA(certificates.ca)
+            for flags in (TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED):
+                assert client.setCheckConfig(flags)
+                assert client.connect("localhost", port_of(server), LONG), client.last_error
+
+    @pytest.mark.parametrize("flags", [-1, 32, 64])
+    def test_unknown_flags(self, flags: int) -> None:
+        with pytest.raises(ValueError, match="IGNORE_"):
+            TLS().setCheckConfig(flags)
+
+    @pytest.mark.parametrize(
+        ("pattern", "host", "same"),
+        [
+            ("host.example", "HOST.example.", True),
+            ("host.example", "other.example", False),
+            ("*.example.org", "a.example.org", True),
+            ("*.example.org", "a.b.example.org", False),
+            ("*.example.org", "example.org", False),
+            ("a*.example.org", "ab.example.org", False),
+            ("*", "host", False),
+            ("*.org", "example.org", False),
+            ("*.org", "", False),
+        ],
+    )
+    def test_patterns_of_names(self, pattern: str, host: str, same: bool) -> None:
+        assert matches_pattern(pattern, host) is same
+
+
+@pytest.fixture(params=["1.2", "1.3"])
+def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The version of TLS that clients speak."""
+    made = tls_config._context
+
+    def limited(config: tls_config.Config, server: bool) -> ssl.SSLContext:
+        context = made(config, server)
+        if request.param == "1.2":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    monkeypatch.setattr(tls_config, "_context", limited)
+    return str(request.param)
+
+
+class TestClientCertificates:
+    def test_shown_and_believed(self, certificates: Certificates, version: str) -> None:
+        with served(certificates.good, authority=certificates.ca) as server, TLS() as client:
+            assert client.addCA(certificates.ca)
+            assert client.setKeyCert(*certificates.client)
+            assert client.connect(server.local_addr(), 0, LONG), client.last_error
+            assert client.read_msg(PREFIX, LIMIT, LONG) == (1, b"welcome")
+
+    @pytest.mark.parametrize("shown", [None, "expired", "unknown_authority"])
+    def test_refused(self, certificates: Certificates, version: str, shown: str | None) -> None:
+        with served(certificates.good, authority=certificates.ca) as server, TLS() as client:
+            assert client.addCA(certificates.ca)
+            if shown is not None:
+                assert client.setKeyCert(*getattr(certificates, shown))
+            connected = client.connect(server.local_addr(), 0, LONG)
+            assert connected is (version == "1.3")
+            if connected:
+                # The server's refusal comes after the client's part is done.
+                assert client.read_msg(PREFIX, LIMIT, LONG) is None
+                assert client.error()
+            assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION, client.last_error
+
+    def test_the_server_learns_why(self, certificates: Certificates) -> None:
+        with TLS() as server, TLS() as client:
+            assert server.setKeyCert(*certificates.good)
+            assert server.addCA(certificates.ca)
+            assert server.setClientAuth(True)
+            assert server.listen(0, HOST)
+            assert client.addCA(certificates.ca)
+            connecting = Aside(client.connect, server.local_addr(), 0, LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                assert accepted.poll_in(LONG)
+                assert accepted.error()
+                assert accepted.TLSError()[0] == TLS.ERR_AUTHENTICATION
+            connecting.result()
+            assert server.TLSError() == (TLS.OK, "")
+
+    def test_a_server_can_lift_one_check_of_clients(self, certificates: Certificates) -> None:
+        for flags, good in [(TLS.IGNORE_EXPIRED, True), (TLS.IGNORE_SELF_SIGNED, False)]:
+            with TLS() as server, TLS() as client:
+                assert server.setKeyCert(*certificates.good)
+                assert server.addCA(certificates.ca)
+                assert server.setClientAuth(True)
+                assert server.setCheckConfig(flags)
+                assert server.listen(0, HOST)
+                assert client.addCA(certificates.ca)
+                assert client.setKeyCert(*certificates.expired)
+                connecting = Aside(client.connect, server.local_addr(), 0, LONG)
+                accepted = server.accept(LONG)
+                assert accepted is not None
+                with accepted:
+                    assert accepted.write(b"x", LONG) is good, accepted.last_error
+                connecting.result()
+
+
+class TestFiles:
+    def test_missing_and_wrong_ones_are_named(
+        self, certificates: Certificates, tmp_path: Path
+    ) -> None:
+        wrong = tmp_path / "wrong.pem"
+        wrong.write_text("no PEM at all")
+        missing = tmp_path / "missing.pem"
+        key, cert = certificates.good
+        ipc = TLS()
+        for arguments, named in [
+            ((missing, cert), missing),
+            ((key, missing), missing),
+            ((wrong, cert), wrong),
+            ((key, wrong), wrong),
+            ((certificates.client[0], cert), certificates.client[0]),
+        ]:
+            assert ipc.setKeyCert(*arguments) is False
+            assert str(named) in str(ipc.last_error)
+            assert ipc.TLSError() == (TLS.ERR_FAIL, str(ipc.last_error))
+        for file in (missing, wrong):
+            assert ipc.addCA(file) is False
+            assert str(file) in ipc.TLSError()[1]
+        for directory in (missing, tmp_path):
+            assert ipc.addCA(None, directory) is False
+            assert str(directory) in ipc.TLSError()[1]
+        with pytest.raises(TypeError, match="addCA"):
+            ipc.addCA()
+
+    @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="there are no such users here")
+    def test_an_unreadable_one_is_named(self, certificates: Certificates, tmp_path: Path) -> None:
+        key = tmp_path / "locked.key"
+        key.write_bytes(certificates.good[0].read_bytes())
+        key.chmod(0)
+        ipc, user = TLS(), os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            assert ipc.setKeyCert(key, certificates.good[1]) is False
+        finally:
+            os.seteuid(user)
+        assert isinstance(ipc.last_error, PermissionError)
+        assert str(key) in ipc.TLSError()[1]
+
+    def test_an_encrypted_key_asks_nobody(self, certificates: Certificates, tmp_path: Path) -> None:
+        from cryptography.hazmat.primitives import serialization
+
+        plain = certificates.good[0].read_bytes()
+        key = serialization.load_pem_private_key(plain, None)
+        encrypted = tmp_path / "encrypted.key"
+        encrypted.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(b"secret"),
+            )
+        )
+        ipc = TLS()
+        assert ipc.setKeyCert(encrypted, certificates.good[1]) is False
+        assert "encrypted" in ipc.TLSError()[1]
+
+    @pytest.mark.parametrize("scheme", ["vault:", "sdi:"])
+    def test_keys_inside_a_terminal(self, certificates: Certificates, scheme: str) -> None:
+        ipc = TLS()
+        assert ipc.hasAuthEx() is False
+        assert ipc.setKeyCert(f"{scheme}key", certificates.good[1]) is False
+        assert scheme in ipc.TLSError()[1]
+        assert "out of reach" in ipc.TLSError()[1]
+
+    def test_a_directory_of_hashed_names(self, certificates: Certificates, tmp_path: Path) -> None:
+        import subprocess
+
+        (tmp_path / "ca.pem").write_bytes(certificates.ca.read_bytes())
+        subprocess.run(["openssl", "rehash", tmp_path], check=True, timeout=PATIENCE)
+        with served(certificates.good) as server, TLS() as client:
+            assert client.addCA(None, tmp_path), client.last_error
+            assert client.connect(server.local_addr(), 0, LONG), client.last_error
+
+    def test_a_server_needs_a_certificate(self) -> None:
+        with TLS() as server:
+            assert server.listen(0, HOST) is False
+            assert "setKeyCert" in server.TLSError()[1]
+            assert not server.is_server()
+
+    def test_without_pyopenssl_a_single_check_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        ipc = TLS()
+        for flags in (TLS.IGNORE_EXPIRED, TLS.IGNORE_NOT_YET_VALID, TLS.IGNORE_SELF_SIGNED):
+            assert ipc.setCheckConfig(flags) is False
+            assert flags.name is not None
+            assert flags.name in ipc.TLSError()[1]
+            assert "vfiipc[tls]" in ipc.TLSError()[1]
+        for flags in (TLS.IGNORE_ALL, TLS.IGNORE_HOSTNAME, TLS.IGNORE_NONE):
+            assert ipc.setCheckConfig(flags)
+        assert ipc.setCheckConfig(TLS.IGNORE_EXPIRED | TLS.IGNORE_NOT_YET_VALID)
+
+
+class TestCodes:
+    def test_nobody_listens(self, listening: TLS) -> None:
+        address = listening.local_addr()
+        listening.close()
+        client = TLS()
+        assert client.connect(address, 0, LONG) is False
+        assert client.TLSError()[0] == TLS.ERR_CONNECT
+        client.close()
+        assert client.TLSError() == (TLS.OK, "")
+
+    def test_an_unknown_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(*arguments: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        client = TLS()
+        assert client.connect("nobody.example", 1, LONG) is False
+        assert client.TLSError() == (TLS.ERR_UNKNOWN_HOST, str(client.last_error))
+
+    @pytest.mark.parametrize(
+        ("hostname", "port", "code"),
+        [
+            ("", 1, TLS.ERR_HOST),
+            ("port:x:y", 1, TLS.ERR_HOST),
+            ("host", 0, TLS.ERR_PORT),
+            ("host:1", 2, TLS.ERR_PORT),
+            ("host:70000", 0, TLS.ERR_PORT),
+        ],
+    )
+    def test_what_is_no_address(self, hostname: str, port: int, code: int) -> None:
+        client = TLS()
+        assert client.connect(hostname, port, LONG) is False
+        assert client.TLSError()[0] == code
+
+    def test_a_port_that_is_taken(self, listening: TLS, certificates: Certificates) -> None:
+        with TLS() as second:
+            assert second.setKeyCert(*certificates.good)
+            assert second.listen(port_of(listening), HOST) is False
+            assert second.TLSError()[0] == TLS.ERR_SOCKET
+
+    def test_a_silent_server(self) -> None:
+        with socket.create_server((HOST, 0)) as silent, TLS() as client:
+            assert client.connect(HOST, silent.getsockname()[1], 50) is False
+            assert client.TLSError()[0] == TLS.ERR_TIMEOUT
+            client.handshake_timeout_msec = 50
+            assert client.connect(HOST, silent.getsockname()[1]) is False
+            assert client.TLSError()[0] == TLS.ERR_TIMEOUT
+
+    def test_close_wakes_a_handshake(self) -> None:
+        with socket.create_server((HOST, 0)) as silent, TLS() as client:
+            connecting = Aside(client.connect, HOST, silent.getsockname()[1]).until_blocked()
+            client.close()
+            assert connecting.result() is False
+            assert client.last_error is None
+
+    def test_couples_with_no_socket(self) -> None:
+        client = TLS()
+        assert client.setFD(0) is False
+        assert client.TLSError()[0] == TLS.ERR_FAIL
+
+
+class TestSilentClients:
+    """What a client does in its handshake harms nobody else."""
+
+    def test_accept_does_not_wait(self, listening: TLS) -> None:
+        with socket.create_connection((HOST, port_of(listening))):
+            accepted = listening.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                assert accepted.poll_in(0) is False
+                assert accepted.read_msg(PREFIX, LIMIT, 20) is None
+                assert accepted.write(b"x", 20) is False
+                assert not accepted.error()
+                assert accepted.getFD() == -1
+
+    @pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01\x02\x00\x01\x00"])
+    def test_time_ends_it(self, listening: TLS, hello: bytes) -> None:
+        listening.handshake_timeout_msec = 50
+        for member, arguments in [("read", (1,)), ("poll_in", ()), ("write", (b"x",))]:
+            with socket.create_connection((HOST, port_of(listening))) as silent:
+                silent.sendall(hello)
+                accepted = listening.accept(LONG)
+                assert accepted is not None
+                with accepted:
+                    Aside(getattr(accepted, member), *arguments).result()
+                    assert accepted.error()
+                    assert accepted.TLSError()[0] == TLS.ERR_TIMEOUT
+        assert listening.last_error is None
+
+    def test_a_callback_tells_of_it(self, listening: TLS) -> None:
+        listening.handshake_timeout_msec = 50
+        calls = Calls()
+        with socket.create_connection((HOST, port_of(listening))) as silent:
+            accepted = listening.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                assert accepted.set_callback(calls)
+                silent.sendall(b"\x16")
+                calls.next()
+                assert accepted.read(1, 0) == b""
+                assert isinstance(accepted.last_error, TimeoutError)
+                assert accepted.error()
+                assert calls.none()
+
+    @pytest.mark.parametrize(
+        "sent", [b"GET / HTTP/1.0\r\n\r\n", b"\0" * 100, b"\x16\x03\x01\x00\x05garbage"]
+    )
+    def test_garbage(self, listening: TLS, certificates: Certificates, sent: bytes) -> None:
+        with socket.create_connection((HOST, port_of(listening))) as stranger:
+            accepted = listening.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                stranger.sendall(sent)
+                assert accepted.poll_in(LONG)
+                assert accepted.error()
+                assert isinstance(accepted.last_error, ssl.SSLError)
+                assert accepted.TLSError()[0] == TLS.ERR_FAIL
+        assert listening.last_error is None
+
+    @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01"])
+    def test_gone_in_mid_handshake(self, listening: TLS, sent: bytes) -> None:
+        with socket.create_connection((HOST, port_of(listening))) as stranger:
+            stranger.sendall(sent)
+        accepted = listening.accept(LONG)
+        assert accepted is not None
+        with accepted:
+            assert accepted.read_msg(PREFIX, LIMIT, LONG) is None
+            assert accepted.error()
+            assert not accepted.eof()
+            assert "handshake" in str(accepted.last_error)
+
+
+class TestCallbacks:
+    def test_handshake_bytes_are_no_data(self, listening: TLS, certificates: Certificates) -> None:
+        calls, client = Calls(), TLS()
+        client.addCA(certificates.ca)
+        connecting = Aside(client.connect, listening.local_addr(), 0, LONG)
+        accepted = listening.accept(LONG)
+        assert accepted is not None
+        with accepted, client:
+            # The thread of the callbacks makes the handshake.
+            assert accepted.set_callback(calls)
+            assert connecting.result() is True
+            assert calls.none()
+            assert client.write_msgs(PREFIX, [(1, b"a"), (2, b"b")])
+            for expected in [(1, b"a"), (2, b"b")]:
+                calls.next()
+                assert accepted.read_msg(PREFIX, LIMIT, 0) == expected
+            assert calls.none()
+
+    def test_what_a_writer_brings_in_is_told(
+        self, listening: TLS, certificates: Certificates
+    ) -> None:
+        """The writer makes the handshake, and the client's data comes along with its last part."""
+        calls, client = Calls(), TLS()
+        client.addCA(certificates.ca)
+
+        def talk() -> None:
+            assert client.connect(listening.local_addr(), 0, LONG), client.last_error
+            assert client.write(b"early", LONG)
+
+        talking = Aside(talk)
+        accepted = listening.accept(LONG)
+        assert accepted is not None
+        with accepted, client:
+            assert accepted.write(b"x", LONG)
+            talking.result()
+            until(lambda: accepted.peek(5, 0).n == 5)
+            accepted.set_callback(calls)
+            calls.next()
+            assert accepted.read(5, LONG) == b"early"
+
+    def test_a_reader_and_a_writer_share_the_handshake(
+        self, listening: TLS, certificates: Certificates
+    ) -> None:
+        for _ in range(5):
+            with TLS() as client:
+                client.addCA(certificates.ca)
+                with socket.create_connection((HOST, port_of(listening))) as late:
+                    accepted = listening.accept(LONG)
+                    assert accepted is not None
+                    with accepted:
+                        reading = Aside(accepted.read, 1).until_blocked()
+                        writing = Aside(accepted.write, b"x").until_blocked()
+                        late.close()
+                        assert reading.result() == b""
+                        assert writing.result() is False
+                connecting = Aside(client.connect, listening.local_addr(), 0, LONG)
+                accepted = listening.accept(LONG)
+                assert accepted is not None
+                with accepted:
+                    reading = Aside(accepted.read, 1, LONG)
+                    writing = Aside(accepted.write, b"x", LONG)
+                    assert connecting.result() is True
+                    assert client.write(b"y", LONG)
+                    assert client.read(1, LONG) == b"x"
+                    assert reading.result() == b"y"
+                    assert writing.result() is True
+
+
+class TestEnds:
+    def test_cut_off_is_an_error(self, certificates: Certificates) -> None:
+        first, second = tls_pair(certificates)
+        with first, second:
+            assert first.write(b"abc")
+            assert second.read(3, LONG) == b"abc"
+            stream = first._connection.stream
+            assert stream is not None
+            descriptor = socket.socket(fileno=socket.dup(stream.fileno()))
+            descriptor.shutdown(socket.SHUT_WR)
+            descriptor.close()
+            assert second.read(1, LONG) == b""
+            assert second.error()
+            assert not second.eof()
+            assert "close_notify" in str(second.last_error)
+
+    def test_damage_is_an_error(self, certificates: Certificates) -> None:
+        first, second = tls_pair(certificates)
+        with first, second:
+            stream = first._connection.stream
+            assert stream is not None
+            descriptor = socket.socket(fileno=socket.dup(stream.fileno()))
+            descriptor.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+            descriptor.close()
+            assert second.read(1, LONG) == b""
+            assert second.error()
+            assert isinstance(second.last_error, ssl.SSLError)
+            assert first.read(1, LONG) == b""
+            assert first.error()
+
+    def test_handshakes_leave_no_descriptors(
+        self, listening: TLS, certificates: Certificates
+    ) -> None:
+        def once() -> None:
+            client = TLS()
+            client.addCA(certificates.ca)
+            connecting = Aside(client.connect, listening.local_addr(), 0, LONG)
+            accepted = listening.accept(LONG)
+            assert accepted is not None
+            assert accepted.write(b"x", LONG)
+            assert connecting.result() is True
+            assert client.read(1, LONG) == b"x"
+            accepted.close()
+            client.close()
+
+        once()
+        folder = Path("/proc/self/fd")
+        if not folder.exists():
+            pytest.skip("no list of descriptors here")
+        before = len(list(folder.iterdir()))
+        for _ in range(100):
+            once()
+        assert len(list(folder.iterdir())) <= before + 2
