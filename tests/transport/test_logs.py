@@ -14,7 +14,7 @@ import pytest
 
 from vfiipc import IPC, TCP, Loopback, Pipe, loopback_pair
 from vfiipc.codec import Framer, encode
-from vfiipc.transport import logs
+from vfiipc.transport import TLS, logs
 
 from .suite.base import LIMIT, LONG, PREFIX, Aside
 
@@ -221,6 +221,13 @@ def test_a_failed_connect_is_a_warning(caplog: pytest.LogCaptureFixture) -> None
     assert not Loopback().connect("nobody")
     (text,) = texts(caplog, logging.WARNING)
     assert text.startswith("Loopback failed: ConnectionRefusedError")
+
+
+def test_tls_has_a_logger_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    assert not TLS().connect("127.0.0.1", 0)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("vfiipc.tls", "WARNING")
+    assert record.getMessage().startswith("TLS failed: ")
 
 
 def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 from dataclasses import replace
 from operator import index
-from typing import Final
+from typing import ClassVar, Final
 
 from .addresses import PortError, address_text, check_port, check_text, split_address
 from .connection import Connection, not_connected
@@ -42,6 +42,8 @@ class TLS(IPC):
     ``listen``, and stays over ``close``. Without an authority (``addCA``, ``addDefaultCA``) no peer
     is believed. Rules: ``spec/ipc.md``.
     """
+
+    _logger: ClassVar[str] = "vfiipc.tls"
 
     OK: Final = Code.OK
     ERR_HOST: Final = Code.ERR_HOST
