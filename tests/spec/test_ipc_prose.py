@@ -11,14 +11,14 @@ import pytest
 
 import vfiipc
 from tests.spec.vectors import SPEC
-from vfiipc import IPC, TCP, Delivery, Loopback, PeekResult
+from vfiipc import IPC, TCP, TLS, Delivery, Loopback, PeekResult
 
 PROSE = (SPEC / "ipc.md").read_text(encoding="utf-8")
 SOURCES = sorted((SPEC.parent / "src").rglob("*.py"))
 HEADINGS = re.findall(r"^#{2,3} (.+)$", PROSE, re.MULTILINE)
 SECTIONS = {heading.split()[0]: heading.split(maxsplit=1)[1] for heading in HEADINGS}
 RULES = re.findall(r"^\* \*\*([A-Z]\d+)\*\* ", PROSE, re.MULTILINE)
-CHAPTERS: dict[str, type] = {"3": IPC, "4": TCP, "5": Loopback}
+CHAPTERS: dict[str, type] = {"3": IPC, "4": TCP, "5": Loopback, "9": TLS}
 
 # The order of the original's documentation; what is ours follows.
 ORIGINAL = {
@@ -43,6 +43,19 @@ ORIGINAL = {
         "set_callback_stacksize",
     ],
     "4": ["connect", "listen", "accept", "close", "setFD", "setKeepalive"],
+    "9": [
+        "connect",
+        "listen",
+        "accept",
+        "setKeyCert",
+        "addCA",
+        "setCA",
+        "addDefaultCA",
+        "setClientAuth",
+        "setCheckConfig",
+        "TLSError",
+        "hasAuthEx",
+    ],
 }
 
 
@@ -66,7 +79,7 @@ class Described:
         return getattr(vfiipc, self.name, None)
 
 
-DESCRIBED = [Described(number) for number in SECTIONS if re.match(r"[345]\.", number)]
+DESCRIBED = [Described(number) for number in SECTIONS if re.match(r"[3459]\.", number)]
 
 
 def names(chapter: str) -> list[str]:
@@ -79,16 +92,16 @@ def public(owner: type) -> set[str]:
 
 def attributes() -> set[str]:
     """What an object has beyond its class."""
-    return {name for name in vars(TCP()) if not name.startswith("_")}
+    return {name for name in {**vars(TCP()), **vars(TLS())} if not name.startswith("_")}
 
 
 def test_every_member_of_ipc_has_its_section() -> None:
-    assert sorted(names("3")) == sorted(public(IPC) | attributes())
+    assert sorted(names("3")) == sorted(public(IPC) | attributes() - {"handshake_timeout_msec"})
 
 
-@pytest.mark.parametrize(("chapter", "owner"), [("4", TCP), ("5", Loopback)])
+@pytest.mark.parametrize(("chapter", "owner"), [("4", TCP), ("5", Loopback), ("9", TLS)])
 def test_every_member_that_a_transport_adds_has_its_section(chapter: str, owner: type) -> None:
-    own = {name for name in vars(owner) if not name.startswith("_")}
+    own = {name for name in vars(owner) if not name.startswith("_") and not name.isupper()}
     assert own
     assert own <= set(names(chapter))
 
@@ -108,7 +121,7 @@ def test_members_come_in_the_original_order(chapter: str) -> None:
 def test_every_section_speaks_of_threads_and_last_error(entry: Described) -> None:
     assert re.search(r"^\* Threads: \S", entry.text, re.MULTILINE)
     # What is no function of an object cannot leave anything there.
-    without = {"last_error", "discarded", "strict"} | set(vfiipc.__all__)
+    without = {"last_error", "discarded", "strict", "handshake_timeout_msec"} | set(vfiipc.__all__)
     said = re.search(r"^\* `last_error`: \S", entry.text, re.MULTILINE) is not None
     assert said != (entry.name in without)
 
@@ -150,26 +163,33 @@ def default_text(parameter: inspect.Parameter) -> str:
 
 def test_members_without_parentheses_are_no_functions() -> None:
     plain = {entry.name for entry in DESCRIBED if entry.parameters is None}
-    assert plain == {"last_error", "discarded", "strict"}
+    assert plain == {"last_error", "discarded", "strict", "handshake_timeout_msec"}
     for name in plain - attributes():
         assert isinstance(inspect.getattr_static(IPC, name), property)
 
 
 def test_no_call_in_the_text_names_a_member_that_does_not_exist() -> None:
-    known = public(IPC) | public(TCP) | public(Loopback) | set(vfiipc.__all__)
+    known = public(IPC) | public(TCP) | public(TLS) | public(Loopback) | set(vfiipc.__all__)
     called = set(re.findall(r"`(\w+)\([^`]*\)`", PROSE)) - {"callback"}
     assert len(called) > 25
     assert called <= known
 
 
 def test_every_name_in_the_text_is_known() -> None:
-    known = public(IPC) | public(TCP) | public(Loopback) | attributes() | set(vfiipc.__all__)
+    known = (
+        public(IPC)
+        | public(TCP)
+        | public(TLS)
+        | public(Loopback)
+        | attributes()
+        | set(vfiipc.__all__)
+    )
     for entry in DESCRIBED:
         known |= {name for name, _, _ in written(entry.parameters or "")}
     # Of Python, of the codec, and what stands for something else.
     known |= {"TypeError", "ValueError", "TimeoutError", "OSError", "Exception", "SyncLostError"}
     known |= {"KeyboardInterrupt", "DeprecationWarning", "ResourceWarning", "SSLSocket"}
-    known |= {"select", "errno", "vfiipc", "msg", "msg_id"}
+    known |= {"select", "errno", "vfiipc", "msg", "msg_id", "tls"}
     known |= {"logging", "IPC_LOGMASK", "IPCTLS_LOGMASK", "VFIIPC_LOG_PAYLOADS"}
     mentioned = set(re.findall(r"`([A-Za-z_]\w*)`", PROSE)) - set(RULES)
     assert len(mentioned) > 40
@@ -202,7 +222,7 @@ def test_rules_have_one_name_each_and_go_up() -> None:
 
 def test_rules_referred_to_exist() -> None:
     text = re.sub(r"\(\[framing\.md\]\([^)]*\), [^)]*\)", "", PROSE)
-    assert set(re.findall(r"\b([TEXAHZCG]\d+)\b", text)) <= set(RULES)
+    assert set(re.findall(r"\b([TEXAHZCGS]\d+)\b", text)) <= set(RULES)
 
 
 def anchor(heading: str) -> str:

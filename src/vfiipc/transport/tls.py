@@ -40,7 +40,7 @@ class TLS(IPC):
 
     What is set with ``setKeyCert``, ``addCA`` and the like counts for the next ``connect`` or
     ``listen``, and stays over ``close``. Without an authority (``addCA``, ``addDefaultCA``) no peer
-    is believed. Rules: ``spec/ipc.md``.
+    is believed. Rules: ``spec/ipc.md``, section 9.
     """
 
     _logger: ClassVar[str] = "vfiipc.tls"
