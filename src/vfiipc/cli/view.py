@@ -145,6 +145,8 @@ class Printer:
         value = _json_value(data) if self._payload in ("auto", "json") else None
         if value is not None:
             whole = json.dumps(value, indent=2, ensure_ascii=False)
+            if not is_text(whole.encode()):  # nothing may steer the terminal
+                whole = json.dumps(value, indent=2)
             text = whole[: self._shown]
             yield from text.split("\n")
             if len(whole) > len(text):

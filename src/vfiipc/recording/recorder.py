@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import struct
 import threading
@@ -30,6 +31,8 @@ _PUSH = 0x08
 _WINDOW = 65535
 _MOST = 32768  # bytes of data in one packet
 _MODULUS = 1 << 32
+_APART = 1_000_003  # sequence numbers from one connection to the next
+_PORTS = range(49152, 65536)  # made up for clients that have none
 
 
 class Recorder:
@@ -48,6 +51,7 @@ class Recorder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
         self._file = open(os.open(path, flags, 0o600), "wb", buffering=0)  # noqa: PTH123, SIM115
         self._write(
             _FILE_HEADER.pack(_MAGIC_OF_NANOSECONDS, *_VERSION, 0, 0, _SNAP_LENGTH, _RAW_IP)
@@ -80,7 +84,7 @@ class Recorder:
         Raises:
             OSError: it cannot be written; so it is for all members of the track.
         """
-        return Track(self, client, server)
+        return Track(self, client, server, next(self._numbers))
 
     def packet(self, packet: bytes) -> None:
         """Appends a packet, now; nothing after ``close``."""
@@ -100,18 +104,21 @@ class Recorder:
 class Track:
     """One connection in a recording. Thread safe."""
 
-    def __init__(self, recorder: Recorder, client: str, server: str) -> None:
+    def __init__(self, recorder: Recorder, client: str, server: str, number: int) -> None:
         self._recorder = recorder
-        ends = _endpoint(client, 49152), _endpoint(server, 1)
+        ends = _endpoint(client, _PORTS[number % len(_PORTS)]), _endpoint(server, 1)
         if len(ends[0][0]) != len(ends[1][0]):  # one is made up
             ends = (_mapped(ends[0]), _mapped(ends[1]))
         self._ends = ends
         self._lock = threading.Lock()
-        self._next = [1, 1]  # sequence numbers of the client and of the server
+        # Connections may have the same ports, one after the other: their numbers tell them apart.
+        first = number * _APART % _MODULUS
+        after = first + 1
+        self._next = [after, after]  # sequence numbers of the client and of the server
         self._ended = [False, False]
-        self._put(True, SYN, 0, 0)
-        self._put(False, SYN | ACK, 0, 1)
-        self._put(True, ACK, 1, 1)
+        self._put(True, SYN, first, 0)
+        self._put(False, SYN | ACK, first, after)
+        self._put(True, ACK, after, after)
 
     def data(self, from_client: bool, data: bytes) -> None:
         """Bytes that one side sent."""

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import run, started
+from vfiipc.__main__ import main
+from vfiipc.codec import encode, encode_header
+from vfiipc.recording import Recorder
+
+PREFIX = 0x004E4659
+GIVEN = ["--prefix", "0x004E4659"]
+HELLO = encode(PREFIX, 7, b"hello")
+STREAM = HELLO + encode(PREFIX, -1, b'{"a": [1]}') + encode(PREFIX, 0, b"\x00\xff")
+
+
+def _dump(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    status = main(["dump", *argv])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def _file(tmp_path: Path, content: bytes) -> str:
+    (tmp_path / "file").write_bytes(content)
+    return str(tmp_path / "file")
+
+
+def test_a_raw_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = _dump(capsys, _file(tmp_path, STREAM))
+    assert status == 0
+    assert out.splitlines() == [
+        "at 0  prefix 0x004e4659  size 9  msg_id 7  data: 5 bytes",
+        "    hello",
+        "at 17  prefix 0x004e4659  size 14  msg_id -1  data: 10 bytes",
+        "    {",
+        '      "a": [',
+        "        1",
+        "      ]",
+        "    }",
+        "at 39  prefix 0x004e4659  size 6  msg_id 0  data: 2 bytes",
+        "    00000000  00 ff                                            ..",
+    ]
+    assert err == "prefix 0x004e4659: sure, messages: 3, 100% of the bytes\nmessages: 3\n"
+
+
+def test_what_was_dropped_and_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = b"garbage" + HELLO + encode_header(PREFIX, 0, 99) + bytes(99) + HELLO[:-1]
+    status, out, err = _dump(capsys, _file(tmp_path, content), *GIVEN, "--limit", "50")
+    reason = "size 103 at 24 is above the limit of 50 bytes of data"
+    assert status == 0
+    assert out.splitlines() == [
+        "at 0  discarded 7 bytes (67 61 72 62 61 67 65): no prefix",
+        "at 7  prefix 0x004e4659  size 9  msg_id 7  data: 5 bytes",
+        "    hello",
+        f"at 24  discarded 111 bytes (00 4e 46 59 00 00 00 67 ...): {reason}",
+        "at 135  message 7 cut off: 16 of 17 bytes",
+    ]
+    assert err == "messages: 1; bytes discarded: 118; cut off: 1\n"
+
+
+def test_json_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _dump(capsys, _file(tmp_path, b"!" + STREAM + HELLO[:3]), *GIVEN, "--json")
+    assert status == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["kind"] for line in lines] == ["discarded", *["message"] * 3, "cut"]
+    assert lines[1] == {
+        "kind": "message",
+        "position": 1,
+        "prefix": "0x004e4659",
+        "size": 9,
+        "msg_id": 7,
+        "length": 5,
+        "data": "68656c6c6f",
+        "text": "hello",
+    }
+    assert lines[2]["json"] == {"a": [1]}
+    assert "text" not in lines[3]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_no_payload(form: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = _dump(capsys, _file(tmp_path, STREAM), *GIVEN, "--no-payload", *form)
+    assert len(out.splitlines()) == 3
+    assert "hello" not in out
+    assert "68656c" not in out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--payload", "hex"], "    00000000  68 65 6c 6c 6f"),
+        (["--show", "2"], "    he\n    ... and 3 bytes more (--show)\n"),
+        (["--payload", "text"], "    hello\n"),
+        (["--payload", "text"], r"    \x00\xff"),
+    ],
+)
+def test_how_data_are_shown(
+    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert says in _dump(capsys, _file(tmp_path, STREAM), *GIVEN, *options)[1]
+
+
+def test_data_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = encode(PREFIX, 1, b"\x1b[2J") + encode(PREFIX, 1, b'{"\\u001b[2J": "\\u009b2J"}')
+    for how in ("auto", "text"):
+        _, out, _ = _dump(capsys, _file(tmp_path, content), *GIVEN, "--payload", how)
+        assert "\x1b" not in out
+        assert "\x9b" not in out
+
+
+def test_a_hex_dump_from_a_pipe() -> None:
+    text = "\n".join(STREAM[at : at + 8].hex(" ") for at in range(0, len(STREAM), 8))
+    status, out, err = run("dump", "-", data=text.encode())
+    assert (status, out.count(b"prefix 0x004e4659")) == (0, 3)
+    assert "sure" in err
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    with Recorder(tmp_path / "capture") as recorder:
+        track = recorder.connection("192.0.2.1:40000", "192.0.2.2:5000")
+        track.data(True, HELLO[:9])
+        track.data(True, HELLO[9:] + HELLO)
+        track.data(False, HELLO)
+        track.end(True)
+        track.end(False)
+    return tmp_path / "capture"
+
+
+def test_a_capture(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = _dump(capsys, str(capture))
+    assert status == 0
+    ways = [line.split("  at ")[0].split("  ", 1)[1] for line in out.splitlines()[::2]]
+    there, back = "192.0.2.1:40000 > 192.0.2.2:5000", "192.0.2.2:5000 > 192.0.2.1:40000"
+    assert ways == [f"#1  {there}", f"#1  {there}", f"#1  {back}"]
+    assert err.endswith("messages: 3; connections: 1\n")
+
+
+def test_a_capture_from_a_pipe(capture: Path) -> None:
+    status, out, _ = run("dump", "-", "--json", data=capture.read_bytes())
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (status, len(lines)) == (0, 3)
+    assert (lines[2]["connection"], lines[2]["from"]) == (1, "192.0.2.2:5000")
+
+
+def test_a_damaged_capture_gives_what_can_be_read(
+    capture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = capture.read_bytes()
+    capture.write_bytes(content[: content.rindex(HELLO) - 20])
+    status, out, err = _dump(capsys, str(capture))
+    assert (status, out.count("hello")) == (1, 2)
+    assert "messages: 2" in err
+    assert "damaged after 5 packets: truncated dump file" in err
+
+
+def test_a_damaged_hex_dump(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = HELLO.hex().encode() + b"\nno digits\n"
+    status, out, err = _dump(capsys, _file(tmp_path, content))
+    assert (status, out.count("hello")) == (1, 1)
+    assert "line 2: not pairs of hexadecimal digits" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "there are no bytes to look at"),
+        (bytes(1000), "no prefix found in 1,000 bytes; give it with --prefix"),
+        (b"\x16\x03\x01" + bytes(100), "It looks like TLS"),
+        (b"\xd4\xc3\xb2\xa1", "not readable as a capture"),
+    ],
+)
+def test_where_nothing_can_be_shown(
+    content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = _dump(capsys, _file(tmp_path, content))
+    assert (status, out) == (1, "")
+    assert says in err
+
+
+def test_other_prefixes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = _dump(capsys, _file(tmp_path, HELLO * 9 + encode(0xC0DEFACE, 1, b"hello") * 5))
+    assert "prefix 0x004e4659: sure, messages: 9" in err
+    assert "also found: 0xc0deface; --prefix chooses" in err
+
+
+def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _dump(capsys, "no/such/file") == (
+        2,
+        "",
+        "vfiipc dump: cannot read no/such/file: no such file or directory\n",
+    )
+
+
+def test_messages_are_shown_as_they_come() -> None:
+    reading, writing = os.pipe()
+    try:
+        with started("dump", "-", *GIVEN, "--format", "raw", stdin=reading) as running:
+            os.write(writing, HELLO)
+            assert running.line() == "at 0  prefix 0x004e4659  size 9  msg_id 7  data: 5 bytes"
+            assert running.line() == "    hello"
+            running.interrupt()
+            assert running.end()[0] == 130
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a terminal")
+@pytest.mark.parametrize("rich", [True, False])
+def test_a_long_file_on_a_terminal(
+    rich: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _file(tmp_path, HELLO + encode(PREFIX, 1, bytes(9 << 20)))
+    monkeypatch.setattr("vfiipc.cli.progress._somebody_looks_on", lambda: True)
+    if not rich:
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+    status, out, err = _dump(capsys, path, *GIVEN, "--no-payload")
+    assert (status, len(out.splitlines())) == (0, 2)
+    assert ("pip install 'vfiipc[cli]'" in err) is not rich

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfiipc.recording.packets import LINK_TYPES, Segment, Skipped, dissect
+from vfiipc.recording.recorder import _endpoint, _packet
+
+SOURCE, TARGET = "192.0.2.1:40000", "192.0.2.2:5000"
+IPV4 = _packet(_endpoint(SOURCE, 0), _endpoint(TARGET, 0), (7, 9, 0x18), b"hello")
+SOURCE_6, TARGET_6 = "[2001:db8::1]:40000", "[::1]:5000"
+IPV6 = _packet(_endpoint(SOURCE_6, 0), _endpoint(TARGET_6, 0), (7, 9, 0x18), b"hello")
+EXPECTED = Segment(SOURCE, TARGET, 7, 9, 0x18, b"hello")
+
+FRAMES = [
+    (1, bytes(12) + b"\x08\x00" + IPV4),
+    (1, bytes(12) + b"\x08\x00" + IPV4 + bytes(6)),  # padded
+    (1, bytes(12) + b"\x81\x00\x00\x01\x08\x00" + IPV4),
+    (1, bytes(12) + b"\x88\xa8\x00\x01\x81\x00\x00\x02\x08\x00" + IPV4),
+    (0, b"\x02\x00\x00\x00" + IPV4),
+    (101, IPV4),
+    (113, bytes(14) + b"\x08\x00" + IPV4),
+    (276, b"\x08\x00" + bytes(18) + IPV4),
+]
+
+
+@pytest.mark.parametrize(("link", "frame"), FRAMES)
+def test_every_link(link: int, frame: bytes) -> None:
+    assert dissect(link, frame) == EXPECTED
+
+
+def test_ipv6_and_its_extension_headers() -> None:
+    expected = EXPECTED._replace(source=SOURCE_6, target=TARGET_6)
+    assert dissect(101, IPV6) == expected
+    length = struct.unpack_from("!H", IPV6, 4)[0]
+    extended = IPV6[:4] + struct.pack("!HB", length + 8, 0) + IPV6[7:40]
+    extended += bytes([6, 0, 1, 4, 0, 0, 0, 0]) + IPV6[40:]
+    assert dissect(101, extended) == expected
+
+
+def test_what_the_capture_does_not_hold_is_missing() -> None:
+    assert dissect(101, IPV4[:-2]) == EXPECTED._replace(data=b"hel", missing=2)
+
+
+def test_a_length_that_the_network_card_fills_in() -> None:
+    assert dissect(101, IPV4[:2] + bytes(2) + IPV4[4:]) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("link", "frame", "says"),
+    [
+        (101, b"", "not IP"),
+        (1, bytes(12) + b"\x08\x06" + bytes(28), "not IP"),
+        (101, IPV4[:9] + b"\x11" + IPV4[10:], "not TCP"),
+        (101, IPV4[:6] + b"\x20\x00" + IPV4[8:], "fragment"),
+        (101, IPV6[:6] + b"\x2c" + IPV6[7:], "fragment"),
+        (101, IPV4[:30], "cut off within its headers"),
+        (101, IPV4[:32] + b"\x10" + IPV4[33:], "damaged within its headers"),
+        (9999, IPV4, "link type 9999"),
+    ],
+)
+def test_what_is_no_segment(link: int, frame: bytes, says: str) -> None:
+    with pytest.raises(Skipped, match=says):
+        dissect(link, frame)
+
+
+@given(st.sampled_from(sorted(LINK_TYPES)), st.binary(max_size=80))
+def test_nothing_else_is_raised(link: int, frame: bytes) -> None:
+    try:
+        dissect(link, frame)
+    except Skipped:
+        pass
