@@ -22,6 +22,7 @@ local MIN_GUESSED_PREFIX = 0x10000
 -- Bytes that nobody could show yet are shown from here on even if that may be too early, see `held_back`.
 local MOST_HELD_BACK = 4096
 local MESSAGES_IN_INFO = 5
+local CHARACTERS_SHOWN = 60
 -- Wireshark compares places in the stream like TCP does: more ahead than this would lie behind.
 local MOST_WANTED = 2 ^ 30
 
@@ -268,6 +269,14 @@ local function show_json(range, pinfo, tree)
     end
 end
 
+-- Data that is text stands behind its bytes as text, too.
+local function append_text(item, text)
+    if text:find("^[%g \t\r\n]+$") then
+        local shown = text:sub(1, CHARACTERS_SHOWN):gsub("%s", " ")
+        item:append_text(" (" .. shown .. (#text > CHARACTERS_SHOWN and "…)" or ")"))
+    end
+end
+
 local function show_field(tree, field, range)
     if field.little then
         return tree:add_le(field.shown, range)
@@ -292,7 +301,10 @@ local function show_message(range, pinfo, tree)
         local field = FIELD[row[1]]
         local width = field.width or count
         if width > 0 then
-            show_field(branch, field, range:range(field.offset, width))
+            local item = show_field(branch, field, range:range(field.offset, width))
+            if not field.width then
+                append_text(item, range:range(field.offset, width):raw())
+            end
         end
     end
     if count > 0 then
@@ -394,7 +406,7 @@ local function held_back(tvb, parts, wanted_from)
     return true
 end
 
-function vfiipc.dissector(tvb, pinfo, tree)
+local function dissect(tvb, pinfo, tree)
     local bytes = tvb:raw()
     local parts, wanted_from, wanted = receive(bytes, settings_for(pinfo))
     if wanted_from and pinfo.visited and is_reassembled(tvb) then
@@ -435,9 +447,11 @@ local function guess(tvb, pinfo, tree)
         return false
     end
     pinfo.conversation = vfiipc
-    vfiipc.dissector(tvb, pinfo, tree)
+    -- Called through Wireshark, it would be one layer too deep to ask for reassembly.
+    dissect(tvb, pinfo, tree)
     return true
 end
 
+vfiipc.dissector = dissect
 vfiipc:register_heuristic("tcp", guess)
 DissectorTable.get("tcp.port"):add_for_decode_as(vfiipc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import pytest
 from tests.helpers import captures
 from tests.helpers.captures import Segment
 from tests.helpers.source import ROOT
+from tests.spec import wireshark_example
 from tests.spec.tshark import (
     ORDERED,
     PLUGIN,
@@ -21,6 +23,7 @@ from tests.spec.tshark import (
     dissect,
     glossary,
     ports_preference,
+    run,
     tshark,
 )
 from tests.spec.vectors import (
@@ -284,7 +287,7 @@ def test_decode_as_works(tmp_path: Path) -> None:
 
 def test_connections_are_recognised_by_prefix_and_size(tmp_path: Path) -> None:
     first, other = encode(PREFIX, 1, b"data"), encode(PREFIX, 2, b"more data")
-    capture = one_way(tmp_path, first, other[:5], other[5:])
+    capture = one_way(tmp_path, first[:9], first[9:], other[:5], other[5:])
     assert messages(dissect(capture)[40000, 5000]) == [(1, b"data"), (2, b"more data")]
     assert dissect(capture, "-o", "vfiipc.guess:FALSE") == {}
     assert dissect(capture, "-o", "vfiipc.limit:3") == {}
@@ -384,3 +387,45 @@ def test_after_a_lost_packet_messages_are_found_again(tmp_path: Path) -> None:
     path.write_bytes(captures.pcap(captures.connection(40000, 5000, segments)))
     found = messages(dissect(path, "-o", "vfiipc.ports:5000")[40000, 5000])
     assert [message.msg_id for message in found] == [0, 2, 3, 4, 5]
+
+
+# The page about it
+
+FOLDER = PLUGIN.parent
+README = (FOLDER / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^```console\n\$ (.*)\n((?:.*\n)*?)^```$", README, re.MULTILINE)
+OURS = re.compile(r"^(?:ADK IPC|    (?:Prefix|Size|Message ID|Skipped): )")
+
+
+def test_the_example_is_what_its_script_writes() -> None:
+    assert wireshark_example.CAPTURE.read_bytes() == wireshark_example.content()
+
+
+@pytest.mark.parametrize(("command", "output"), COMMANDS)
+def test_the_page_shows_what_tshark_prints(
+    command: str, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(FOLDER)
+    name, *words = shlex.split(command)
+    assert name == "tshark"
+    printed = run(*words).stdout
+    if "TShark (Wireshark) 4.0." in run("--version").stdout:
+        assert printed == output
+    else:  # another version may describe TCP in other words
+        assert list(filter(OURS.match, printed.splitlines())) == list(
+            filter(OURS.match, output.splitlines())
+        )
+
+
+def test_the_page_names_every_field_and_preference() -> None:
+    assert len(COMMANDS) >= 3
+    names = {line.split("\t")[2] for line in glossary("fields") if "\tvfiipc" in line}
+    preferences = {
+        line.strip("#").partition(":")[0]
+        for line in glossary("defaultprefs")
+        if line.startswith("#vfiipc.")
+    }
+    assert len(names) >= 7
+    assert len(preferences) >= 5
+    for named in names - {"vfiipc"} | preferences:
+        assert f"`{named}`" in README
