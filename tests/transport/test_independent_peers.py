@@ -104,6 +104,27 @@ class TestSocat:
                     assert (accepted.eof(), accepted.error()) == (True, False)
                 assert output == b""
 
+    def test_cannot_hold_a_call_with_a_flood(self) -> None:
+        most = 64 * 65536  # taken after the deadline: spec/ipc.md, T5
+        with TCP() as server:
+            assert server.listen(0, "127.0.0.1"), server.last_error
+            target = f"TCP4:{server.local_addr()}"
+            with running([program("socat"), "-u", "-b", "1048576", "OPEN:/dev/zero", target]):
+                accepted = server.accept(LONG)
+                assert accepted is not None, server.last_error
+                with accepted:
+                    taken = []
+                    while sum(taken) < 3 * most:
+                        assert accepted.poll_in(LONG)
+                        before = accepted.discarded
+                        assert accepted.read_msg(PREFIX, LIMIT, 0) is None
+                        taken.append(accepted.discarded - before)
+                        assert accepted.poll_in(LONG)
+                        taken.append(len(accepted.read(1 << 30, 0)))
+                    assert max(taken) <= most
+                    assert accepted.read_msg(PREFIX, LIMIT, 30) is None
+                    assert (accepted.eof(), accepted.error()) == (False, False)
+
     def test_gives_its_socket_to_setFD(self, listening: tuple[str, str]) -> None:
         address, host = listening
         child = f"EXEC:{sys.executable} -W error {PEER},nofork"

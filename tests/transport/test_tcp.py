@@ -226,6 +226,23 @@ class TestListening:
             assert server.local_addr().startswith("0.0.0.0:")
             assert client.connect(LOCALHOST, port_of(server), LONG)
 
+    @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+    def test_where_the_kernel_has_no_ipv6_it_is_ipv4(
+        self, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        class WithoutIPv6(socket.socket):
+            def __init__(self, family: int = -1, *arguments: Any, **named: Any) -> None:
+                if family == socket.AF_INET6:
+                    raise OSError(number, os.strerror(number))
+                super().__init__(family, *arguments, **named)
+
+        monkeypatch.setattr(socket, "has_ipv6", True)
+        monkeypatch.setattr(socket, "socket", WithoutIPv6)
+        with TCP() as server, TCP() as client:
+            assert server.listen(0), server.last_error
+            assert server.local_addr().startswith("0.0.0.0:")
+            assert client.connect(LOCALHOST, port_of(server), LONG)
+
     def test_accept_in_time(self, server: TCP) -> None:
         assert server.accept(0) is None
         assert server.accept(20) is None
@@ -294,6 +311,21 @@ class TestListening:
         assert isinstance(server.last_error, OSError)
         assert server.last_error.errno == errno.EMFILE
         assert not server.error()
+
+    def test_accept_tells_what_it_cannot_after_a_read_by_mistake(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert server.read(1, 0) == b""
+        assert server.error()
+
+        def full(_: socket.socket) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        monkeypatch.setattr(socket.socket, "accept", full)
+        assert server.accept(LONG) is None
+        assert isinstance(server.last_error, OSError)
+        assert server.last_error.errno == errno.EMFILE
+        assert server.error()
 
     def test_the_callback_tells_of_connections(self, server: TCP) -> None:
         accepted: list[TCP] = []

@@ -75,10 +75,10 @@ class Connection(Source):
     # --- flags
 
     def fail(self, cause: BaseException) -> None:
-        """Latches ``error()``; the first cause stays."""
+        """Latches ``error()``; the first cause stays, unless there is no connection to break."""
         with self._state:
             first = not self.error
-            if first:
+            if first or self.stream is None:
                 self.error, self.last_error = True, cause
         if first and self.log is not None:
             self.log.broken(cause)
@@ -90,7 +90,7 @@ class Connection(Source):
     def note(self, cause: BaseException) -> None:
         """Keeps a failure that breaks nothing, unless there was one that did."""
         with self._state:
-            if not self.error:
+            if not self.error or self.stream is None:
                 self.last_error = cause
         if self.log is not None:
             self.log.failed(cause)
