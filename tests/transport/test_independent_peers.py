@@ -113,7 +113,7 @@ class TestSocat:
                 accepted = server.accept(LONG)
                 assert accepted is not None, server.last_error
                 with accepted:
-                    taken = []
+                    taken: list[int] = []
                     while sum(taken) < 3 * most:
                         assert accepted.poll_in(LONG)
                         before = accepted.discarded
