@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Running, connect, receive, run, send, started
+from vfiipc.__main__ import main
+from vfiipc.cli.answers import Rule, answer_to, read_rules
+from vfiipc.cli.failures import Failure
+from vfiipc.codec import Message
+
+
+@contextmanager
+def _listening(*arguments: str) -> Iterator[tuple[Running, str]]:
+    with started("listen", "0", *arguments) as running:
+        first = running.line()
+        assert first.startswith("listening at 127.0.0.1:"), first
+        yield running, first.split()[-1]
+
+
+def test_it_prints_every_message_and_answers() -> None:
+    with _listening("--answer", "OK", "--once") as (running, address):
+        with connect(address) as client:
+            client.sendall(b"garbage")
+            send(client, 7, b"hello")
+            assert receive(client) == [(7, b"OK")]
+            here = f"{client.getsockname()[0]}:{client.getsockname()[1]}"
+        status, out, err = running.end()
+    lines = [line.split("  ", 1)[1] for line in out.decode().splitlines() if line[0] != " "]
+    there, back = f"#1  {here} > {address}", f"#1  {address} > {here}"
+    assert (status, err) == (0, "")
+    assert lines == [
+        f"{there}  connected",
+        f"{there}  at 0  discarded 7 bytes (67 61 72 62 61 67 65): no prefix",
+        f"{there}  at 7  prefix 0xc0deface  size 9  msg_id 7  data: 5 bytes",
+        f"{back}  at 0  prefix 0xc0deface  size 6  msg_id 7  data: 2 bytes",
+        f"{there}  closed",
+    ]
+    assert out.decode().count("    hello\n") == 1
+
+
+def test_every_line_is_json() -> None:
+    with started("listen", "--once", "--json", "--no-payload") as running:
+        address = running.error_line().split()[-1]
+        with connect(address) as client:
+            send(client, 7, b"hello")
+        status, out, _ = running.end()
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (status, [line["kind"] for line in lines]) == (0, ["connected", "message", "closed"])
+    assert lines[1]["to"] == address
+    assert b"hello" not in out
+
+
+def test_many_connections_at_once_until_ctrl_c() -> None:
+    with _listening("--answer", "OK") as (running, address):
+        clients = [connect(address) for _ in range(5)]
+        for client in clients:
+            send(client, 1, b"hello")
+        assert [receive(client) for client in clients] == [[(1, b"OK")]] * 5
+        running.interrupt()
+        status, out, err = running.end()
+        for client in clients:
+            client.close()
+    assert (status, err) == (130, "")
+    assert {f"#{number}".encode() for number in range(1, 6)} <= set(out.split())
+
+
+def test_a_pipe(tmp_path: Path) -> None:
+    place = f"pipe://{tmp_path}/terminal"
+    with started("listen", place, "--answer", "OK") as running:
+        assert running.line() == f"listening at {place}"
+        assert run("send", place, "hello")[:2] == (0, b"OK\n")
+
+
+def test_an_output_that_nobody_reads() -> None:
+    with _listening() as (running, address):
+        running.close_output()
+        with connect(address) as client:
+            send(client, 1, b"hello")
+            assert running.end()[0] == 141
+
+
+def test_answers_by_rules(tmp_path: Path) -> None:
+    rules = [
+        {"id": 7, "matches": "^ping", "answer": "pong"},
+        {"matches": '"amount"', "answer": {"result": "OK"}, "answer_id": 1},
+        {"id": 9, "answer_hex": "15 00"},
+    ]
+    (tmp_path / "rules.json").write_text(json.dumps(rules))
+    read = read_rules(str(tmp_path / "rules.json"))
+    assert answer_to(read, Message(7, b"ping 1")) == (7, b"pong")
+    assert answer_to(read, Message(8, b"ping 1")) is None
+    assert answer_to(read, Message(3, b'{"amount": 1}')) == (1, b'{"result": "OK"}')
+    assert answer_to(read, Message(9, b"\xff")) == (9, b"\x15\x00")
+    assert answer_to([Rule(b"first"), Rule(b"second")], Message(0, b"")) == (0, b"first")
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ("{", "is no JSON"),
+        ("{}", "must be an array of rules"),
+        ("[1]", "rule 1: must be an object"),
+        ('[{"answer": "a"}, {"anser": "b"}]', "rule 2: 'anser' is unknown; use answer, "),
+        ("[{}]", "rule 1: needs either answer or answer_hex"),
+        ('[{"answer": "a", "answer_hex": "00"}]', "rule 1: needs either answer or answer_hex"),
+        ('[{"answer_hex": "0"}]', "rule 1: answer_hex must be pairs"),
+        ('[{"answer": "a", "id": "7"}]', "rule 1: id: msg_id must be an int"),
+        ('[{"answer": "a", "answer_id": 2147483648}]', "rule 1: answer_id: msg_id is 2147483648"),
+        ('[{"answer": "a", "matches": "("}]', "rule 1: matches is no regular expression"),
+    ],
+)
+def test_bad_rules_are_named(rules: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.json").write_text(rules)
+    with pytest.raises(Failure) as failed:
+        read_rules(str(tmp_path / "rules.json"))
+    assert says in str(failed.value)
+
+
+def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["listen", "--answers", "no/such/file"]) == 1
+    assert main(["listen", "192.0.2.1:5000"]) == 1
+    assert main(["listen", "pipe:///no/such/folder/x"]) == 1
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert first == "vfiipc listen: cannot read no/such/file: no such file or directory"
+    assert second.startswith("vfiipc listen: cannot listen at 192.0.2.1:5000: ")
+    assert third.startswith("vfiipc listen: cannot listen at pipe:///no/such/folder/x: ")
