@@ -10,12 +10,12 @@ from .harness import Result, machine, markdown
 from .plot import svg
 
 _HERE = Path(__file__).resolve().parent
-_NAMES = ["codec", "transport"]
+_NAMES = ["codec", "transport", "tls"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="codec|transport", help="all without a name")
+    parser.add_argument("names", nargs="*", metavar="|".join(_NAMES), help="all without a name")
     parser.add_argument("--save", action="store_true", help="renew benchmarks/results")
     arguments = parser.parse_args()
     for name in arguments.names:

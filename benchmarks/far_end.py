@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from vfiipc.codec import Framer
-from vfiipc.transport import TCP
+from vfiipc.transport import TCP, TLS
 
 from .streams import LARGE_LIMIT, PREFIX
 
@@ -196,6 +197,34 @@ def _zeromq(_: socket.socket, address: str) -> _Receive:
     return receive
 
 
+def _tls_read_msg(_: socket.socket, address: str) -> _Receive:
+    target, authority, flags = address.split()
+    tls = TLS()
+    if not (tls.addCA(authority) and tls.setCheckConfig(int(flags)) and tls.connect(target, 0)):
+        raise OSError(f"not connected: {tls.last_error}")
+
+    def receive(count: int, _: int) -> None:
+        for _ in range(count):
+            if tls.read_msg(PREFIX, LARGE_LIMIT, 10_000) is None:
+                raise OSError(f"no message: {tls.last_error}")
+
+    return receive
+
+
+def _tls_recv(_: socket.socket, address: str) -> _Receive:
+    target, authority, _ = address.split()
+    host, _, port = target.partition(":")
+    context = ssl.create_default_context(cafile=authority)
+    sock = context.wrap_socket(socket.create_connection((host, int(port))), server_hostname=host)
+
+    def receive(count: int, size: int) -> None:
+        left = count * size
+        while left:
+            left -= len(sock.recv(65536))
+
+    return receive
+
+
 _ROLES: dict[str, Callable[[socket.socket, str], _Receive]] = {
     "echo": _echo,
     "flood": _flood,
@@ -205,6 +234,8 @@ _ROLES: dict[str, Callable[[socket.socket, str], _Receive]] = {
     "drain": _drain,
     "multiprocessing": _multiprocessing,
     "zeromq": _zeromq,
+    "tls read_msg": _tls_read_msg,
+    "tls recv": _tls_recv,
 }
 
 
