@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .cli import demo, dump, echo, listen, proxy, send
+from .cli import bench, demo, dump, echo, listen, proxy, replay, send
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.streams import CLOSED_OUTPUT, complain, finish_output
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, listen, proxy, dump)
+_COMMANDS = (demo, echo, send, listen, proxy, dump, replay, bench)
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\
@@ -22,6 +22,9 @@ examples:
   vfiipc demo                        watch two processes talk
   vfiipc echo 127.0.0.1:5000         a server that answers with what it gets
   vfiipc send 127.0.0.1:5000 hello   a client
+  vfiipc listen 5000 --answer OK     stand in for a terminal
+  vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
+  vfiipc dump session.pcap           explain a recording
 
 `vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the
 reason given; 2 wrong arguments; 130 ended by Ctrl-C.
@@ -70,7 +73,7 @@ def _run(argv: Sequence[str] | None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="vfiipc",
-        description="ADK IPC messages over TCP: a server, a client, a demonstration.",
+        description="ADK IPC messages: send, receive, watch, record and explain them.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
