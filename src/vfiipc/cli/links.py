@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentTypeError
-from pathlib import Path
 from typing import Any
 
-import vfiipc
-
-from .. import IPC, TCP, Pipe
+from .. import IPC, TCP, TLS, Pipe
 from ..exchange.addresses import Address, parse
 from . import arguments
 from .failures import Failure, describe, no_connection
@@ -47,8 +44,13 @@ def add_tls(parser: arguments.Parser) -> None:
     """The options of every command that can use ``tls://`` addresses."""
     tls = parser.add_argument_group("for tls:// addresses, files in the PEM format")
     tls.add_argument("--cert", metavar="FILE", help="the own certificate, with those above it")
-    tls.add_argument("--key", metavar="FILE", help="its key")
+    tls.add_argument("--key", metavar="FILE", help="its key, where --cert does not hold it")
     tls.add_argument("--ca", metavar="FILE", help="who has to have signed the peer's certificate")
+    tls.add_argument(
+        "--client-auth",
+        action="store_true",
+        help="when listening, refuse who has no certificate that --ca has signed",
+    )
 
 
 def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
@@ -57,7 +59,7 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     Raises:
         Failure: it cannot be done.
     """
-    listener = _new(place, parsed)
+    listener = _new(place, parsed, listening=True)
     where = (place.path,) if place.scheme == "pipe" else (place.port, place.host)
     if not listener.listen(*where):
         reason = describe(listener.last_error)
@@ -75,7 +77,7 @@ def dial(place: Address, timeout_msec: int, parsed: argparse.Namespace) -> IPC:
     Raises:
         Failure: it cannot be done.
     """
-    link = _new(place, parsed)
+    link = _new(place, parsed, listening=False)
     where = (place.path,) if place.scheme == "pipe" else (place.host, place.port)
     if not link.connect(*where, timeout_msec=timeout_msec):
         reason = link.last_error
@@ -84,21 +86,21 @@ def dial(place: Address, timeout_msec: int, parsed: argparse.Namespace) -> IPC:
     return link  # type: ignore[no-any-return]
 
 
-def _new(place: Address, parsed: argparse.Namespace) -> Any:
+def _new(place: Address, parsed: argparse.Namespace, *, listening: bool) -> Any:
     if place.scheme == "tcp":
         return TCP()
     if place.scheme == "pipe":
         return Pipe()
-    kind = getattr(vfiipc, "TLS", None)
-    if kind is None:
-        raise Failure(f"{place}: TLS is not available here")
-    link = kind()
-    for path in filter(None, (parsed.cert, parsed.key, parsed.ca)):
-        if not Path(path).is_file():
-            raise Failure(f"{path} is no file")
+    if listening and not parsed.cert:
+        raise Failure(f"to listen at {place} takes a certificate: --cert, and --key")
+    link = TLS()
     given = [path for path in (parsed.cert, parsed.key) if path]
     if given and not link.setKeyCert(given[-1], given[0]):
         raise Failure(f"cannot use {' and '.join(given)}: {describe(link.last_error)}")
     if parsed.ca and not link.setCA(parsed.ca):
         raise Failure(f"cannot use {parsed.ca}: {describe(link.last_error)}")
+    if listening:
+        link.setClientAuth(parsed.client_auth)
+    elif not parsed.ca:
+        link.addDefaultCA()
     return link

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from .. import IPC
+from .. import IPC, TLS
 from ..recording import Annotator, Recorder, Track
 from . import arguments, links
 from .failures import Failure, describe
@@ -24,8 +24,8 @@ _PAUSE = 0.001  # seconds between pieces, so that they also arrive as pieces
 _MORE = """\
 Point one program at LISTEN instead of at the other, and name the other as
 TARGET. Bytes pass unchanged and at once, also those that are no messages; an end
-in one direction is passed on as that. Without a host it listens on the loopback
-alone. Ctrl-C ends it.
+in one direction is passed on as that (over TLS it ends both). Without a host it
+listens on the loopback alone. Ctrl-C ends it.
 
 --record makes a capture for Wireshark, `vfiipc dump` and `vfiipc replay`, which
 only its owner can read. Recordings hold all data, whatever is printed.
@@ -232,7 +232,8 @@ class _Pair:
 
     def _half_close(self, direction: _Direction) -> None:
         source = direction.source
-        if source.eof() and not source.error():
+        over_tls = isinstance(direction.target, TLS)  # which cannot end one way alone
+        if source.eof() and not source.error() and not over_tls:
             if self._track is not None:
                 self._track.end(direction.from_client)
             _shut_down(direction.target)

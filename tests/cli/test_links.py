@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trustme
+
+from tests.cli.program import listening, run, started
+from vfiipc.__main__ import main
+
+
+class _Files(NamedTuple):
+    cert: str
+    key: str
+    ca: str
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> _Files:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
+    own = authority.issue_cert("localhost", "127.0.0.1", key_type=trustme.KeyType.ECDSA)
+    names = _Files(*(str(folder / name) for name in ("cert.pem", "key.pem", "ca.pem")))
+    own.cert_chain_pems[0].write_to_path(names.cert)
+    own.private_key_pem.write_to_path(names.key)
+    authority.cert_pem.write_to_path(names.ca)
+    return names
+
+
+def test_over_tls(files: _Files) -> None:
+    own = ["--cert", files.cert, "--key", files.key]
+    with started("listen", "tls://127.0.0.1:0", "--answer", "OK", *own) as running:
+        place = running.line().split()[-1]
+        assert place.startswith("tls://127.0.0.1:")
+        status, out, _ = run("send", place, "hello", "--ca", files.ca)
+        assert (status, out) == (0, b"OK\n")
+        status, out, err = run("send", place, "hello")
+        assert (status, out) == (1, b"")
+        assert f"no connection to {place}: " in err
+
+
+def test_over_tls_with_certificates_on_both_sides(files: _Files) -> None:
+    both = ["--cert", files.cert, "--key", files.key, "--ca", files.ca]
+    with started("echo", "tls://127.0.0.1:0", *both, "--client-auth") as running:
+        place = running.line().split()[-1]
+        assert run("send", place, "hello", *both)[:2] == (0, b"hello\n")
+        assert run("send", place, "hello", "--ca", files.ca)[0] == 1
+
+
+def test_a_proxy_to_tls(files: _Files) -> None:
+    own = ["--cert", files.cert, "--key", files.key]
+    with started("echo", "tls://127.0.0.1:0", *own) as server:
+        place = server.line().split()[-1]
+        with started("proxy", "0", place, "--ca", files.ca, "--once") as running:
+            plain = running.line().split()[-1]
+            assert run("send", plain, "hello")[:2] == (0, b"hello\n")
+            status, out, err = running.end()
+    assert (status, err) == (0, "")
+    assert out.count(b"    hello\n") == 2
+
+
+def test_files_that_cannot_be_used(
+    files: _Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = str(tmp_path / "nothing")
+    assert main(["listen", "tls://127.0.0.1:0"]) == 1
+    assert main(["listen", "tls://127.0.0.1:0", "--cert", nothing]) == 1
+    with listening() as (_, address):
+        assert main(["send", f"tls://{address}", "hello", "--ca", nothing]) == 1
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert "to listen at tls://127.0.0.1:0 takes a certificate: --cert, and --key" in first
+    assert second.startswith(f"vfiipc listen: cannot use {nothing}: ")
+    assert third.startswith(f"vfiipc send: cannot use {nothing}: ")
