@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import tomli
 
 import vfiipc
+import vfiipc.__main__
 import vfiipc.codec
 import vfiipc.testing
 from tests.cli.program import PROGRAM, TIMEOUT, echo
@@ -82,6 +84,29 @@ def test_the_command_line_prints_what_is_shown() -> None:
                 timeout=TIMEOUT,
             )
             assert (done.returncode, done.stdout) == (0, output)
+
+
+def test_every_command_is_understood() -> None:
+    commands = [command for command in COMMANDS if command.words[0] == "vfiipc"]
+    assert {command.words[1] for command in commands} >= {"listen", "proxy", "replay", "bench"}
+    for words, _ in commands:
+        assert vfiipc.__main__._parser().parse_args(words[1:]).command == words[1]
+
+
+def test_recordings_are_explained_as_shown() -> None:
+    dumps = [command for command in COMMANDS if command.words[:2] == ["vfiipc", "dump"]]
+    assert dumps
+    for words, output in dumps:
+        done = subprocess.run(
+            [*PROGRAM, *words[1:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT,
+            cwd=ROOT,
+            env={**os.environ, "TZ": "UTC"},
+        )
+        assert (done.returncode, done.stdout) == (0, output)
 
 
 def test_the_byte_diagram_is_that_of_the_specification() -> None:
