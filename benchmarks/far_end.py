@@ -211,11 +211,29 @@ def _tls_read_msg(_: socket.socket, address: str) -> _Receive:
     return receive
 
 
-def _tls_recv(_: socket.socket, address: str) -> _Receive:
+def _tls_socket(address: str) -> ssl.SSLSocket:
     target, authority, _ = address.split()
     host, _, port = target.partition(":")
     context = ssl.create_default_context(cafile=authority)
-    sock = context.wrap_socket(socket.create_connection((host, int(port))), server_hostname=host)
+    return context.wrap_socket(socket.create_connection((host, int(port))), server_hostname=host)
+
+
+def _tls_gather(_: socket.socket, address: str) -> _Receive:
+    sock = _tls_socket(address)
+
+    def receive(count: int, size: int) -> None:
+        for _ in range(count):
+            parts, left = [], size
+            while left:
+                parts.append(sock.recv(min(left, 65536)))
+                left -= len(parts[-1])
+            b"".join(parts)
+
+    return receive
+
+
+def _tls_recv(_: socket.socket, address: str) -> _Receive:
+    sock = _tls_socket(address)
 
     def receive(count: int, size: int) -> None:
         left = count * size
@@ -235,6 +253,7 @@ _ROLES: dict[str, Callable[[socket.socket, str], _Receive]] = {
     "multiprocessing": _multiprocessing,
     "zeromq": _zeromq,
     "tls read_msg": _tls_read_msg,
+    "tls gather": _tls_gather,
     "tls recv": _tls_recv,
 }
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "SSLEngine"]
 
-_NO_TEXT: Final = "the handshake has failed"
+# The most that one record holds: no read gives more, and room for more would cost time.
+_RECORD: Final = 16384
 
 
 class Engine(Protocol):
@@ -25,8 +26,8 @@ class Engine(Protocol):
     def handshake(self) -> bool:
         """Goes on with the handshake; True when it is complete, False when bytes are missing."""
 
-    def feed(self, data: bytes) -> None:
-        """Takes ciphertext; ``b""`` at the end of the stream."""
+    def feed(self, data: memoryview) -> None:
+        """Takes ciphertext; none at the end of the stream."""
 
     def outgoing(self) -> bytes:
         """The ciphertext that waits to be sent, which is then no longer here."""
@@ -68,7 +69,7 @@ class SSLEngine:
             raise failed("UNEXPECTED_EOF", "the peer has closed during the handshake") from None
         return True
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: memoryview) -> None:
         if data:
             self._in.write(data)
         else:
@@ -76,7 +77,7 @@ class SSLEngine:
 
     def read(self, limit: int) -> bytes | None:
         try:
-            return self._read(limit)
+            return self._read(min(limit, _RECORD))
         except ssl.SSLWantReadError:
             return None
         except ssl.SSLZeroReturnError:

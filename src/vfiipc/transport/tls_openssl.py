@@ -119,7 +119,7 @@ class _OpenSSLEngine(Engine):
             raise _translated(cause) from None
         return True
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: memoryview) -> None:
         if data:
             self._session.bio_write(data)
         else:

@@ -56,6 +56,7 @@ class TLSStream(ByteStream):
         self.lifetime = Lifetime(self._release)
         #: Told that there may be plaintext although the descriptor is silent.
         self.on_plaintext: Callable[[], None] | None = None
+        self._receive_flags, _ = system.flags()
         self._engine = engine
         self._deadline = handshake
         self._lock = threading.Lock()
@@ -158,12 +159,15 @@ class TLSStream(ByteStream):
         """Brings ciphertext from the socket into the engine; False when there is none."""
         if self._ended:
             return False
-        data = self._bytes.receive(_CHUNK)
-        if data is None:
+        # Always the same memory: new one costs more than the copying.
+        space = _space()
+        try:
+            count = self.socket.recv_into(space, 0, self._receive_flags)
+        except (BlockingIOError, InterruptedError):
             return False
         self._moved = True
-        self._ended = not data
-        self._engine.feed(data)
+        self._ended = not count
+        self._engine.feed(space[:count])
         return True
 
     # --- the handshake
@@ -315,6 +319,18 @@ class TLSStream(ByteStream):
             except OSError:
                 pass
         self._bytes.lifetime.end()
+
+
+_local = threading.local()
+
+
+def _space() -> memoryview:
+    """Where this thread receives ciphertext."""
+    try:
+        space: memoryview = _local.space
+    except AttributeError:
+        space = _local.space = memoryview(bytearray(_CHUNK))
+    return space
 
 
 def _piece(buffers: Sequence[Buffer]) -> bytes | memoryview:
