@@ -29,7 +29,10 @@ A run lasts until the other end has received the last message and said so."""
 
 NOTE = (
     "The bare receiver reads into the same warm memory again and again; a message has to be"
-    " gathered in memory of its own, as in the case beside it."
+    " gathered in memory of its own. Where the allocator takes that from the system anew for each"
+    " message (some 470 page faults each), a bare receiver that gathers takes twice the time as"
+    " well; where it keeps it, the three take the same time within a tenth. Which of the two"
+    " happens is a matter of what else lies on the heap."
 )
 
 _HEADER = 12
