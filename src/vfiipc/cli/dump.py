@@ -203,7 +203,8 @@ def _streams(chunks: Iterable[Chunk]) -> list[bytes]:
 
 def _tell(guesses: list[Guess]) -> None:
     best, *rest = guesses
-    others = [guess for guess in rest if guess.confidence != "possible"]
+    # What lies within the messages of the best is of no interest, even if it looks like messages.
+    others = [g for g in rest if g.confidence != "possible" and g.share + best.share < 1.01]
     note(
         f"prefix {arguments.show_prefix(best.prefix)}: {best.confidence}, "
         f"messages: {best.messages:,}, {best.share:.0%} of the bytes"
