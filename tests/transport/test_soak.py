@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from vfiipc import IPC, TCP, Message, Pipe, loopback_pair
+from vfiipc import IPC, TCP, TLS, Message, Pipe, loopback_pair
+
+from .certificates import Certificates, tls_pair
 
 PREFIX = 0x534F414B
 LIMIT = 1 << 18
@@ -69,6 +71,16 @@ def pipe_pairs() -> Iterator[Pair]:
         yield connect
         server.close()
         assert not path.exists()
+
+
+@contextmanager
+def tls_pairs() -> Iterator[Pair]:
+    """As ``tcp_pairs``; each conversation begins with the rest of its handshake."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificates = Certificates(Path(folder))
+        assert certificates.ca.exists()
+        assert len(certificates.good) == 2
+        yield lambda: tls_pair(certificates)
 
 
 @contextmanager
@@ -149,7 +161,7 @@ class Conversation:
             ipc.poll_in(timeout)
         elif number == 2:
             ipc.set_callback(choice.choice([None, lambda data, other: None]))
-        elif number == 3 and isinstance(ipc, TCP):
+        elif number == 3 and isinstance(ipc, TCP | TLS):
             ipc.setKeepalive(choice.randrange(5), 10)
         elif number == 4:
             assert isinstance(ipc.remote_addr() + ipc.local_addr() + repr(ipc), str)
@@ -195,7 +207,7 @@ def converse(pairs: Pair, seed: str, seconds: float) -> tuple[int, list[str]]:
     return sum(done), problems
 
 
-@pytest.mark.parametrize("pairs", [tcp_pairs, pipe_pairs, loopback_pairs])
+@pytest.mark.parametrize("pairs", [tcp_pairs, tls_pairs, pipe_pairs, loopback_pairs])
 def test_nothing_goes_wrong_and_nothing_is_left(
     pairs: Callable[[], AbstractContextManager[Pair]],
 ) -> None:
