@@ -69,17 +69,27 @@ class Certificates:
     def self_signed(self) -> KeyCert:
         return self._write("self-signed", *_self_signed())
 
+    @cached_property
+    def common_name_only(self) -> KeyCert:
+        """The host stands where it counts no more."""
+        return self._issue("common-name-only", "other.example", common_name="localhost")
+
     def _issue(
         self,
         name: str,
         *identities: str,
         by: trustme.CA | None = None,
+        common_name: str | None = None,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> KeyCert:
         issue = (by or self.authority).issue_cert
         leaf = issue(
-            *identities, key_type=KeyType.ECDSA, not_before=not_before, not_after=not_after
+            *identities,
+            common_name=common_name,
+            key_type=KeyType.ECDSA,
+            not_before=not_before,
+            not_after=not_after,
         )
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
         return self._write(name, leaf.private_key_pem.bytes(), chain)

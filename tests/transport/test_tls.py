@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from vfiipc import TLS
+from vfiipc.codec import encode
 from vfiipc.transport import tls_config
 from vfiipc.transport.tls_names import matches_pattern
 
@@ -118,6 +119,14 @@ class TestChecks:
                 assert client.setCheckConfig(flags)
                 assert client.connect("localhost", port_of(server), LONG), client.last_error
 
+    @pytest.mark.parametrize("flags", [TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED])
+    def test_a_common_name_does_not_count(self, certificates: Certificates, flags: int) -> None:
+        with served(certificates.common_name_only) as server, TLS() as client:
+            assert client.addCA(certificates.ca)
+            assert client.setCheckConfig(flags)
+            assert client.connect("localhost", port_of(server), LONG) is False
+            assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION
+
     @pytest.mark.parametrize("flags", [-1, 32, 64])
     def test_unknown_flags(self, flags: int) -> None:
         with pytest.raises(ValueError, match="IGNORE_"):
@@ -177,6 +186,33 @@ class TestClientCertificates:
                 assert client.read_msg(PREFIX, LIMIT, LONG) is None
                 assert client.error()
             assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION, client.last_error
+
+    def test_who_only_writes_learns_it_too(self, certificates: Certificates) -> None:
+        with served(certificates.good, authority=certificates.ca) as server, TLS() as client:
+            assert client.addCA(certificates.ca)
+            assert client.connect(server.local_addr(), 0, LONG)
+            until(lambda: not client.write(b"x", LONG))
+            assert client.error()
+            assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION, client.last_error
+
+    @pytest.mark.parametrize("shown", ["self_signed", None])
+    def test_a_server_that_lifts_all_checks_still_wants_one(
+        self, certificates: Certificates, shown: str | None
+    ) -> None:
+        with TLS() as server, TLS() as client:
+            assert server.setKeyCert(*certificates.good)
+            assert server.setClientAuth(True)
+            assert server.setCheckConfig(TLS.IGNORE_ALL)
+            assert server.listen(0, HOST)
+            assert client.addCA(certificates.ca)
+            if shown is not None:
+                assert client.setKeyCert(*getattr(certificates, shown))
+            connecting = Aside(client.connect, server.local_addr(), 0, LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                assert accepted.write(b"x", LONG) is (shown is not None), accepted.last_error
+            connecting.result()
 
     def test_the_server_learns_why(self, certificates: Certificates) -> None:
         with TLS() as server, TLS() as client:
@@ -524,6 +560,21 @@ class TestEnds:
             assert second.error()
             assert not second.eof()
             assert "close_notify" in str(second.last_error)
+
+    def test_gone_in_mid_message(self, certificates: Certificates) -> None:
+        first, second = tls_pair(certificates)
+        with first, second:
+            half = encode(PREFIX, 1, b"12345")[:14]
+            assert first.write(half)
+            assert second.peek(14, LONG).n > 0
+            stream = first._connection.stream
+            assert stream is not None
+            descriptor = socket.socket(fileno=socket.dup(stream.fileno()))
+            descriptor.shutdown(socket.SHUT_RDWR)
+            descriptor.close()
+            assert second.read_msg(PREFIX, LIMIT, LONG) is None
+            assert second.error()
+            assert second.read(100, 0) == half
 
     def test_damage_is_an_error(self, certificates: Certificates) -> None:
         first, second = tls_pair(certificates)

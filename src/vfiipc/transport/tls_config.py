@@ -103,6 +103,8 @@ def _context(config: Config, server: bool) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_REQUIRED if config.client_auth else ssl.CERT_NONE
     else:
         context.check_hostname = not config.ignored & (Check.IGNORE_HOSTNAME | Check.IGNORE_ALL)
+        if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+            context.hostname_checks_common_name = False
         if config.ignored & Check.IGNORE_ALL:
             context.verify_mode = ssl.CERT_NONE
     if config.ignored & _BOTH_TIMES == _BOTH_TIMES:
