@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -545,9 +546,12 @@ class TestCallbacks:
                     assert writing.result() is True
 
 
-class TestEnds:
-    def test_cut_off_is_an_error(self, certificates: Certificates) -> None:
-        first, second = tls_pair(certificates)
+@pytest.mark.parametrize("flags", [TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED], ids=["ssl", "pyOpenSSL"])
+class TestBroken:
+    """With each of the engines at the client."""
+
+    def test_cut_off_is_an_error(self, certificates: Certificates, flags: int) -> None:
+        second, first = tls_pair(certificates, lambda ipc: ipc.setCheckConfig(flags))
         with first, second:
             assert first.write(b"abc")
             assert second.read(3, LONG) == b"abc"
@@ -561,8 +565,8 @@ class TestEnds:
             assert not second.eof()
             assert "close_notify" in str(second.last_error)
 
-    def test_gone_in_mid_message(self, certificates: Certificates) -> None:
-        first, second = tls_pair(certificates)
+    def test_gone_in_mid_message(self, certificates: Certificates, flags: int) -> None:
+        second, first = tls_pair(certificates, lambda ipc: ipc.setCheckConfig(flags))
         with first, second:
             half = encode(PREFIX, 1, b"12345")[:14]
             assert first.write(half)
@@ -576,8 +580,8 @@ class TestEnds:
             assert second.error()
             assert second.read(100, 0) == half
 
-    def test_damage_is_an_error(self, certificates: Certificates) -> None:
-        first, second = tls_pair(certificates)
+    def test_damage_is_an_error(self, certificates: Certificates, flags: int) -> None:
+        second, first = tls_pair(certificates, lambda ipc: ipc.setCheckConfig(flags))
         with first, second:
             stream = first._connection.stream
             assert stream is not None
@@ -589,6 +593,59 @@ class TestEnds:
             assert isinstance(second.last_error, ssl.SSLError)
             assert first.read(1, LONG) == b""
             assert first.error()
+
+    def test_a_server_that_speaks_no_tls(self, flags: int) -> None:
+        with socket.create_server((HOST, 0)) as server, TLS() as client:
+            assert client.setCheckConfig(flags)
+            assert client.addDefaultCA()
+            for answer in (b"220 no TLS here\r\n" * 10, b""):
+                connecting = Aside(client.connect, HOST, server.getsockname()[1], LONG)
+                with server.accept()[0] as stranger:
+                    stranger.recv(65536)
+                    stranger.sendall(answer)
+                assert connecting.result() is False
+                assert isinstance(client.last_error, OSError)
+                assert client.TLSError()[0] == TLS.ERR_FAIL
+
+
+class TestObjects:
+    def test_keepalive(self, listening: TLS, certificates: Certificates) -> None:
+        if not sys.platform.startswith("linux"):
+            pytest.skip("keepalives are set on Linux only")
+        first, second = tls_pair(certificates)
+        with first, second:
+            for ipc in (listening, first, second):
+                assert ipc.setKeepalive(3, 10), ipc.last_error
+                assert ipc.setKeepalive(0, 10)
+                assert ipc.setKeepalive(1000, 10) is False
+                assert ipc.TLSError()[0] == TLS.ERR_FAIL
+        assert first.setKeepalive(3, 10) is False
+
+    def test_what_is_set_up_stays_over_close(self, certificates: Certificates) -> None:
+        with served(certificates.good) as server, TLS() as client:
+            assert client.addCA(certificates.ca)
+            for _ in range(2):
+                assert client.connect(server.local_addr(), 0, LONG), client.last_error
+                client.close()
+
+    def test_only_who_listens_accepts(self, listening: TLS) -> None:
+        with TLS() as ipc:
+            assert ipc.accept(0) is None
+            assert ipc.TLSError()[0] == TLS.ERR_FAIL
+        assert listening.accept(0) is None
+        assert listening.TLSError() == (TLS.OK, "")
+        assert listening.getFD() >= 0
+
+    def test_mistakes_raise(self) -> None:
+        ipc = TLS()
+        with pytest.raises(ValueError, match="backlog"):
+            ipc.listen(0, HOST, -1)
+        with pytest.raises(ValueError, match="port"):
+            ipc.connect("host", 70_000)
+        with pytest.raises(TypeError, match="hostname"):
+            ipc.connect(5, 1)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="key_file"):
+            ipc.setKeyCert(b"key", "cert")  # type: ignore[arg-type]
 
     def test_handshakes_leave_no_descriptors(
         self, listening: TLS, certificates: Certificates
