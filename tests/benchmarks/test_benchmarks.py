@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks import codec, tls, transport
+from benchmarks import codec, network, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.plot import svg
 
@@ -44,6 +44,15 @@ def test_every_case_of_tls_runs_against_processes(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(tls.run(tls.TINY))
     assert [result.aim for result in results] == [0.85, None, None]
+    assert all(result.value > 0 for result in results)
+
+
+def test_every_exchange_over_the_network_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(network.run(network.TINY, peers=False))
+    groups = {result.group.partition(",")[0] for result in results}
+    assert groups == {"Blocking", "asyncio"}
+    assert len(results) >= 30
     assert all(result.value > 0 for result in results)
 
 

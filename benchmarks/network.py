@@ -1,0 +1,143 @@
+"""Whole exchanges over the network, against raw sockets and other libraries."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import network_peer as runs
+from .connections_cost import connections
+from .harness import Result, Times, interleave, ratio
+from .network_asyncio import ASYNCIO, AsyncLink
+from .network_blocking import BLOCKING, Link
+from .network_peer import NetworkPeer
+
+__all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "Scale", "run"]
+
+TITLE = "The network: exchanges with others"
+PACKAGES = ["pyzmq", "websockets"]
+INTRODUCTION = """\
+Two processes on one machine exchange messages, over TCP by the loopback interface or over Unix
+sockets; all ways of a table take turns in one run. Elapsed time; medians of the rounds' ratios.
+Above 1, ours is the quicker one. *Raw sockets* are the limit: they check nothing, and where many
+messages go one way their receiver only counts bytes. All have TCP_NODELAY, also
+multiprocessing.connection, which does not set it by itself."""
+
+_SIZES = [64, 1024, 16384, 2**18, 2**20]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured: rounds, bytes at most in one run, messages at most in one run."""
+
+    rounds: int
+    volume: int
+    messages: int
+    sizes: tuple[int, ...]
+    connections: tuple[int, ...]
+
+
+FULL = Scale(15, 2**24, 2000, tuple(_SIZES), (1, 10, 100, 1000, 10_000))
+TINY = Scale(1, 2**14, 4, (64, 1024), (1, 3))
+
+_Run = Callable[[], object]
+
+
+def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
+    """All results, as they are measured; those with peers only where these are installed."""
+    for place in ("TCP", "Unix sockets"):
+        yield from _blocking(scale, place, peers)
+    for place in ("TCP", "Unix sockets"):
+        yield from _asyncio(scale, place, peers)
+    yield from connections(scale.connections, peers)
+
+
+def _count(scale: Scale, size: int) -> int:
+    return max(2, min(scale.messages, scale.volume // size))
+
+
+def _names(ways: Mapping[str, object], peers: bool) -> list[str]:
+    return [name for name in ways if peers or name not in ("pyzmq PAIR", "websockets")]
+
+
+def _path(place: str, folder: str, name: str) -> str:
+    return "" if place == "TCP" else str(Path(folder) / name.replace(" ", "-"))
+
+
+def _blocking(scale: Scale, place: str, peers: bool) -> Iterator[Result]:
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        links = {}
+        for name in _names(BLOCKING, peers):
+            peer = stack.enter_context(NetworkPeer(name, _path(place, folder, name)))
+            links[name] = BLOCKING[name].connect(peer.address)
+
+        for size in scale.sizes:
+            count = _count(scale, size)
+            kinds: dict[str, Callable[..., None]] = {"one way": runs.one_way}
+            if size <= 1024:
+                kinds["one way, many at once"] = _many
+            kinds["there and back"] = runs.round_trips
+            for kind, exchange in kinds.items():
+                times = _race(
+                    scale, {n: _bound(exchange, link, count, size) for n, link in links.items()}
+                )
+                yield from _results(f"Blocking, {place}", kind, size, count, times)
+
+
+def _many(link: Link, count: int, size: int) -> None:
+    runs.one_way(link, count, size, batched=True)
+
+
+def _bound(exchange: Callable[..., object], link: object, count: int, size: int) -> _Run:
+    return lambda: exchange(link, count, size)
+
+
+def _asyncio(scale: Scale, place: str, peers: bool) -> Iterator[Result]:
+    loop = asyncio.new_event_loop()
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        links = {}
+        for name in _names(ASYNCIO, peers):
+            peer = stack.enter_context(NetworkPeer(name, _path(place, folder, name)))
+            links[name] = loop.run_until_complete(_connected(name, peer.address))
+
+        for size in scale.sizes:
+            count = _count(scale, size)
+            for kind, exchange in (
+                ("one way", runs.async_one_way),
+                ("there and back", runs.async_round_trips),
+            ):
+                ways = {n: _bound(exchange, link, count, size) for n, link in links.items()}
+                times = _race(
+                    scale, {n: _completed(loop, coroutine) for n, coroutine in ways.items()}
+                )
+                yield from _results(f"asyncio, {place}", kind, size, count, times)
+        for link in links.values():
+            loop.run_until_complete(link.close())
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+async def _connected(name: str, address: str) -> AsyncLink:
+    return await ASYNCIO[name].connect(address)
+
+
+def _completed(loop: asyncio.AbstractEventLoop, coroutine: Callable[[], object]) -> _Run:
+    return lambda: loop.run_until_complete(coroutine())  # type: ignore[arg-type]
+
+
+def _race(scale: Scale, ways: Mapping[str, _Run]) -> Times:
+    return interleave(ways, scale.rounds, time.perf_counter)
+
+
+def _results(group: str, kind: str, size: int, count: int, times: Times) -> Iterator[Result]:
+    ours, *others = times
+    seconds = sorted(times[ours])[len(times[ours]) // 2] / count
+    rate = f"{seconds * 1e6:.1f} µs" if kind == "there and back" else f"{1 / seconds:,.0f}/s"
+    label = f"{size} B" if size < 1024 else f"{size >> 10} KiB"
+    for other in others:
+        yield Result(group, f"{label}, {kind}", other, *ratio(times, ours, other), rate=rate)
