@@ -75,6 +75,7 @@ def _blocking(scale: Scale, place: str, peers: bool) -> Iterator[Result]:
         for name in _names(BLOCKING, peers):
             peer = stack.enter_context(NetworkPeer(name, _path(place, folder, name)))
             links[name] = BLOCKING[name].connect(peer.address)
+            stack.callback(links[name].close)
 
         for size in scale.sizes:
             count = _count(scale, size)

@@ -36,6 +36,8 @@ class Link(Protocol):
 
     def receive_many(self, count: int, size: int) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class Way(NamedTuple):
     """``listen(path)`` gives an address and what accepts there; a path means Unix sockets."""
@@ -47,9 +49,15 @@ class Way(NamedTuple):
 class OneByOne:
     """A link of a library without batches."""
 
-    def __init__(self, send: Callable[[bytes], None], receive: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        receive: Callable[[], bytes],
+        close: Callable[[], None],
+    ) -> None:
         self.send = send
         self.receive = receive
+        self.close = close
 
     def send_many(self, data: bytes, count: int) -> None:
         for _ in range(count):
@@ -89,6 +97,9 @@ class _Ours:
             if not messages:
                 raise EOFError
             count -= len(messages)
+
+    def close(self) -> None:
+        self._ipc.close()
 
 
 def _ours_listen(path: str) -> tuple[str, Callable[[], Link]]:
@@ -151,6 +162,9 @@ class _Raw:
         while left:
             left -= len(self._sock.recv(min(left, 65536)))
 
+    def close(self) -> None:
+        self._sock.close()
+
 
 def _raw_listen(path: str) -> tuple[str, Callable[[], Link]]:
     if path:
@@ -177,7 +191,7 @@ def _raw_connect(address: str) -> Link:
 def _multiprocessing(connection: Any) -> Link:
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
         _without_delay(same)
-    return OneByOne(connection.send_bytes, connection.recv_bytes)
+    return OneByOne(connection.send_bytes, connection.recv_bytes, connection.close)
 
 
 def _multiprocessing_listen(path: str) -> tuple[str, Callable[[], Link]]:
@@ -194,7 +208,7 @@ def _multiprocessing_connect(address: str) -> Link:
 
 
 def _zeromq(pair: Any) -> Link:
-    return OneByOne(pair.send, pair.recv)
+    return OneByOne(pair.send, pair.recv, pair.close)
 
 
 def _zeromq_pair() -> Any:
