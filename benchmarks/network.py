@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from .network_asyncio import ASYNCIO, AsyncLink
 from .network_blocking import BLOCKING, Link
 from .network_peer import NetworkPeer
 
-__all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "Scale", "run"]
+__all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "Scale", "pictured", "run"]
 
 TITLE = "The network: exchanges with others"
 PACKAGES = ["pyzmq", "websockets"]
@@ -55,6 +55,16 @@ def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
     for place in ("TCP", "Unix sockets"):
         yield from _asyncio(scale, place, peers)
     yield from connections(scale.connections, peers)
+
+
+def pictured(results: Sequence[Result]) -> list[Result]:
+    """Those that one picture has room for: small and large messages over TCP, many connections."""
+    return [
+        result
+        for result in results
+        if "TCP" in result.group
+        and result.name.startswith(("64 B", "1024 KiB", "1000 conn", "10000 conn"))
+    ]
 
 
 def _count(scale: Scale, size: int) -> int:
