@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +27,11 @@ def server() -> Iterator[TCP]:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Certificates, made once."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    """A path that is free, in a directory that everybody may look into."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory) / "socket"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import queue
 import select
-import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.children import in_child, status
 from vfiipc import TCP
 from vfiipc.transport import system
 
@@ -108,23 +107,6 @@ def test_descriptors_above_1023(server: TCP) -> None:
         for descriptor in kept:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def in_child(work: Callable[[], bool]) -> int:
-    """Starts a child that does this work; 0 is its status where the work was done."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        signal.alarm(20)
-        status = 0 if work() else 2
-    finally:
-        os._exit(status)
-
-
-def status(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @linux_only
