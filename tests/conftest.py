@@ -6,7 +6,9 @@ import pytest
 from hypothesis import settings
 
 # Helpers that assert get the same readable failures as tests.
-pytest.register_assert_rewrite("tests.docs.pages", "tests.helpers", "tests.transport.conformance")
+pytest.register_assert_rewrite(
+    "tests.docs.pages", "tests.helpers", "tests.transport.conformance", "tests.transport.suite"
+)
 
 # Machines are slow at times, which is no failure. Under CI=true each run tries the same examples.
 settings.register_profile("vfiipc", settings(), deadline=None, print_blob=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,9 @@ from trustme import KeyType
 
 from vfiipc import TLS
 
-__all__ = ["HOST", "Certificates", "KeyCert", "tls_pair"]
+from .suite.base import LONG, PREFIX, Aside
+
+__all__ = ["HOST", "Certificates", "KeyCert", "served", "tls_pair"]
 
 HOST = "127.0.0.1"
 KeyCert = tuple[Path, Path]
@@ -136,8 +139,6 @@ def tls_pair(
     certificates: Certificates, prepare: Callable[[TLS], object] = lambda ipc: None
 ) -> tuple[TLS, TLS]:
     """Two connected objects, both prepared by ``prepare``; the second was accepted."""
-    from .suite.base import LONG, Aside
-
     with TLS() as server:
         client = TLS()
         assert server.setKeyCert(*certificates.good), server.last_error
@@ -152,3 +153,25 @@ def tls_pair(
             assert not accepted.poll_in(5), accepted.last_error
         assert connecting.result(), client.last_error
         return client, accepted
+
+
+@contextmanager
+def served(key_cert: KeyCert, *, authority: Path | None = None) -> Iterator[TLS]:
+    """A server that sends a message to each client; with an authority, it asks for certificates."""
+    with TLS() as server:
+        assert server.setKeyCert(*key_cert), server.last_error
+        if authority is not None:
+            assert server.addCA(authority)
+            assert server.setClientAuth(True)
+        assert server.listen(0, HOST), server.last_error
+
+        def serve() -> None:
+            while (accepted := server.accept()) is not None:
+                with accepted:
+                    if accepted.write_msg(PREFIX, 1, b"welcome", LONG):
+                        accepted.read(1, LONG)
+
+        serving = Aside(serve)
+        yield server
+        server.close()
+        serving.result()

@@ -12,8 +12,6 @@ from vfiipc import TCP
 
 from .certificates import Certificates
 
-pytest.register_assert_rewrite("tests.transport.suite")
-
 
 @pytest.fixture
 def server() -> Iterator[TCP]:

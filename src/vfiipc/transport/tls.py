@@ -26,6 +26,7 @@ from .tls_config import (
     require_pyopenssl,
     single_checks,
 )
+from .tls_connection import tls_connection
 from .tls_errors import Check, Code, code_of
 from .tls_stream import TLSStream
 
@@ -219,7 +220,7 @@ class TLS(IPC):
         except (OSError, ValueError) as cause:
             waiting.note(cause)
             return False
-        if not self._install(_connection(stream), attempt):
+        if not self._install(tls_connection(stream), attempt):
             stream.lifetime.end()
             return False
         return True
@@ -324,7 +325,7 @@ class TLS(IPC):
         peer = TLS()
         peer.strict, peer._config = self.strict, self._config
         peer.handshake_timeout_msec = self.handshake_timeout_msec
-        peer._replace(_connection(stream))
+        peer._replace(tls_connection(stream))
         return peer
 
     def getFD(self) -> int:
@@ -381,32 +382,3 @@ def _shake(stream: TLSStream, attempt: Lifetime, deadline: Deadline) -> None:
         attempt.wait([(stream.fileno(), stream.interests())], deadline.remaining())
         if attempt.ended():
             raise InterruptedError
-
-
-class _TLSConnection(Connection):
-    """A connection whose descriptor is no measure of what there is to read."""
-
-    def worth_a_call(self) -> bool:
-        return super().worth_a_call() or self._anything()
-
-    def only_seemed_ready(self) -> bool:
-        return not self._anything()
-
-    def look_again_at(self) -> float | None:
-        stream = self.stream
-        return stream.handshake_ends_at() if isinstance(stream, TLSStream) else None
-
-    def tell(self) -> None:
-        """Has a registered callback called if there is something to read."""
-        if self.on_ready is not None and self.worth_a_call():
-            self.on_ready()
-
-    def _anything(self) -> bool:
-        stream = self.stream
-        return isinstance(stream, TLSStream) and stream.anything()
-
-
-def _connection(stream: TLSStream) -> Connection:
-    connection = _TLSConnection(stream)
-    stream.on_plaintext = connection.tell
-    return connection
