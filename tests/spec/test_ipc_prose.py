@@ -11,14 +11,14 @@ import pytest
 
 import vfiipc
 from tests.spec.vectors import SPEC
-from vfiipc import IPC, TCP, TLS, Delivery, Loopback, PeekResult
+from vfiipc import IPC, TCP, TLS, Delivery, Loopback, PeekResult, Pipe
 
 PROSE = (SPEC / "ipc.md").read_text(encoding="utf-8")
 SOURCES = sorted((SPEC.parent / "src").rglob("*.py"))
 HEADINGS = re.findall(r"^#{2,3} (.+)$", PROSE, re.MULTILINE)
 SECTIONS = {heading.split()[0]: heading.split(maxsplit=1)[1] for heading in HEADINGS}
 RULES = re.findall(r"^\* \*\*([A-Z]\d+)\*\* ", PROSE, re.MULTILINE)
-CHAPTERS: dict[str, type] = {"3": IPC, "4": TCP, "5": Loopback, "9": TLS}
+CHAPTERS: dict[str, type] = {"3": IPC, "4": TCP, "5": Loopback, "9": TLS, "10": Pipe}
 
 # The order of the original's documentation; what is ours follows.
 ORIGINAL = {
@@ -43,6 +43,7 @@ ORIGINAL = {
         "set_callback_stacksize",
     ],
     "4": ["connect", "listen", "accept", "close", "setFD", "setKeepalive"],
+    "10": ["connect", "listen", "accept", "close"],
     "9": [
         "connect",
         "listen",
@@ -79,7 +80,7 @@ class Described:
         return getattr(vfiipc, self.name, None)
 
 
-DESCRIBED = [Described(number) for number in SECTIONS if re.match(r"[3459]\.", number)]
+DESCRIBED = [Described(number) for number in SECTIONS if re.match(r"([3459]|10)\.", number)]
 
 
 def names(chapter: str) -> list[str]:
@@ -99,9 +100,12 @@ def test_every_member_of_ipc_has_its_section() -> None:
     assert sorted(names("3")) == sorted(public(IPC) | attributes() - {"handshake_timeout_msec"})
 
 
-@pytest.mark.parametrize(("chapter", "owner"), [("4", TCP), ("5", Loopback), ("9", TLS)])
+@pytest.mark.parametrize(
+    ("chapter", "owner"), [("4", TCP), ("5", Loopback), ("9", TLS), ("10", Pipe)]
+)
 def test_every_member_that_a_transport_adds_has_its_section(chapter: str, owner: type) -> None:
-    own = {name for name in vars(owner) if not name.startswith("_") and not name.isupper()}
+    own = {name for name in vars(owner) if not name.startswith(("_", "PC_"))}
+    own -= {name for name in own if name.isupper()}
     assert own
     assert own <= set(names(chapter))
 
@@ -169,7 +173,14 @@ def test_members_without_parentheses_are_no_functions() -> None:
 
 
 def test_no_call_in_the_text_names_a_member_that_does_not_exist() -> None:
-    known = public(IPC) | public(TCP) | public(TLS) | public(Loopback) | set(vfiipc.__all__)
+    known = (
+        public(IPC)
+        | public(TCP)
+        | public(TLS)
+        | public(Pipe)
+        | public(Loopback)
+        | set(vfiipc.__all__)
+    )
     called = set(re.findall(r"`(\w+)\([^`]*\)`", PROSE)) - {"callback"}
     assert len(called) > 25
     assert called <= known
@@ -180,6 +191,7 @@ def test_every_name_in_the_text_is_known() -> None:
         public(IPC)
         | public(TCP)
         | public(TLS)
+        | public(Pipe)
         | public(Loopback)
         | attributes()
         | set(vfiipc.__all__)
@@ -222,7 +234,7 @@ def test_rules_have_one_name_each_and_go_up() -> None:
 
 def test_rules_referred_to_exist() -> None:
     text = re.sub(r"\(\[framing\.md\]\([^)]*\), [^)]*\)", "", PROSE)
-    assert set(re.findall(r"\b([TEXAHZCGS]\d+)\b", text)) <= set(RULES)
+    assert set(re.findall(r"\b([TEXAHZCGSU]\d+)\b", text)) <= set(RULES)
 
 
 def anchor(heading: str) -> str:
