@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from tests.helpers.processes import line_with, running
 from tests.helpers.requirements import program, skip_or_fail
-from vfiipc import TCP, Message
+from vfiipc import IPC, TCP, Message, Pipe
 
 PREFIX = 0x01020304
 LIMIT = 1 << 20
@@ -35,7 +36,7 @@ def payload(size: int) -> bytes:
     return bytes(i * 31 % 251 for i in range(size))
 
 
-def exchange(ipc: TCP) -> None:
+def exchange(ipc: IPC) -> None:
     """Every message comes back as it was, while more of them are on their way."""
     messages = [Message(number - 3, payload(size)) for number, size in enumerate(SIZES)]
     written: list[bool] = []
@@ -137,6 +138,39 @@ class TestSocat:
             assert process.wait(20) == 0
             assert process.stderr is not None
             assert b"Traceback" not in process.stderr.read()
+
+
+class TestSocatOverUnixSockets:
+    @pytest.mark.parametrize("kind", ["UNIX-LISTEN", "ABSTRACT-LISTEN"])
+    def test_sends_raw_bytes_and_messages_back(self, path: Path, kind: str) -> None:
+        name = f"\0{path}" if kind.startswith("ABSTRACT") else str(path)
+        command = [program("socat"), "-d", "-d", f"{kind}:{path}", "PIPE"]
+        with running(command) as process, Pipe() as ipc:
+            assert process.stderr is not None
+            line_with(process.stderr, b"listening on")
+            assert ipc.connect(name, LONG), ipc.last_error
+            assert ipc.remote_addr() == f"{process.pid} {os.getuid()} {os.getgid()}"
+            assert ipc.write(b"plain bytes")
+            assert ipc.read(11, LONG, LONG) == b"plain bytes"
+            exchange(ipc)
+
+    @pytest.mark.parametrize("kind", ["UNIX-CONNECT", "ABSTRACT-CONNECT"])
+    def test_end_of_stream_comes_after_what_socat_sent(self, path: Path, kind: str) -> None:
+        name = f"\0{path}" if kind.startswith("ABSTRACT") else str(path)
+        with Pipe() as server:
+            assert server.listen(name), server.last_error
+            with running([program("socat"), "-", f"{kind}:{path}"]) as process:
+                accepted = server.accept(LONG)
+                assert accepted is not None, server.last_error
+                with accepted:
+                    assert accepted.remote_addr() == f"{process.pid} {os.getuid()} {os.getgid()}"
+                    assert accepted.write(b"to socat\n")
+                    assert process.stdout is not None
+                    assert process.stdout.readline() == b"to socat\n"
+                    output, _ = process.communicate(b"from socat", timeout=20)
+                    assert accepted.read(100, LONG, LONG) == b"from socat"
+                    assert (accepted.eof(), accepted.error()) == (True, False)
+                assert output == b""
 
 
 class TestSystemd:
