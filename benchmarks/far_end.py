@@ -15,13 +15,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from vfiipc.codec import Framer
-from vfiipc.transport import TCP, TLS
+from vfiipc.transport import TCP, TLS, Pipe
 
 from .streams import LARGE_LIMIT, PREFIX
 
@@ -243,6 +243,35 @@ def _tls_recv(_: socket.socket, address: str) -> _Receive:
     return receive
 
 
+def _pipe_read_msg(_: socket.socket, path: str) -> _Receive:
+    pipe = Pipe()
+    if not pipe.connect(path):
+        raise OSError(f"not connected: {pipe.last_error}")
+
+    def receive(count: int, _: int) -> None:
+        for _ in range(count):
+            if pipe.read_msg(PREFIX, LARGE_LIMIT, 10_000) is None:
+                raise OSError(f"no message: {pipe.last_error}")
+
+    return receive
+
+
+def _pipe_multiprocessing(_: socket.socket, path: str) -> _Receive:
+    connection = Client(path, "AF_UNIX")
+
+    def receive(count: int, _: int) -> None:
+        for _ in range(count):
+            connection.recv_bytes()
+
+    return receive
+
+
+def _pipe_flood(sock: socket.socket, path: str) -> _Receive:
+    pipe = socket.socket(socket.AF_UNIX)
+    pipe.connect(path)
+    return _flood(pipe, path)
+
+
 _ROLES: dict[str, Callable[[socket.socket, str], _Receive]] = {
     "echo": _echo,
     "flood": _flood,
@@ -255,6 +284,9 @@ _ROLES: dict[str, Callable[[socket.socket, str], _Receive]] = {
     "tls read_msg": _tls_read_msg,
     "tls gather": _tls_gather,
     "tls recv": _tls_recv,
+    "pipe read_msg": _pipe_read_msg,
+    "pipe multiprocessing": _pipe_multiprocessing,
+    "pipe flood": _pipe_flood,
 }
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks import codec, network, tls, transport
+from benchmarks import codec, network, pipe, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.plot import svg
 
@@ -37,6 +37,13 @@ def test_every_case_of_the_transports_runs_against_processes(
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(transport.run(transport.TINY, peers=False))
     assert len(results) >= 7
+    assert all(result.value > 0 for result in results)
+
+
+def test_every_case_of_pipe_runs_against_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(pipe.run(pipe.TINY))
+    assert [result.aim for result in results] == [1.5, 1.5]
     assert all(result.value > 0 for result in results)
 
 
