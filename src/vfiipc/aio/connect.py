@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl as tls
 from collections.abc import Coroutine, Generator
 from types import TracebackType
@@ -132,10 +133,18 @@ class Connecting:
         extra: dict[str, Any] = {}
         if self._context is not None:
             extra = {"ssl": self._context, "server_hostname": self._server_hostname or target.host}
-        if isinstance(loop, asyncio.BaseEventLoop):
+        if isinstance(loop, asyncio.BaseEventLoop) and not _is_literal(target.host):
             extra["happy_eyeballs_delay"] = _NEXT_ADDRESS  # other loops need not know it
         _, made = await loop.create_connection(factory, target.host, target.port, **extra)
         return made
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def within(

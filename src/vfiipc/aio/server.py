@@ -225,8 +225,9 @@ class Server:
             sock.close()  # cancelled before it began
         if self._closing is None and self._acceptor is not None:
             self._acceptor.resume()
-        if not task.cancelled():
-            task.exception()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _logger.error("a connection to %s was not served", self.address, exc_info=error)
 
     async def _serve(self, sock: socket.socket) -> None:
         task = asyncio.current_task()
@@ -249,10 +250,9 @@ class Server:
 
     async def _take_over(self, sock: socket.socket) -> Connection | None:
         loop = asyncio.get_running_loop()
+        protocol = self._settings.protocol()  # uvloop gives back another one for TLS
         try:
-            _, protocol = await loop.connect_accepted_socket(
-                self._settings.protocol, sock, ssl=self._context
-            )
+            await loop.connect_accepted_socket(lambda: protocol, sock, ssl=self._context)
         except OSError as error:
             _logger.info("a connection to %s came to nothing: %s", self.address, error)
             sock.close()

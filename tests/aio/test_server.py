@@ -1,0 +1,255 @@
+"""What a server promises: handlers, limits, an orderly end, thousands of connections."""
+
+from __future__ import annotations
+
+# ruff: noqa: SIM117 - a server around, and the connections to it inside, are easier to read
+import asyncio
+import gc
+import logging
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vfiipc import aio
+from vfiipc.exchange import ConnectionClosed
+
+from .loops import FRAMING, SECONDS, Run, contexts, echo
+
+
+def test_a_handler_that_raises_harms_nobody(
+    loop: Run[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(connection: aio.Connection) -> None:
+        async for message in connection:
+            if message.data == b"bad":
+                raise LookupError("nothing like that here")
+            await connection.send(message.data, message.msg_id)
+
+    async def main() -> None:
+        async with aio.serve(handler, "127.0.0.1:0", **FRAMING) as server:
+            async with aio.connect(server.address, **FRAMING) as good:
+                async with aio.connect(server.address, **FRAMING) as bad:
+                    with pytest.raises(ConnectionClosed):
+                        await bad.request(b"bad", SECONDS)
+                assert (await good.request(b"good", SECONDS)).data == b"good"
+
+    with caplog.at_level(logging.INFO, "vfiipc"):
+        loop(main())
+    (record,) = [record for record in caplog.records if record.name == "vfiipc"]
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is LookupError
+
+
+def test_handlers_get_their_time(loop: Run[Any]) -> None:
+    ended = []
+
+    async def handler(connection: aio.Connection) -> None:
+        await connection.recv()
+        await asyncio.sleep(0.2)
+        await connection.send(b"done")
+        ended.append(True)
+
+    async def main() -> None:
+        async with aio.serve(handler, "127.0.0.1:0", grace=SECONDS, **FRAMING) as server:
+            conn = await aio.connect(server.address, **FRAMING)
+            await conn.send(b"go")
+            await asyncio.sleep(0.05)
+            server.close()
+            with pytest.raises(ConnectionRefusedError):
+                await aio.connect(server.address, **FRAMING)
+            assert (await conn.recv(SECONDS)).data == b"done"
+        assert ended
+        assert server.connections == 0
+        conn.close()
+        await conn.wait_closed()
+
+    loop(main())
+
+
+def test_a_handler_that_hangs_is_closed_and_then_cancelled(loop: Run[Any]) -> None:
+    how: list[str] = []
+
+    async def handler(connection: aio.Connection) -> None:
+        try:
+            await connection.recv()
+        except ConnectionClosed:
+            how.append("closed")
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            how.append("cancelled")
+            raise
+
+    async def main() -> None:
+        async with aio.serve(handler, "127.0.0.1:0", grace=0.05, **FRAMING) as server:
+            async with aio.connect(server.address, **FRAMING) as conn:
+                await asyncio.sleep(0.02)
+                server.close()
+                with pytest.raises(ConnectionClosed):
+                    await conn.recv(SECONDS)
+        assert how == ["closed", "cancelled"]
+
+    loop(main())
+
+
+def test_no_more_than_so_many_connections(loop: Run[Any]) -> None:
+    async def main() -> None:
+        async with aio.serve(echo, "127.0.0.1:0", max_connections=2, **FRAMING) as server:
+            conns = [await aio.connect(server.address, **FRAMING) for _ in range(3)]
+            for conn in conns[:2]:
+                await conn.request(b"x", SECONDS)
+            with pytest.raises(TimeoutError):
+                await conns[2].request(b"x", 0.2)
+            assert server.connections == 2
+            conns[0].close()
+            assert (await conns[2].request(b"y", SECONDS)).data == b"y"
+            assert conns[2].late_answers == 1
+            for conn in conns[1:]:
+                conn.close()
+
+    loop(main())
+
+
+def test_idle_connections_are_closed(loop: Run[Any]) -> None:
+    async def main() -> None:
+        async with aio.serve(echo, "127.0.0.1:0", idle_timeout=0.3, **FRAMING) as server:
+            async with aio.connect(server.address, **FRAMING) as conn:
+                for _ in range(5):
+                    await asyncio.sleep(0.1)
+                    await conn.request(b"x", SECONDS)
+                with pytest.raises(ConnectionClosed):
+                    await conn.recv(SECONDS)
+
+    loop(main())
+
+
+def test_a_handshake_that_fails_is_survived(
+    loop: Run[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    for_server, for_client = contexts()
+
+    async def main() -> None:
+        async with aio.serve(
+            echo, "tls://127.0.0.1:0", ssl=for_server, grace=0.1, **FRAMING
+        ) as server:
+            port = int(server.address.rpartition(":")[2])
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"no TLS at all, but long enough to be judged")
+            async with aio.connect(server.address, ssl=for_client, **FRAMING) as conn:
+                assert (await conn.request(b"x", SECONDS)).data == b"x"
+            writer.close()
+
+    with caplog.at_level(logging.WARNING, "vfiipc"):
+        loop(main())
+    assert [record for record in caplog.records if record.name == "vfiipc"] == []
+
+
+def test_running_out_of_descriptors_is_survived(
+    loop: Run[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with aio.serve(echo, "127.0.0.1:0", grace=0.1, **FRAMING) as server:
+            async with aio.connect(server.address, **FRAMING) as first:
+                await first.request(b"x", SECONDS)
+                connecting = [asyncio.ensure_future(_open(server.address)) for _ in range(2)]
+                with _descriptors(_used() + 2):
+                    await asyncio.sleep(0.7)
+                    assert (await first.request(b"still there", SECONDS)).data == b"still there"
+                conns = [conn for conn in await asyncio.gather(*connecting) if conn]
+                async with aio.connect(server.address, **FRAMING) as conn:
+                    await conn.request(b"x", SECONDS)
+                for conn in conns:
+                    conn.close()
+
+    async def _open(address: str) -> aio.Connection | None:
+        try:
+            return await aio.connect(address, **FRAMING)
+        except OSError:
+            return None
+
+    loop(main())
+    warnings = [record for record in caplog.records if "cannot accept" in record.message]
+    assert len(warnings) <= 1
+
+
+def test_what_dead_servers_left_is_taken_over(loop: Run[Any], tmp_path: Path) -> None:
+    where = f"pipe://{tmp_path}/socket"
+
+    async def main() -> None:
+        async with aio.serve(echo, where, **FRAMING) as server:
+            with pytest.raises(OSError, match="in use"):
+                await aio.serve(echo, where, **FRAMING)
+            os.link(tmp_path / "socket", tmp_path / "kept")
+            server.close()
+        (tmp_path / "kept").rename(tmp_path / "socket")
+        async with aio.serve(echo, where, **FRAMING) as server:
+            async with aio.connect(server.address, **FRAMING) as conn:
+                await conn.request(b"x", SECONDS)
+
+    loop(main())
+
+
+@pytest.mark.parametrize(
+    ("address", "keywords", "error"),
+    [
+        ("127.0.0.1:0", {"max_connections": 0}, ValueError),
+        ("127.0.0.1:0", {"idle_timeout": 0}, ValueError),
+        ("127.0.0.1:0", {"grace": None}, TypeError),
+        ("tls://127.0.0.1:0", {}, ValueError),
+        ("127.0.0.1", {}, ValueError),
+    ],
+)
+def test_mistakes_raise_at_once(
+    address: str, keywords: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        aio.serve(echo, address, **{**FRAMING, **keywords})
+
+
+@pytest.mark.timeout(180)
+def test_five_thousand_connections(loop: Run[Any]) -> None:
+    count = 5000
+
+    async def main() -> None:
+        async with aio.serve(echo, "127.0.0.1:0", **FRAMING) as server:
+            conns: list[aio.Connection] = []
+            while len(conns) < count:
+                conns += await asyncio.gather(
+                    *(aio.connect(server.address, **FRAMING)._connect() for _ in range(100))
+                )
+            answers = await asyncio.gather(*(conn.request(b"x", SECONDS) for conn in conns))
+            assert len(answers) == count
+            assert server.connections == count
+            for conn in conns:
+                conn.close()
+            await asyncio.gather(*(conn.wait_closed() for conn in conns))
+        assert server.connections == 0
+
+    before = _used()
+    with _descriptors(2 * count + 500):
+        loop(main())
+    gc.collect()
+    assert _used() <= before + 5
+    assert sum(isinstance(found, aio.Connection) for found in gc.get_objects()) < 50
+
+
+@contextmanager
+def _descriptors(limit: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and limit > hard:
+        pytest.skip(f"only {hard} descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _used() -> int:
+    return max(int(entry.name) for entry in Path("/proc/self/fd").iterdir()) + 1
