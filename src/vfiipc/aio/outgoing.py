@@ -24,6 +24,8 @@ class Outgoing:
     """
 
     __slots__ = (
+        "_count",
+        "_direct",
         "_line",
         "_loop",
         "_paused",
@@ -40,20 +42,27 @@ class Outgoing:
         self._pieces: list[bytes] = []
         self._size = 0
         self._scheduled = False
+        # A task that sends one message and waits, again and again, gains nothing from joining: its
+        # messages go at once. Of several messages between two waits, all but the first are joined.
+        self._count = 0
+        self._direct = False
         self._paused = False
         self._line = Line(lambda: not self._paused)
-        #: Whether ``room`` has to be awaited before ``put``.
+        #: Whether ``put`` needs a look at the connection, and ``room`` to be awaited, before.
         self.busy = False
 
     def begin(self, transport: asyncio.Transport) -> None:
         """The connection is there."""
         self._transport = transport
 
-    def put(self, *pieces: bytes) -> None:
-        """Adds a message, in one piece or in several; it leaves at the end of the turn at last."""
-        for piece in pieces:
-            self._pieces.append(piece)
-            self._size += len(piece)
+    def put(self, message: bytes) -> None:
+        """Adds a message, or the last piece of one; it leaves at the end of the turn at last."""
+        self._count += 1
+        if self._direct and self._count == 1 and self._transport is not None and not self._pieces:
+            self._transport.write(message)
+            return
+        self._pieces.append(message)
+        self._size += len(message)
         if self._size >= LARGE:
             self.flush()
             self.busy = True  # so that a sender without end lets others have a turn
@@ -61,17 +70,31 @@ class Outgoing:
             self._scheduled = True
             self._loop.call_soon(self._flush_scheduled)
 
+    def put_large(self, header: bytes, data: bytes) -> None:
+        """Adds a message in two pieces, which are not joined in memory."""
+        self._pieces.append(header)
+        self._size += len(header)
+        self.put(data)
+
+    def before_waiting(self) -> None:
+        """Sends what is there, for a task that is about to wait for what comes in return."""
+        if self._pieces:
+            self.flush()
+        self._direct = self._count == 1
+        self._count = 0
+
     async def room(self, timeout: float | None) -> None:
         """Until there is room for a message, and no other task was here before.
 
         Raises:
             TimeoutError: there is none after ``timeout`` seconds.
         """
-        if not self._paused and not self._line:
+        if not self._paused and not self._line.waiters:
             await asyncio.sleep(0)
-        if self._paused or self._line:
+        if self._paused or self._line.waiters:
             await self._line.wait(timeout, "there was no room to send")
-        self.busy = self._paused or bool(self._line)
+        if self._transport is not None:
+            self.busy = self._paused or bool(self._line.waiters)
 
     def next_in_line(self) -> None:
         """Lets the next task have room, after one has ``put`` or given up."""
@@ -103,12 +126,13 @@ class Outgoing:
     def resume(self) -> None:
         """The transport has room again."""
         self._paused = False
-        self.busy = bool(self._line)
+        self.busy = bool(self._line.waiters)
         self._line.call()
 
     def end(self) -> None:
         """Nothing can be sent any more: whoever waits for room is let through, to find that out."""
-        self._paused = self.busy = False
+        self._paused = False
+        self.busy = True
         self._pieces = []
         self._size = 0
         self._transport = None
