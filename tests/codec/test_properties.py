@@ -378,3 +378,15 @@ def test_a_peek_over_all_places_where_bytes_can_be() -> None:
     assert framer.pending == len(data)
     assert framer.take(len(data) + 1) == data
     assert (framer.pending, framer.peek(1), framer.take(1)) == (0, b"", b"")
+
+
+def test_a_framer_tells_what_it_is_about_to_discard() -> None:
+    told: list[tuple[int, bytes, int]] = []
+    framer = Framer(PREFIX, 10)
+    framer.on_discard = lambda *what: told.append(what)
+    framer.receive_data(encode(PREFIX, 1, b"a") + b"xyz")
+    assert framer.drain() == [(1, b"a")]
+    framer.receive_data(b"uvw" * 4 + encode(PREFIX, 2, b"b"))
+    assert framer.drain() == [(2, b"b")]
+    assert told == [(13, b"xyz", 3), (16, b"uvwuvwuv", 12)]
+    assert framer.discarded == 15

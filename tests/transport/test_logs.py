@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vfiipc import IPC, TCP, Loopback, Pipe, loopback_pair
-from vfiipc.codec import Framer, encode
+from vfiipc.codec import encode
 from vfiipc.transport import TLS, logs
 
 from .suite.base import LIMIT, LONG, PREFIX, Aside
@@ -239,15 +239,3 @@ def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> 
         assert reading.result() == (1, b"")
         assert first._connection.log is second._connection.log is None
     assert caplog.records == []
-
-
-def test_a_framer_tells_what_it_is_about_to_discard() -> None:
-    told: list[tuple[int, bytes, int]] = []
-    framer = Framer(PREFIX, 10)
-    framer.on_discard = lambda *what: told.append(what)
-    framer.receive_data(encode(PREFIX, 1, b"a") + b"xyz")
-    assert framer.drain() == [(1, b"a")]
-    framer.receive_data(b"uvw" * 4 + encode(PREFIX, 2, b"b"))
-    assert framer.drain() == [(2, b"b")]
-    assert told == [(13, b"xyz", 3), (16, b"uvwuvwuv", 12)]
-    assert framer.discarded == 15
