@@ -134,14 +134,19 @@ class Connection:
 
     async def __anext__(self) -> Message:
         """As ``recv``, but a clean end ends the iteration."""
-        if self._inbox and not self._incoming.line.waiters:
-            return self._incoming.take()
-        try:
-            return await self.recv()
-        except ConnectionClosed as closed:
-            if closed.rest:
-                raise
-        raise StopAsyncIteration
+        incoming = self._incoming
+        waiters = incoming.line.waiters
+        if waiters or not self._inbox:
+            try:
+                await self._wait_for_message(None)
+            except ConnectionClosed as closed:
+                if closed.rest:
+                    raise
+                raise StopAsyncIteration from None
+        message = incoming.take()
+        if waiters:
+            incoming.line.call()
+        return message
 
     # Requests
 

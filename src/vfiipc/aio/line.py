@@ -58,7 +58,12 @@ class Line:
 
     def call(self) -> None:
         """Tells the first in the line, if there is something to take."""
-        if self.waiters and self._ready() and not self.waiters[0].done():
+        if self.waiters and self._ready():
+            self.call_first()
+
+    def call_first(self) -> None:
+        """As ``call``, where there is known to be something to take."""
+        if self.waiters and not self.waiters[0].done():
             self.waiters[0].set_result(None)
 
     def call_all(self) -> None:
