@@ -6,9 +6,9 @@ the data out with as few copies as can be. Nothing is reserved for what has not 
 A message of up to 1 MiB keeps its pieces as they came and joins them once, which takes its size
 twice at the end. A growing buffer is moved as it grows, and its memory goes back to the system and
 comes from there anew with each message, page by page: 0.2 to 0.9 of an unframed flood over TCP,
-from run to run, where joining has 0.7 to 1.2 on a quiet machine. Above 1 MiB, or in many small pieces, each of which weighs
-more than its bytes, ``io.BytesIO`` gathers them, and gives its content without a copy when it is
-read as a whole: 1.1 times the payload at the peak.
+from run to run, where joining has 0.7 to 1.2 on a quiet machine. Above 1 MiB, or in many small
+pieces, each of which weighs more than its bytes, ``io.BytesIO`` gathers them, and gives its content
+without a copy when it is read as a whole: 1.1 times the payload at the peak.
 """
 
 from __future__ import annotations
