@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks import codec, network, pipe, tls, transport
+from benchmarks import aio, codec, network, pipe, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.plot import svg
 
@@ -89,3 +89,10 @@ def test_an_aim_that_is_missed_is_said_with_its_distance_and_reason() -> None:
     assert "* ours, against theirs: 50% below the aim. Out of reach." in markdown("T", "", [missed])
     assert Result("G", "ours", "theirs", 0.5, 0.4, 0.6, aim=1, at_most=True).met is True
     assert Result("G", "ours", "theirs", 0.5, 0.4, 0.6).met is None
+
+
+def test_every_case_of_asyncio_runs() -> None:
+    results = list(aio.run(aio.TINY, peers=False))
+    assert {result.name for result in results} == {"ours"}
+    assert len(results) >= 2
+    assert all(result.value > 0 for result in results)

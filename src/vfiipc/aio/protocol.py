@@ -120,6 +120,8 @@ class MessageProtocol(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
         self._closer = self._idle_timer = None
+        if self._transport is not None:
+            self._transport.close()  # Python 3.10 takes one over TLS for open otherwise, and warns
         self._transport = None
         self.lost.set()
 
