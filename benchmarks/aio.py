@@ -134,7 +134,7 @@ async def _all_ways(stack: AsyncExitStack, *, peers: bool) -> dict[str, Ways]:
     return ways
 
 
-# --- the ways: a near end that sends, and a far end that counts or sends back ----------------------
+# --- the ways: a near end that sends, and a far end that counts or sends back ---------------------
 
 
 def _ways(

@@ -16,7 +16,7 @@ from vfiipc import Message, aio
 from vfiipc.codec import SyncLostError, encode, encode_many
 from vfiipc.exchange import ConnectionClosed
 
-from .loops import FRAMING, PREFIX, SECONDS, Run, contexts, echo, plain_peer, plain_server
+from .loops import FRAMING, PREFIX, SECONDS, Run, contexts, echo, plain_peer, plain_server, run
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls", "pipe"])
@@ -353,3 +353,24 @@ def test_wrong_arguments_send_nothing(loop: Run[Any]) -> None:
             assert await reader.readexactly(16) == encode(PREFIX, 0, b"good")
 
     loop(main())
+
+
+def test_what_came_before_a_send_failed_is_given_out_first() -> None:
+    # asyncio's own loop only: where another one closes a socket, nobody can look into it any more.
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            conn = await aio.connect(f"127.0.0.1:{listener.getsockname()[1]}", **FRAMING)
+            peer, _ = listener.accept()
+            await conn.send(b"never read")
+            await asyncio.sleep(0.05)
+            peer.sendall(encode(PREFIX, 1, b"last words"))
+            peer.close()  # with something unread: the connection is reset
+            for _ in range(3):  # all in the turn in which it would have been read
+                await conn.send(bytes(70_000))
+                conn._outgoing.busy = False
+            assert await conn.recv(SECONDS) == (1, b"last words")
+            with pytest.raises(OSError, match=r"reset|pipe"):
+                await conn.recv(SECONDS)
+            conn.close()
+
+    run("asyncio", main())
