@@ -138,6 +138,11 @@ class IPC(ABC):
             self._replace(connection, how="connected")
             return True
 
+    def _received(self) -> tuple[int, int]:
+        """Changes with every byte that is received and belongs to no message given out."""
+        framer = self._connection.framer
+        return framer.pending, framer.discarded
+
     # --- life
 
     @abstractmethod

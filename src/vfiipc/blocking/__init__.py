@@ -1,0 +1,13 @@
+"""Connections in Python's manner, for threads: exceptions, seconds, iteration.
+
+The same promises as ``vfiipc.aio``, over any connected ``IPC`` object. Rules:
+``spec/connections.md``.
+"""
+
+from __future__ import annotations
+
+from .connect import connect
+from .connection import Connection
+from .server import Server, serve
+
+__all__ = ["Connection", "Server", "connect", "serve"]

@@ -1,0 +1,130 @@
+"""Connecting: ``with connect(...) as connection``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..exchange import (
+    MAX_UNCLAIMED,
+    MAX_UNCLAIMED_SIZE,
+    REQUEST_IDS,
+    Address,
+    parse,
+)
+from ..transport.ipc import IPC
+from ..transport.pipe import Pipe
+from ..transport.tcp import TCP
+from ..transport.tls import TLS
+from .clock import end_of, left_msec
+from .connection import Connection
+
+__all__ = ["check_tls", "connect", "failure"]
+
+_WITHOUT_TLS: Final = "tls= is for tls://HOST:PORT"
+
+
+def connect(
+    address: str,
+    *,
+    prefix: int,
+    size_limit: int,
+    timeout: float | None = None,
+    tls: TLS | None = None,
+    strict: bool = False,
+    request_ids: range = REQUEST_IDS,
+    max_unclaimed: int = MAX_UNCLAIMED,
+    max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
+) -> Connection:
+    """Connects.
+
+    Args:
+        address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``.
+        prefix: the synchronisation mark of both ends, 0..2**32-1.
+        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        timeout: seconds for connecting, with the handshake of TLS; None: as long as it takes.
+        tls: for ``tls://``: a ``TLS`` object that is not open, with the certificates it needs; the
+            connection owns it. By default one that believes the system's authorities.
+        strict: end the connection where something else than a message arrives.
+        request_ids: the message IDs that ``request`` uses, ascending.
+        max_unclaimed: messages that may wait to be received before reading stops, 1 or more.
+        max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+        TimeoutError: no connection in time.
+        OSError: no connection; its text has the address.
+
+    Rules: ``spec/connections.md``.
+    """
+    target = parse(address)
+    end = end_of(timeout)
+    check_tls(target, address, tls)
+    ipc = _object_for(target, tls)
+    try:
+        connection = Connection(
+            ipc,
+            prefix=prefix,
+            size_limit=size_limit,
+            strict=strict,
+            request_ids=request_ids,
+            max_unclaimed=max_unclaimed,
+            max_unclaimed_size=max_unclaimed_size,
+        )
+        if not _reach(ipc, target, left_msec(end)):
+            raise failure(ipc, f"not connected to {target}")
+        connection._begin()
+    except BaseException:
+        ipc.close()
+        raise
+    return connection
+
+
+def check_tls(target: Address, address: str, tls: TLS | None) -> None:
+    """Whether ``tls`` fits the address.
+
+    Raises:
+        TypeError: it is no ``TLS``.
+        ValueError: the address is not of ``tls://``.
+    """
+    if tls is None:
+        return
+    if not isinstance(tls, TLS):
+        raise TypeError(f"tls must be a TLS object, not {type(tls).__name__}")
+    if target.scheme != "tls":
+        raise ValueError(f"{_WITHOUT_TLS}, but the address is {address!r}")
+
+
+def failure(ipc: IPC, what: str) -> OSError:
+    """What to raise for the latest failure of ``ipc``: of the same kind, with ``what`` said first.
+
+    The original failure is its cause.
+    """
+    cause = ipc.last_error
+    reason = getattr(cause, "strerror", None) or str(cause)
+    error: OSError
+    if isinstance(cause, OSError) and cause.errno is not None:
+        error = OSError(cause.errno, f"{what}: {reason}")
+    elif isinstance(cause, TimeoutError):
+        error = TimeoutError(f"{what}: {reason}")
+    else:
+        error = OSError(f"{what}: {reason}")
+    error.__cause__ = cause
+    return error
+
+
+def _object_for(target: Address, tls: TLS | None) -> IPC:
+    if target.scheme == "pipe":
+        return Pipe()
+    if target.scheme == "tcp":
+        return TCP()
+    if tls is None:
+        tls = TLS()
+        tls.addDefaultCA()
+    return tls
+
+
+def _reach(ipc: IPC, target: Address, timeout_msec: int) -> bool:
+    if isinstance(ipc, Pipe):
+        return ipc.connect(target.path, timeout_msec)
+    assert isinstance(ipc, (TCP, TLS))
+    return ipc.connect(target.host, target.port, timeout_msec)

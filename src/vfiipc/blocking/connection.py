@@ -1,0 +1,247 @@
+"""``Connection``: messages over any connected ``IPC`` object, in Python's manner."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ..codec import Framer, Message
+from ..exchange import (
+    MAX_UNCLAIMED,
+    MAX_UNCLAIMED_SIZE,
+    REQUEST_IDS,
+    ConnectionClosed,
+    Routing,
+    same_error,
+)
+from ..transport.ipc import IPC
+from .clock import end_of, left_msec
+from .incoming import SENT_IN_PART, Incoming, Waiter
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer, Self
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """Messages both ways, with exceptions, seconds and iteration. Thread safe.
+
+    It owns ``ipc``: nobody else reads, writes or closes that object meanwhile. Close it, or use it
+    as a context manager. Rules: ``spec/connections.md``.
+
+    Args:
+        ipc: a connected object: a ``TCP``, ``Pipe``, ``TLS`` or ``Loopback``.
+        prefix: the synchronisation mark of both ends, 0..2**32-1.
+        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        strict: end the connection where something else than a message arrives.
+        request_ids: the message IDs that ``request`` uses, ascending.
+        max_unclaimed: messages that may wait to be received before reading stops, 1 or more.
+        max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        ipc: IPC,
+        *,
+        prefix: int,
+        size_limit: int,
+        strict: bool = False,
+        request_ids: range = REQUEST_IDS,
+        max_unclaimed: int = MAX_UNCLAIMED,
+        max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
+    ) -> None:
+        if not isinstance(ipc, IPC):
+            raise TypeError(f"a connection needs an IPC object, not {type(ipc).__name__}")
+        Framer(prefix, size_limit)
+        routing: Routing[Waiter] = Routing(request_ids, max_unclaimed, max_unclaimed_size)
+        ipc.strict = strict
+        self._ipc = ipc
+        self._prefix = prefix
+        self._requests = routing.requests
+        self._incoming = Incoming(ipc, prefix, size_limit, routing)
+        self._incoming.on_idle = self._end_idle
+        self._refusal: BaseException | None = None  # why nothing can be sent any more
+        self._discarded: int | None = None  # known at the end only
+        self._begin()
+
+    def _begin(self) -> None:
+        self._local, self._remote = self._ipc.local_addr(), self._ipc.remote_addr()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"{self._local} to {self._remote}"
+        return f"<vfiipc.Connection {state}>"
+
+    # --- messages
+
+    def send(self, data: Buffer, msg_id: int = 0, timeout: float | None = None) -> None:
+        """Sends a message.
+
+        Args:
+            data: any bytes-like object of at most 2**31-5 bytes.
+            msg_id: -2**31..2**31-1.
+            timeout: seconds to wait for a peer that does not read; None: as long as it takes.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            TimeoutError: it was not sent in time. If a part of it was, the connection is closed.
+            ConnectionClosed: this side has closed.
+            OSError: the connection is broken.
+        """
+        if not self._write(msg_id, data, end_of(timeout)):
+            raise TimeoutError(f"not sent within {timeout:g} s")
+
+    def recv(self, timeout: float | None = None) -> Message:
+        """The next message that answers no request.
+
+        Args:
+            timeout: seconds to wait; None waits as long as it takes.
+
+        Raises:
+            TypeError, ValueError: ``timeout`` is no number, or negative.
+            TimeoutError: there was none in time. Nothing is lost.
+            ConnectionClosed: the peer has closed, after a message or inside one: then ``rest`` has
+                its bytes. Or this side has closed.
+            SyncLostError: the connection is strict, and what arrived is no message.
+            OSError: the connection is broken.
+        """
+        message = self._incoming.receive(end_of(timeout))
+        if message is None:
+            raise TimeoutError(f"no message came within {timeout:g} s")
+        return message
+
+    def request(self, data: Buffer, timeout: float | None = None) -> Message:
+        """Sends a message with a free ID, and waits for the one that comes back with that ID.
+
+        Args:
+            data: any bytes-like object of at most 2**31-5 bytes.
+            timeout: seconds for all of it; None waits as long as it takes.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            TimeoutError: no answer came in time. One that comes later is dropped and counted.
+            BufferError: messages that nobody receives stop the reading, or every ID is in use.
+            ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
+        """
+        end = end_of(timeout)
+        waiter = self._incoming.open_request()
+        assert waiter.msg_id is not None
+        try:
+            sent = self._write(waiter.msg_id, data, end)
+        except (TypeError, ValueError):
+            self._incoming.withdraw(waiter)
+            raise
+        except BaseException:
+            self._incoming.give_up(waiter)
+            raise
+        if not sent:
+            self._incoming.withdraw(waiter)
+            raise TimeoutError(f"not sent within {timeout:g} s")
+        answer = self._incoming.answer_to(waiter, end)
+        if answer is None:
+            raise TimeoutError(f"no answer came within {timeout:g} s")
+        return answer
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        """As ``recv``, but a clean end ends the iteration."""
+        try:
+            return self.recv()
+        except ConnectionClosed as closed:
+            if closed.rest:
+                raise
+        raise StopIteration
+
+    # --- sending
+
+    def _write(self, msg_id: int, data: Buffer, end: float | None) -> bool:
+        """Whether it was sent; False: the time was up before any of it was."""
+        if self._refusal is not None:
+            raise same_error(self._refusal)
+        ipc = self._ipc
+        try:
+            if ipc.write_msg(self._prefix, msg_id, data, left_msec(end)):
+                return True
+        except (TypeError, ValueError):
+            raise
+        except BaseException as cause:
+            if ipc.error():
+                self._end(SENT_IN_PART, cause)
+            raise
+        if self._refusal is not None:
+            raise same_error(self._refusal)
+        if not ipc.error():
+            return False
+        error = ipc.last_error
+        assert error is not None
+        if isinstance(error, TimeoutError) and error.errno is None:
+            self._end(SENT_IN_PART, error)
+        raise same_error(error)
+
+    # --- state
+
+    @property
+    def local_address(self) -> str:
+        """This end, as ``IPC.local_addr`` has it."""
+        return self._local
+
+    @property
+    def remote_address(self) -> str:
+        """The other end, as ``IPC.remote_addr`` has it."""
+        return self._remote
+
+    @property
+    def late_answers(self) -> int:
+        """Answers that came after their request had been given up, and were dropped."""
+        return self._requests.late_answers
+
+    @property
+    def discarded(self) -> int:
+        """Bytes thrown away so far while looking for a header."""
+        return self._ipc.discarded if self._discarded is None else self._discarded
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more: closed on this side, or broken."""
+        return self._refusal is not None or self._ipc.error()
+
+    # --- the end
+
+    def close(self) -> None:
+        """Closes; who waits in another thread gets ``ConnectionClosed``. May be called again.
+
+        What was received and not taken is dropped.
+        """
+        self._end("closed on this side")
+
+    def _end(self, reason: str, cause: BaseException | None = None) -> None:
+        if self._refusal is None:
+            self._refusal = ConnectionClosed(reason)
+            self._refusal.__cause__ = cause
+        self._incoming.finish(self._refusal, drop=True)
+        self._let_go()
+
+    def _end_idle(self) -> None:
+        self._refusal = self._refusal or self._incoming.end
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._discarded is None:
+            self._discarded = self._ipc.discarded
+        self._ipc.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,282 @@
+"""Serving: ``with serve(handler, address, ...) as server``, a thread for each connection."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from operator import index
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ..exchange import (
+    MAX_UNCLAIMED,
+    MAX_UNCLAIMED_SIZE,
+    REQUEST_IDS,
+    Address,
+    ConnectionClosed,
+    check_timeout,
+    parse,
+)
+from ..transport.ipc import IPC
+from ..transport.loopback import Loopback
+from ..transport.pipe import Pipe
+from ..transport.tcp import TCP
+from ..transport.tls import TLS
+from .connect import check_tls, failure
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Handler", "Server", "serve"]
+
+_logger = logging.getLogger("vfiipc")
+
+#: What serves a connection, in a thread of its own.
+Handler: TypeAlias = Callable[[Connection], object]
+
+_MAX_CONNECTIONS: Final = 256
+#: Seconds for handlers whose connections were closed.
+_AFTER_CLOSE: Final = 1.0
+#: Seconds until accepting is tried again after a failure.
+_PAUSE: Final = 0.1
+
+
+def serve(
+    handler: Handler,
+    address: str,
+    *,
+    prefix: int,
+    size_limit: int,
+    max_connections: int = _MAX_CONNECTIONS,
+    idle_timeout: float | None = None,
+    grace: float = 5.0,
+    tls: TLS | None = None,
+    strict: bool = False,
+    request_ids: range = REQUEST_IDS,
+    max_unclaimed: int = MAX_UNCLAIMED,
+    max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
+) -> Server:
+    """Listens, and serves each connection in a thread of its own until the server is closed.
+
+    Args:
+        handler: called with each ``Connection``, which is closed when it returns. What it raises is
+            logged, and harms no other connection.
+        address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. Port
+            0 has one chosen, see ``Server.address``; without a host: on all adapters.
+        prefix: the synchronisation mark of both ends, 0..2**32-1.
+        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        max_connections: how many are served at once, 1 or more; further ones wait in the system's
+            queue.
+        idle_timeout: seconds without a byte received, after which a connection is closed on which
+            the handler waits for a message.
+        grace: seconds that handlers get to return when the server closes.
+        tls: for ``tls://``, and needed there: a ``TLS`` object that is not open, with the server's
+            certificate; the server owns it.
+        strict: end a connection where something else than a message arrives.
+        request_ids: the message IDs that ``request`` uses, ascending.
+        max_unclaimed: messages of a connection that may wait to be received before reading stops.
+        max_unclaimed_size: bytes of data in them before reading stops.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+        OSError: it cannot listen there; its text has the address.
+
+    Rules: ``spec/connections.md``.
+    """
+    target = parse(address, listening=True)
+    check_tls(target, address, tls)
+    if target.scheme == "tls" and tls is None:
+        raise ValueError(f"tls:// needs tls=, with a certificate; the address is {address!r}")
+    if index(max_connections) < 1:
+        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more")
+    if check_timeout(idle_timeout, "idle_timeout") == 0:
+        raise ValueError("idle_timeout is 0, but must be more, or None")
+    if check_timeout(grace, "grace") is None:
+        raise TypeError("grace must be a number of seconds, not None")
+    keywords: dict[str, Any] = {
+        "prefix": prefix,
+        "size_limit": size_limit,
+        "strict": strict,
+        "request_ids": request_ids,
+        "max_unclaimed": max_unclaimed,
+        "max_unclaimed_size": max_unclaimed_size,
+    }
+    Connection(Loopback(), **keywords)  # a mistake is one now, not with the first connection
+    listener, reached = _listen(target, tls)
+    return Server(handler, listener, reached, keywords, max_connections, idle_timeout, grace)
+
+
+class Server:
+    """What ``serve`` gives: it accepts connections until it is closed. Thread safe.
+
+    Args: see ``serve``.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        listener: TCP | TLS | Pipe,
+        target: Address,
+        keywords: dict[str, Any],
+        max_connections: int,
+        idle_timeout: float | None,
+        grace: float,
+    ) -> None:
+        self._handler = handler
+        self._listener = listener
+        self._target = target
+        self._keywords = keywords
+        self._idle_timeout = idle_timeout
+        self._grace = grace
+        self._places = threading.Semaphore(max_connections)
+        self._changed = threading.Condition()
+        self._handlers: dict[Connection, threading.Thread] = {}
+        self._closing = threading.Event()
+        self._accepting = threading.Thread(
+            target=self._accept_all, name=f"vfiipc server {target}", daemon=True
+        )
+        self._accepting.start()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closing.is_set() else f"at {self.address}"
+        return f"<vfiipc.Server {state}, {self.connections} connections>"
+
+    @property
+    def address(self) -> str:
+        """Where it can be reached: what ``connect`` takes."""
+        return str(self._target)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are being served."""
+        return len(self._handlers)
+
+    # --- accepting
+
+    def _accept_all(self) -> None:
+        failing = False
+        while True:
+            self._places.acquire()
+            peer = None if self._closing.is_set() else self._listener.accept()
+            if peer is not None and self._begin(peer):
+                failing = False
+                continue
+            self._places.release()
+            if self._closing.is_set():
+                return
+            if not failing:
+                _logger.error("%s accepts nothing for now: %s", self, self._listener.last_error)
+                failing = True
+            self._closing.wait(_PAUSE)
+
+    def _begin(self, peer: IPC) -> bool:
+        connection = Connection(peer, **self._keywords)
+        connection._incoming.idle_timeout = self._idle_timeout
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), name="vfiipc handler", daemon=True
+        )
+        with self._changed:
+            self._handlers[connection] = thread
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads
+            _logger.error("%s has no thread for a connection: %s", self, error)
+            self._end(connection)
+            return False
+        return True
+
+    def _serve(self, connection: Connection) -> None:
+        where = connection.remote_address or self.address
+        try:
+            self._handler(connection)
+        except ConnectionClosed as closed:
+            _logger.debug("%s: %s", where, closed)
+        except Exception:
+            _logger.exception("the handler of the connection with %s failed", where)
+        finally:
+            self._end(connection)
+            self._places.release()
+
+    def _end(self, connection: Connection) -> None:
+        connection.close()
+        with self._changed:
+            self._handlers.pop(connection, None)
+            self._changed.notify_all()
+
+    # --- ending
+
+    def close(self) -> None:
+        """Accepts no more, and returns when what ran has ended. May be called again.
+
+        A handler that calls it does not wait for itself.
+
+        Handlers get ``grace`` seconds to return; then their connections are closed, and they get
+        another second. One that goes on nevertheless is logged and left behind.
+        """
+        self._stop()
+        try:
+            self._wait_for_handlers(self._grace)
+        finally:
+            for connection in self._others():
+                connection.close()
+        if not self._wait_for_handlers(_AFTER_CLOSE):
+            _logger.error("%d handlers go on although they were told to end", self.connections)
+
+    def _stop(self) -> None:
+        self._closing.set()
+        self._listener.close()
+        self._places.release()  # for the accepting thread, if it waits for a place
+        self._accepting.join()
+
+    def _others(self) -> list[Connection]:
+        own = threading.current_thread()
+        return [held for held, thread in list(self._handlers.items()) if thread is not own]
+
+    def _wait_for_handlers(self, seconds: float) -> bool:
+        end = time.monotonic() + min(seconds, threading.TIMEOUT_MAX / 2)
+        with self._changed:
+            while self._others():
+                left = end - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Until another thread, or a signal handler, closes the server.
+
+        Args:
+            timeout: seconds to wait; None waits as long as it takes.
+
+        Returns:
+            Whether it is closed.
+        """
+        return self._closing.wait(check_timeout(timeout))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _listen(target: Address, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
+    listener: TCP | TLS | Pipe
+    if target.scheme == "pipe":
+        listener = Pipe()
+        listening = listener.listen(target.path)
+    else:
+        listener = TCP() if tls is None else tls
+        listening = listener.listen(target.port, target.host or None)
+    if not listening:
+        raise failure(listener, f"cannot listen on {target}")
+    _, _, port = listener.local_addr().rpartition(":")
+    return listener, target.reachable(int(port or target.port))
