@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from benchmarks import aio, codec, network, pipe, tls, transport
+from benchmarks import aio, codec, connections, network, pipe, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.plot import svg
 
@@ -52,6 +52,20 @@ def test_every_case_of_tls_runs_against_processes(monkeypatch: pytest.MonkeyPatc
     results = list(tls.run(tls.TINY))
     assert [result.aim for result in results] == [0.85, None, None]
     assert all(result.value > 0 for result in results)
+
+
+def test_every_case_of_connections_runs_and_is_drawn_as_speed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(connections.run(connections.TINY))
+    assert [result.aim for result in results] == [1.25, None, None]
+    assert all(result.value > 0 and result.at_most for result in results)
+    drawn = connections.pictured(results)
+    assert [result.value * speed.value for result, speed in zip(results, drawn)] == [
+        pytest.approx(1)
+    ] * 3
+    assert ET.fromstring(svg(connections.TITLE, drawn)).tag.endswith("svg")
 
 
 def test_every_exchange_over_the_network_runs(monkeypatch: pytest.MonkeyPatch) -> None:
