@@ -11,12 +11,12 @@ from ..codec import encode, encode_batches, encode_header
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Buffers", "Outgoing", "batches", "flat", "message_buffers"]
+__all__ = ["LARGE", "Buffers", "Outgoing", "batches", "flat", "message_buffers"]
 
 Buffers = list["bytes | memoryview"]
 
 # From this size on, header and data go out as two buffers of one call instead of being joined.
-_LARGE: Final = 32768
+LARGE: Final = 32768
 # What one batch of small messages is brought to.
 _BATCH_SIZE: Final = 65536
 
@@ -38,7 +38,7 @@ def flat(data: Buffer) -> bytes | memoryview:
 def message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | memoryview]:
     """One message, ready for sending; errors as ``encode`` has them."""
     data = flat(data)
-    if len(data) < _LARGE:
+    if len(data) < LARGE:
         return [encode(prefix, msg_id, data)]
     return [encode_header(prefix, msg_id, len(data)), data]
 
@@ -90,5 +90,5 @@ def batches(
 
     Small messages are joined, so that one buffer holds many of them.
     """
-    for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, _LARGE):
+    for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, LARGE):
         yield (pieces, None) if single else ([b"".join(pieces)], pieces)
