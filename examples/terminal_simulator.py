@@ -1,6 +1,6 @@
 """A payment terminal for tests, in thirty lines, with ``serve``: it takes cards and declines some.
 
-The application under test connects to it as to a real terminal. Here, one that pays three times.
+The application under test connects to it as to a real terminal. Here is one that pays twice.
 
 Run ``python examples/terminal_simulator.py``; it prints::
 
@@ -12,13 +12,12 @@ Run ``python examples/terminal_simulator.py``; it prints::
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from vfiipc import aio
+import vfiipc
 
 FRAMING: Any = {"prefix": 0x004E4659, "size_limit": 65536}
 
@@ -38,25 +37,25 @@ class Terminal:
             return {"approved": False, "reason": "limit exceeded"}
         return {"approved": True, "receipt": next(self.receipts)}
 
-    async def serve(self, connection: aio.Connection) -> None:
-        async for msg_id, data in connection:
+    def serve(self, connection: vfiipc.Connection) -> None:
+        for msg_id, data in connection:
             command = json.loads(data)
             method = self.commands.get(command.pop("do"))
             answer = method(**command) if method else {"error": "unknown command"}
-            await connection.send(json.dumps(answer).encode(), msg_id)
+            connection.send(json.dumps(answer).encode(), msg_id)
 
 
-async def main() -> None:
+def main() -> None:
     commands: list[Any] = [{"do": "status"}, {"do": "pay", "cents": 1999}]
     commands += [{"do": "pay", "cents": 9900}, {"do": "dance"}]
-    async with (
-        aio.serve(Terminal().serve, "tcp://127.0.0.1:0", **FRAMING) as server,
-        aio.connect(server.address, **FRAMING) as terminal,
+    with (
+        vfiipc.serve(Terminal().serve, "tcp://127.0.0.1:0", **FRAMING) as server,
+        vfiipc.connect(server.address, **FRAMING) as terminal,
     ):
         for command in commands:
-            answer = await terminal.request(json.dumps(command).encode(), timeout=5)
+            answer = terminal.request(json.dumps(command).encode(), timeout=5)
             print(json.loads(answer.data))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
