@@ -15,8 +15,8 @@ from ..exchange import (
     same_error,
 )
 from ..transport.ipc import IPC
-from .clock import end_of, left_msec
-from .incoming import SENT_IN_PART, Incoming, Waiter
+from .clock import end_of, left_msec, left_seconds
+from .incoming import SENT_IN_PART, Incoming, Waiter, broken_by
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -179,9 +179,12 @@ class Connection:
             return False
         error = ipc.last_error
         assert error is not None
-        if isinstance(error, TimeoutError) and error.errno is None:
-            self._end(SENT_IN_PART, error)
-        raise same_error(error)
+        if broken_by(error) is error:
+            raise same_error(error)
+        self._end(SENT_IN_PART, error)
+        # It may have been another thread that stopped inside a message, while this one waited.
+        own = isinstance(error, TimeoutError) and left_seconds(end) == 0
+        raise same_error(error if own else self._refusal or error)
 
     # --- state
 

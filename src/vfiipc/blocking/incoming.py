@@ -8,18 +8,31 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from ..codec import Message
+from ..codec import FramingError, Message
 from ..exchange import ConnectionClosed, Routing, cut_or_ended, same_error
 from ..transport.ipc import IPC
 from .clock import left_msec, left_seconds
 
-__all__ = ["SENT_IN_PART", "Incoming", "Waiter"]
+__all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
 
 #: Why a connection was closed inside a message of its own.
 SENT_IN_PART: Final = "closed, for a message was sent in part"
 
 # A rest of a message is fetched in pieces of this size.
 _PIECE: Final = 1 << 16
+
+
+def broken_by(cause: BaseException | None) -> BaseException:
+    """What a thread learns of a broken connection: the cause, unless that is a sender's alone.
+
+    A sender that stops inside a message, for its time is up or a signal has struck, breaks the
+    connection with that.
+    """
+    if isinstance(cause, TimeoutError) and cause.errno is None:
+        return ConnectionClosed(f"closed, for {cause}")
+    if isinstance(cause, (OSError, FramingError)):
+        return cause
+    return ConnectionClosed(SENT_IN_PART)
 
 
 class Waiter:
@@ -152,13 +165,13 @@ class Incoming:
                 waiter.signal.acquire(timeout=left_seconds(end))
             if waiter.leads:
                 self._lead(waiter, end)
+            with self.lock:
+                self._leave(waiter)
         except BaseException:
             with self.lock:
                 self._leave(waiter)
                 self._put_back(waiter)
             raise
-        with self.lock:
-            self._leave(waiter)
         if waiter.error is not None:
             raise waiter.error
         return waiter.message
@@ -260,9 +273,7 @@ class Incoming:
         if self.end is not None:
             return self.end
         if ipc.error():
-            cause = ipc.last_error
-            # What interrupted a sending thread is that thread's alone.
-            return cause if isinstance(cause, Exception) else ConnectionClosed(SENT_IN_PART)
+            return broken_by(ipc.last_error)
         if ipc.eof():
             pieces = []
             while piece := ipc.read(_PIECE, 0):
