@@ -103,6 +103,8 @@ def test_addresses_are_shown_as_they_are_typed() -> None:
         (["echo", "--prefix", "x"], "vfiipc echo: argument --prefix: 'x' is no prefix"),
         (["send"], "vfiipc send: the following arguments are required: ADDRESS"),
         (["send", "h:1", "a", "--hex", "00"], "not allowed with argument"),
+        (["send", "h:1", "--id"], "vfiipc send: argument --id: expected one argument"),
+        (["send", "h:1", "--ip", "7", "a"], "vfiipc: unrecognized arguments: --ip a"),
         (["send", "h:1", "--id", "2147483648"], "msg_id is 2147483648, but must be in"),
         (["send", "h:1", "--file", "no/such/file"], "cannot read no/such/file: no such file"),
         (["demo", "fast"], "vfiipc: unrecognized arguments: fast"),

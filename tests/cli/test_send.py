@@ -39,6 +39,25 @@ def test_text_comes_back_as_text(server: str) -> None:
     assert err == "answer: message ID -7, bytes of data: 7\n"
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        "ADDRESS --id 7 TEXT --timeout 30",
+        "--id 7 ADDRESS --timeout 30 TEXT",
+        "ADDRESS TEXT --id 7",
+        "--id 7 -- ADDRESS TEXT",
+        "ADDRESS --id 7 -- TEXT",
+        "ADDRESS --id=7 TEXT --raw",
+    ],
+)
+def test_options_stand_anywhere(order: str, server: str, capfd: pytest.CaptureFixture[str]) -> None:
+    text = "-hello" if "-- " in order else "hello"
+    words = [{"ADDRESS": server, "TEXT": text}.get(word, word) for word in order.split()]
+    assert main(["send", *words]) == 0
+    out, err = capfd.readouterr()
+    assert (out.rstrip("\n"), err.split(",")[0]) == (text, "answer: message ID 7")
+
+
 def test_standard_input_is_sent_when_nothing_else_is_named(server: str) -> None:
     assert run("send", server, data=b"two\nlines\n")[:2] == (0, b"two\nlines\n")
     assert run("send", server, "--file", "-", data=b"")[:2] == (0, b"\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from argparse import ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, NoReturn, cast
 
 from ..codec import HEADER, Framer, encode_header
@@ -40,6 +41,38 @@ Run = Callable[[argparse.Namespace], int]
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
+
+    #: Whether options may stand between arguments that may be left out; otherwise those behind an
+    #: option are not recognised.
+    mixed = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As the original's, in any order if ``mixed``."""
+        if self.mixed and args is not None:
+            args = self._options_first(args)
+        return super().parse_known_args(args, namespace)
+
+    def _options_first(self, args: Sequence[str]) -> list[str]:
+        options, others = [], []
+        rest = iter(args)
+        for arg in rest:
+            if arg == "--":
+                break
+            if not self._is_option(arg):
+                others.append(arg)
+                continue
+            options.append(arg)
+            action = self._option_string_actions.get(arg)
+            if action is not None and action.nargs is None:
+                options += islice(rest, 1)
+        return [*options, "--", *others, *rest]
+
+    def _is_option(self, arg: str) -> bool:
+        if arg.partition("=")[0] in self._option_string_actions:
+            return True
+        return re.match(r"-[^\d ]", arg) is not None and " " not in arg
 
     def error(self, message: str) -> NoReturn:
         complain(self.prog, f"{message} (see {self.prog} --help)")

@@ -39,6 +39,7 @@ def add_to(commands: arguments.Commands) -> None:
         type=links.peer_address,
         help="HOST:PORT, tls://HOST:PORT or pipe:///PATH",
     )
+    parser.mixed = True
     source = parser.add_mutually_exclusive_group()
     source.add_argument("text", metavar="TEXT", nargs="?", help="the data, sent as UTF-8")
     source.add_argument("--hex", metavar="DIGITS", type=arguments.hex_bytes, help="the data in hex")
