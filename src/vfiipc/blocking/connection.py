@@ -184,7 +184,7 @@ class Connection:
         self._end(SENT_IN_PART, error)
         # It may have been another thread that stopped inside a message, while this one waited.
         own = isinstance(error, TimeoutError) and left_seconds(end) == 0
-        raise same_error(error if own else self._refusal or error)
+        raise same_error(error) if own else ConnectionClosed(SENT_IN_PART)
 
     # --- state
 
