@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,72 @@ class TestServing:
                 assert peer.write(bytes([byte]), LONG)
                 time.sleep(0.1)  # all of it takes longer than the time for idleness
             assert peer.read_msg(PREFIX, LIMIT, LONG) == Message(7, b"byte by byte")
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on descriptors")
+    def test_running_out_of_descriptors_is_survived(self) -> None:
+        with _process("short_of_descriptors") as process, ExitStack() as stack:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+
+            def connect() -> Connection:
+                return stack.enter_context(vfiipc.connect(address, timeout=SECONDS, **FRAMING))
+
+            served = [connect() for _ in range(6)]
+            for conn in served:
+                assert conn.request(b"before", SECONDS).data == b"before"
+            assert served[0].request(b"run out", SECONDS).data == b"run out"
+            waiting = [connect() for _ in range(3)]
+            assert "accepts nothing for now" in process.stdout.readline()
+            with ThreadPoolExecutor(6) as pool:
+
+                def ask(conn: Connection) -> None:
+                    for number in range(10):
+                        assert conn.request(b"%d" % number, SECONDS).data == b"%d" % number
+
+                list(pool.map(ask, served))
+            with pytest.raises(TimeoutError):
+                waiting[0].request(b"?", 0.3)
+            assert served[0].request(b"go on", SECONDS).data == b"go on"
+            for conn in waiting:
+                assert conn.request(b"served", SECONDS).data == b"served"
+            process.kill()
+            assert process.stdout.read() == ""
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="needs threads that cannot be")
+    def test_running_out_of_threads_is_survived(self, caplog: pytest.LogCaptureFixture) -> None:
+        with _serve(_echo) as server:
+            former = threading.stack_size(1 << 46)  # more than there is memory to address
+            try:
+                for _ in range(3):
+                    with (
+                        pytest.raises(ConnectionError),
+                        vfiipc.connect(server.address, timeout=SECONDS, **FRAMING) as conn,
+                    ):
+                        conn.recv(SECONDS)
+            finally:
+                threading.stack_size(former)
+            with vfiipc.connect(server.address, timeout=SECONDS, **FRAMING) as conn:
+                assert conn.request(b"served", SECONDS).data == b"served"
+        told = [record.getMessage() for record in caplog.records if "accepts" in record.msg]
+        assert len(told) == 1
+        assert not told[0].endswith("None")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+    def test_a_thousand_connections_leave_nothing(self) -> None:
+        def descriptors() -> int:
+            return len(list(Path("/proc/self/fd").iterdir()))
+
+        with _serve(_echo) as server:
+
+            def use() -> None:
+                with vfiipc.connect(server.address, timeout=SECONDS, **FRAMING) as conn:
+                    assert conn.request(b"x", SECONDS).data == b"x"
+
+            use()
+            until(lambda: not server.connections)
+            before = descriptors(), threading.active_count()
+            for _ in range(1000):
+                use()
+            until(lambda: not server.connections and threading.active_count() <= before[1])
+            # A signal or two may be kept for the next wait.
+            assert descriptors() <= before[0] + 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import deque
@@ -17,6 +18,11 @@ __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
 
 #: Why a connection was closed inside a message of its own.
 SENT_IN_PART: Final = "closed, for a message was sent in part"
+
+# The process, or the system, has no descriptors left.
+_NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
+#: Seconds until waiting is tried again then.
+_PAUSE: Final = 0.02
 
 # A rest of a message is fetched in pieces of this size.
 _PIECE: Final = 1 << 16
@@ -220,7 +226,14 @@ class Incoming:
         ipc = self._ipc
         while not waiter.settled:
             until = end if self.idle_timeout is None else self._idle_at(end)
-            message = ipc.read_msg(self._prefix, self._size_limit, left_msec(until))
+            try:
+                message = ipc.read_msg(self._prefix, self._size_limit, left_msec(until))
+            except OSError as error:
+                if error.errno not in _NO_DESCRIPTOR:
+                    raise
+                # Waiting takes a descriptor of its own; reading what has come does not.
+                message = None
+                time.sleep(_PAUSE if until is None else min(_PAUSE, left_seconds(until)))
             if message is not None:
                 with self.lock:
                     self._arrived(message)

@@ -161,18 +161,20 @@ class Server:
         while True:
             self._places.acquire()
             peer = None if self._closing.is_set() else self._listener.accept()
-            if peer is not None and self._begin(peer):
+            cause = self._listener.last_error if peer is None else self._begin(peer)
+            if peer is not None and cause is None:
                 failing = False
                 continue
             self._places.release()
             if self._closing.is_set():
                 return
             if not failing:
-                _logger.error("%s accepts nothing for now: %s", self, self._listener.last_error)
+                _logger.error("%s accepts nothing for now: %s", self, cause)
                 failing = True
             self._closing.wait(_PAUSE)
 
-    def _begin(self, peer: IPC) -> bool:
+    def _begin(self, peer: IPC) -> Exception | None:
+        """Starts the handler's thread; gives why that cannot be, with the connection closed."""
         connection = Connection(peer, **self._keywords)
         connection._incoming.idle_timeout = self._idle_timeout
         thread = threading.Thread(
@@ -183,10 +185,9 @@ class Server:
         try:
             thread.start()
         except RuntimeError as error:  # no more threads
-            _logger.error("%s has no thread for a connection: %s", self, error)
             self._end(connection)
-            return False
-        return True
+            return error
+        return None
 
     def _serve(self, connection: Connection) -> None:
         where = connection.remote_address or self.address
