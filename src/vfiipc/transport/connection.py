@@ -374,7 +374,7 @@ class Connection(Source):
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
         stream = self.stream
-        # A small message while nobody else writes needs no record of what was sent: 1.1 times the speed.
+        # A small message needs no record of what was sent, if nobody else writes: a tenth quicker.
         if type(data) is not bytes or len(data) >= LARGE or stream is None:
             return self._write(message_buffers(prefix, msg_id, data), deadline)
         message = encode(prefix, msg_id, data)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from .system import READ, Signal, wait
+from .system import Signal, Watch
 
 __all__ = ["Lifetime"]
 
 # How long close() waits for woken calls to leave; they need microseconds.
 _PATIENCE = 1.0
 
-# Signals to use again, instead of a new one for each wait: a fifth of a round trip. No more are
+# Watches to use again, instead of a new one for each wait: a third of a round trip. No more are
 # kept than one reader and one writer need.
 _SPARE = 2
-_spare: list[Signal] = []
+_spare: list[Watch] = []
 
 
 def _forget_spare() -> None:
     """A forked child shares these with its parent, and must not wake it."""
     while _spare:
-        _spare.pop().close()
+        _spare.pop().signal.close()
 
 
 if hasattr(os, "register_at_fork"):
@@ -102,7 +102,7 @@ class Lifetime:
 
     def wait(
         self,
-        interests: Sequence[tuple[int, int]],
+        interests: list[tuple[int, int]],
         timeout: float | None,
         unless: Callable[[], bool] | None = None,
     ) -> list[int]:
@@ -115,25 +115,31 @@ class Lifetime:
                 ``nudge`` afterwards, and is never missed.
         """
         try:
-            signal = _spare.pop()
+            watch = _spare.pop()
         except IndexError:
-            signal = Signal()
+            watch = Watch()
+        signal, signals = watch.signal, self._signals
+        ready: list[int] = []
+        # First in sight of those who wake, then the look whether they have been: no lock is needed.
+        signals.add(signal)
         try:
-            with self._changed:
-                if self._ended or (unless is not None and unless()):
-                    return []
-                self._signals.add(signal)
-            ready = wait([*interests, (signal.fileno(), READ)], timeout)
+            if not self._ended and (unless is None or not unless()):
+                ready = watch.wait(interests, timeout)
         finally:
-            with self._changed:
-                used = signal not in self._signals
-                self._signals.discard(signal)
-            # One that was set is of no more use.
-            if used or len(_spare) >= _SPARE:
-                signal.close()
+            if self._withdrawn(signal) and len(_spare) < _SPARE:
+                _spare.append(watch)
             else:
-                _spare.append(signal)
-        return [] if self.ended() else [fd for fd, _ in interests if fd in ready]
+                with self._changed:  # whoever sets it has done so then
+                    signal.close()
+        return [] if self._ended else [fd for fd, _ in interests if fd in ready]
+
+    def _withdrawn(self, signal: Signal) -> bool:
+        """Whether nobody has set the signal, and nobody will."""
+        try:
+            self._signals.remove(signal)
+        except KeyError:
+            return False
+        return True
 
     def _let_go(self) -> None:
         self._released = True
