@@ -1,10 +1,12 @@
 """Runs what a page of ``docs/`` shows.
 
 * A Python block is a program of its own; the block of text behind it is what it prints.
-* A Python block with a title is a file of that name, which a console block runs.
+* A Python or JSON block with a title is a file of that name, which a console block uses.
 * A console block is run command by command, in the order of the page. In a block whose title
   begins with "in one terminal" the last command is left running until the page ends.
-* ``5000`` stands for a port: it is replaced by a free one, in files, commands and output.
+* ``5000`` to ``5002`` stand for ports: each is replaced by a free one, in files, commands, output.
+* Times of day, ports of clients and measured speeds may be others than those that are shown.
+* A file of ``examples/`` is found wherever the command runs.
 * What sets up an environment (``make``, ``pip``) is looked up, not run.
 """
 
@@ -27,9 +29,15 @@ from tests.helpers.source import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 TIMEOUT = 50
-PORT = "5000"
+PORTS = ["5000", "5001", "5002"]
 KEPT_RUNNING = "in one terminal"
 _PROGRAMS = {"vfiipc": ["-m", "vfiipc"], "python": []}
+#: What differs from run to run, and what is compared in its place.
+_VARYING = [
+    (r"^\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
+    (r"\b127\.0\.0\.1:\d{5}\b", "CLIENT"),
+    (r" +[\d,.]+ (µs|/s|MB/s)$", r" SPEED \1"),
+]
 
 
 def examples(page: str) -> list[Block]:
@@ -37,7 +45,8 @@ def examples(page: str) -> list[Block]:
 
 
 def titled(page: str) -> list[Block]:
-    return [block for block in examples(page) if block.language == "python" and block.title]
+    files = {"python", "json"}
+    return [block for block in examples(page) if block.language in files and block.title]
 
 
 def programs(page: str) -> list[Block]:
@@ -53,7 +62,7 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = unused_address().rpartition(":")[2]
+        self._ports = {port: unused_address().rpartition(":")[2] for port in PORTS}
         self._stack = ExitStack()
 
     def __enter__(self) -> Terminal:
@@ -78,7 +87,8 @@ class Terminal:
         if command.words[0] in _PROGRAMS:
             with self._popen(command) as process:
                 output, _ = process.communicate(timeout=TIMEOUT)
-            assert (process.returncode, self._restored(output)) == (0, command.output)
+            shown = compared(self._restored(output))
+            assert (process.returncode, shown) == (0, compared(command.output))
         else:
             check_set_up(command)
 
@@ -86,11 +96,11 @@ class Terminal:
         process = self._stack.enter_context(_ended(self._popen(command)))
         assert process.stdout is not None
         shown = ""
-        while len(shown) < len(command.output):
+        for _ in command.output.splitlines():
             line = process.stdout.readline()
             assert line, f"{command} has ended after {shown!r}"
             shown += self._restored(line)
-        assert shown == command.output
+        assert compared(shown) == compared(command.output)
 
     def _popen(self, command: Command) -> subprocess.Popen[str]:
         program, *rest = command.words
@@ -101,14 +111,27 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error", "TZ": "UTC"},
         )
 
     def _replaced(self, text: str) -> str:
-        return re.sub(rf"\b{PORT}\b", self._port, text)
+        if text.startswith("examples/"):
+            return str(ROOT / text)
+        return re.sub("|".join(rf"\b{port}\b" for port in PORTS), self._port, text)
+
+    def _port(self, found: re.Match[str]) -> str:
+        return self._ports[found[0]]
 
     def _restored(self, text: str) -> str:
-        return text.replace(self._port, PORT)
+        for port, used in self._ports.items():
+            text = text.replace(f":{used}", f":{port}")
+        return text
+
+
+def compared(output: str) -> str:
+    for varying, instead in _VARYING:
+        output = re.sub(varying, instead, output, flags=re.MULTILINE)
+    return output
 
 
 @contextmanager

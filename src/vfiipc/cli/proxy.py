@@ -209,14 +209,14 @@ class _Pair:
     def _send(self, direction: _Direction, data: bytes, annotator: Annotator) -> bool:
         if self._parsed.delay:
             time.sleep(self._parsed.delay / 1000)
+        if self._track is not None:  # first, or the answer might come before it in the recording
+            self._track.data(direction.from_client, data)
         size = self._parsed.pieces or len(data)
         for start in range(0, len(data), size):
             if start:
                 time.sleep(_PAUSE)
             if not direction.target.write(data[start : start + size]):
                 return False
-        if self._track is not None:
-            self._track.data(direction.from_client, data)
         for item in annotator.feed(data):
             self._printer.item(direction.way, item, time.time())
         return True
