@@ -113,3 +113,20 @@ def test_who_receives_meanwhile_keeps_requests_going(loop: Run[Any]) -> None:
                 writer.close()
 
     loop(main())
+
+
+@pytest.mark.parametrize("bound", [{"max_unclaimed": 1}, {"max_unclaimed_size": 3}])
+def test_a_message_that_fills_the_inbox_alone_comes_once(
+    loop: Run[Any], bound: dict[str, int]
+) -> None:
+    async def main() -> None:
+        async with plain_server() as (address, accepted):
+            async with aio.connect(address, **bound, **FRAMING) as conn:
+                _, writer = await accepted()
+                for data in (b"one", b"two"):
+                    writer.write(encode(PREFIX, 1, data))
+                    assert await conn.recv(SECONDS) == (1, data)
+                writer.close()
+                assert [message async for message in conn] == []
+
+    loop(main())

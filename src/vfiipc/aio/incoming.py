@@ -132,7 +132,7 @@ class Incoming:
         """Delivers messages from ``at`` on until the inbox is full; where it stopped."""
         requests, inbox = self._requests, self._inbox
         # One message for who waits for nothing else: the round trip takes 0.95 of the time.
-        if len(messages) == 1 and not inbox and not requests.expecting:
+        if at == 0 and len(messages) == 1 and not inbox and not requests.expecting:
             inbox.put(messages[0])
             return 1
         while at < len(messages) and not inbox.full:
