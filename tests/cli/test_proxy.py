@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -15,6 +16,7 @@ from tests.cli.program import (
     Running,
     accept,
     connect,
+    echo,
     listening,
     receive,
     send,
@@ -118,6 +120,30 @@ def test_a_recording_is_private_and_can_be_dumped(
     out, err = capsys.readouterr()
     assert out.count("hello") == out.count("answer") == 1
     assert "messages: 2; connections: 1" in err
+
+
+def test_no_answer_is_recorded_before_its_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "session.pcap")
+    with (
+        echo("127.0.0.1:0") as (_, target),
+        started("proxy", "0", target, "--once", "--no-payload", "--record", path) as running,
+    ):
+        address = running.line().split()[-1]
+        assert main(["bench", address, "--count", "100"]) == 0
+        running.end()
+    capsys.readouterr()
+    assert main(["dump", path, "--json"]) == 0
+    asked = set()
+    answered = 0
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        if line["to"] == target:
+            asked.add(line["position"])
+        else:
+            assert line["position"] in asked
+            answered += 1
+    assert answered == len(asked) == 200
 
 
 def test_a_recording_is_never_overwritten(
