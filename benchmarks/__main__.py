@@ -36,7 +36,12 @@ def _run(name: str, folder: Path) -> None:
         )
         results.append(result)
     introduction = f"{benchmark.INTRODUCTION}\n\n{machine(benchmark.PACKAGES)}"
-    page = markdown(benchmark.TITLE, f"{introduction}\n\n![plot]({name}.svg)", results)
+    pictures = f"![plot]({name}.svg)"
+    if hasattr(benchmark, "growth"):
+        pictures += f"\n\n![growth]({name}_growth.svg)"
+        growth = benchmark.growth(results)
+        (folder / f"{name}_growth.svg").write_text(growth, encoding="utf-8")
+    page = markdown(benchmark.TITLE, f"{introduction}\n\n{pictures}", results)
     (folder / f"{name}.md").write_text(page, encoding="utf-8")
     drawn = getattr(benchmark, "pictured", list)(results)  # where all would be too many
     (folder / f"{name}.svg").write_text(svg(benchmark.TITLE, drawn), encoding="utf-8")

@@ -12,12 +12,23 @@ from pathlib import Path
 
 from . import network_peer as runs
 from .connections_cost import connections
+from .curves import curves
 from .harness import Result, Times, interleave, ratio
 from .network_asyncio import ASYNCIO, AsyncLink
 from .network_blocking import BLOCKING, Link
 from .network_peer import NetworkPeer
 
-__all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "Scale", "pictured", "run"]
+__all__ = [
+    "FULL",
+    "INTRODUCTION",
+    "PACKAGES",
+    "TINY",
+    "TITLE",
+    "Scale",
+    "growth",
+    "pictured",
+    "run",
+]
 
 TITLE = "The network: exchanges with others"
 PACKAGES = ["pyzmq", "websockets"]
@@ -65,6 +76,24 @@ def pictured(results: Sequence[Result]) -> list[Result]:
         if "TCP" in result.group
         and result.name.startswith(("64 B", "1024 KiB", "1000 conn", "10000 conn"))
     ]
+
+
+def growth(results: Sequence[Result]) -> str:
+    """A picture of how the ratios change with the size of messages, and with connections."""
+    panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    labels: dict[float, str] = {}
+    for result in results:
+        amount, _, kind = result.name.partition(", ")
+        if "TCP" not in result.group or not kind or kind.endswith("at once"):
+            continue
+        number, _, unit = amount.partition(" ")
+        place = float(number) * (1024 if unit == "KiB" else 1)
+        many = unit.startswith("conn")
+        labels[place] = f"{int(number):,}" if many else amount
+        title = "asyncio, many connections" if many else f"{result.group.split(',')[0]}, {kind}"
+        points = panels.setdefault(title, {}).setdefault(result.against, [])
+        points.append((place, result.value))
+    return curves("The network: how it grows, over TCP", panels, labels)
 
 
 def _count(scale: Scale, size: int) -> int:

@@ -75,6 +75,9 @@ def test_every_exchange_over_the_network_runs(monkeypatch: pytest.MonkeyPatch) -
     assert groups == {"Blocking", "asyncio"}
     assert len(results) >= 30
     assert all(result.value > 0 for result in results)
+    drawn = ET.fromstring(network.growth(results))
+    titles = {"Blocking, one way", "asyncio, there and back", "asyncio, many connections"}
+    assert titles <= {text.text for text in drawn.iter() if text.tag.endswith("text")}
 
 
 def test_functions_take_turns_and_a_quicker_one_has_a_ratio_above_one() -> None:
