@@ -11,8 +11,8 @@ __all__ = ["Panel", "curves"]
 #: Lines by name; each a list of points: how much there is of it, and the ratio there.
 Panel = Mapping[str, Sequence[tuple[float, float]]]
 
-_COLOURS = ["#1f3a93", "#c0392b", "#1e8449", "#7d6608"]
-_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP, _LEGEND = 250, 170, 60, 60, 60, 170
+_COLOURS = ["#1f3a93", "#c0392b", "#1e8449", "#7d6608", "#8e44ad"]
+_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP, _LEGEND = 250, 170, 60, 60, 60, 220
 
 
 def curves(title: str, panels: Mapping[str, Panel], labels: Mapping[float, str]) -> str:
