@@ -14,6 +14,9 @@ from tests.transport.suite.base import Aside
 
 from .drivers import FRAMING, SECONDS
 
+# More than a connection holds on its way.
+_TOO_MUCH = b"x" * (1 << 25)
+
 
 def _recv(conn: vfiipc.Connection) -> None:
     conn.send(b"ready")
@@ -31,15 +34,28 @@ def _request(conn: vfiipc.Connection) -> None:
 
 
 def _send(conn: vfiipc.Connection) -> None:
-    others = [Aside(conn.recv).until_blocked()]
+    other = Aside(conn.recv).until_blocked()
     try:
-        conn.send(b"x" * (1 << 25))
+        conn.send(_TOO_MUCH)
     finally:
-        for other in others:
-            try:
-                other.result()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is told
-                print(type(error).__name__, flush=True)
+        _tell(other)
+
+
+def _turn(conn: vfiipc.Connection) -> None:
+    """As ``_send``, before any of it was sent: another thread is at it."""
+    other = Aside(conn.send, _TOO_MUCH).until_blocked()
+    try:
+        conn.send(b"after it")
+    finally:
+        _tell(other)
+
+
+def _tell(other: Aside) -> None:
+    """Says what another thread got."""
+    try:
+        other.result()
+    except BaseException as error:  # noqa: BLE001 - whatever it is
+        print(type(error).__name__, flush=True)
 
 
 _CALLS: dict[str, Callable[[vfiipc.Connection], None]] = {
@@ -47,6 +63,7 @@ _CALLS: dict[str, Callable[[vfiipc.Connection], None]] = {
     "sleep": _sleep,
     "request": _request,
     "send": _send,
+    "turn": _turn,
 }
 
 

@@ -184,8 +184,9 @@ class TestInterrupts:
         ]
         assert process.wait(SECONDS) == 0
 
-    def test_a_send_that_stops_inside_a_message_closes(self, interrupted: Interrupted) -> None:
-        peer, process = interrupted("send")
+    @pytest.mark.parametrize("call", ["send", "turn"])
+    def test_a_send_that_is_interrupted_closes(self, interrupted: Interrupted, call: str) -> None:
+        peer, process = interrupted(call)
         assert peer.poll_in(LONG)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)

@@ -17,7 +17,7 @@ from .clock import left_msec, left_seconds
 __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
 
 #: Why a connection was closed inside a message of its own.
-SENT_IN_PART: Final = "closed, for a message was sent in part"
+SENT_IN_PART: Final = "closed, for a message was, or may have been, sent in part"
 
 # The process, or the system, has no descriptors left.
 _NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
