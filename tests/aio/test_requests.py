@@ -117,7 +117,7 @@ def test_who_receives_meanwhile_keeps_requests_going(loop: Run[Any]) -> None:
 
 @pytest.mark.parametrize("bound", [{"max_unclaimed": 1}, {"max_unclaimed_size": 3}])
 def test_a_message_that_fills_the_inbox_alone_comes_once(
-    loop: Run[Any], bound: dict[str, int]
+    loop: Run[Any], bound: dict[str, Any]
 ) -> None:
     async def main() -> None:
         async with plain_server() as (address, accepted):

@@ -126,6 +126,7 @@ class Connection:
             self._outgoing.before_waiting()
         await incoming.line.wait(timeout, "no message came")
         if not self._inbox:
+            incoming.line.call()  # one that came after the end was told waits to be told, too
             assert incoming.end is not None
             self._raise(incoming.end)
 
@@ -172,11 +173,14 @@ class Connection:
         )
         msg_id = None
         try:
-            if outgoing.busy:
-                await outgoing.room(timeout)
-            self._raise_if_ended()
-            msg_id = requests.open(answer)
-            self._put_request(data, msg_id)
+            try:
+                if outgoing.busy:
+                    await outgoing.room(timeout)
+                self._raise_if_ended()
+                msg_id = requests.open(answer)
+                self._put_request(data, msg_id)
+            finally:
+                outgoing.next_in_line()  # who is next must not wait for this one's answer
             if len(requests) == 1:
                 outgoing.before_waiting()  # nobody else is about to send with it
             return await answer
@@ -186,7 +190,6 @@ class Connection:
         finally:
             if timer is not None:
                 timer.cancel()
-            outgoing.next_in_line()
 
     def _put_request(self, data: Buffer, msg_id: int) -> None:
         try:

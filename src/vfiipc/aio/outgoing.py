@@ -124,7 +124,9 @@ class Outgoing:
         self._paused = self.busy = True
 
     def resume(self) -> None:
-        """The transport has room again."""
+        """The transport has room again; one that is closing sends what it holds, and takes none."""
+        if self._transport is None:
+            return
         self._paused = False
         self.busy = bool(self._line.waiters)
         self._line.call()
