@@ -29,10 +29,21 @@ class Connection:
     message and leaves the stream in step. Not thread safe. Rules: ``spec/connections.md``.
     """
 
-    __slots__ = ("_inbox", "_incoming", "_local", "_outgoing", "_prefix", "_protocol", "_remote")
+    __slots__ = (
+        "_inbox",
+        "_incoming",
+        "_local",
+        "_log",
+        "_outgoing",
+        "_prefix",
+        "_protocol",
+        "_remote",
+    )
 
     def __init__(self, protocol: MessageProtocol) -> None:
         self._protocol = protocol
+        log = protocol.log
+        self._log = log if log is not None and log.messages else None  # of each message
         self._prefix = protocol.framer.prefix
         self._incoming = protocol.incoming
         self._outgoing = protocol.outgoing
@@ -85,6 +96,8 @@ class Connection:
             outgoing.next_in_line()
 
     def _put(self, data: Buffer, msg_id: int) -> None:
+        if self._log is not None:
+            self._log.message("sent", msg_id, data)
         if type(data) is bytes and len(data) >= LARGE:
             header = encode_header(self._prefix, msg_id, len(data))
             self._outgoing.put_large(header, data)

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from ..codec import Framer, Message
 from ..exchange import Routing, same_error
+from ..transport.logs import ConnectionLog
 from .line import Line
 
 __all__ = ["Answer", "Incoming"]
@@ -36,6 +37,7 @@ class Incoming:
         "_checking",
         "_framer",
         "_inbox",
+        "_log",
         "_loop",
         "_requests",
         "_routing",
@@ -55,6 +57,7 @@ class Incoming:
         self._inbox = routing.inbox
         self._requests = routing.requests
         self._transport: asyncio.ReadTransport | None = None
+        self._log: ConnectionLog | None = None  # where each message is logged
         self._behind: list[Message] = []  # from _at on, what waits behind the full inbox
         self._at = 0
         self._checking = False
@@ -66,9 +69,10 @@ class Incoming:
         #: The tasks that wait for a message that answers no request.
         self.line = Line(lambda: len(self._inbox) > 0 or self.end is not None)
 
-    def begin(self, transport: asyncio.ReadTransport) -> None:
-        """The connection is there."""
+    def begin(self, transport: asyncio.ReadTransport, log: ConnectionLog | None) -> None:
+        """The connection is there; ``log`` is told what arrives."""
         self._transport = transport
+        self._log = log if log is not None and log.messages else None
 
     def feed(self, data: bytes) -> None:
         """Takes in the next bytes of the stream.
@@ -114,6 +118,8 @@ class Incoming:
         self._fail_requests()
 
     def _arrived(self, messages: list[Message]) -> None:
+        if self._log is not None:
+            self._log.received(messages)
         if self.stopped:
             self._behind = self._behind[self._at :] + messages
             self._at = 0

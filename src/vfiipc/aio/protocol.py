@@ -11,7 +11,9 @@ from typing import Final
 
 from ..codec import Framer, SyncLostError
 from ..exchange import ConnectionClosed, Routing, cut_or_ended
+from ..transport.logs import ConnectionLog, connection_log
 from .incoming import Answer, Incoming
+from .names import name_of
 from .outgoing import Outgoing
 
 __all__ = ["MessageProtocol"]
@@ -41,6 +43,7 @@ class MessageProtocol(asyncio.Protocol):
         "_transport",
         "framer",
         "incoming",
+        "log",
         "lost",
         "outgoing",
         "routing",
@@ -62,6 +65,8 @@ class MessageProtocol(asyncio.Protocol):
         self.routing = routing
         self.incoming = Incoming(self._loop, framer, routing)
         self.outgoing = Outgoing(self._loop)
+        #: What is told of the connection; None where nobody listens.
+        self.log: ConnectionLog | None = None
         #: Set when the transport is gone.
         self.lost = asyncio.Event()
 
@@ -82,7 +87,8 @@ class MessageProtocol(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
         assert self._transport is not None
         self._transport.set_write_buffer_limits(high=self._max_unsent)
-        self.incoming.begin(self._transport)
+        self._begin_log(self._transport)
+        self.incoming.begin(self._transport, self.log)
         self.outgoing.begin(self._transport)
 
     def data_received(self, data: bytes) -> None:
@@ -114,6 +120,8 @@ class MessageProtocol(asyncio.Protocol):
             if exc is None and self.incoming.end is None:
                 self._ended(self._ssl_object())
             self._reason = exc or self.incoming.end or ConnectionClosed(_CLOSED_HERE)
+        if self.log is not None:
+            self._log_end(exc)
         self.incoming.finish(exc or self._reason)
         self.outgoing.end()
         for timer in (self._closer, self._idle_timer):
@@ -124,6 +132,23 @@ class MessageProtocol(asyncio.Protocol):
             self._transport.close()  # Python 3.10 takes one over TLS for open otherwise, and warns
         self._transport = None
         self.lost.set()
+
+    def _begin_log(self, transport: asyncio.Transport) -> None:
+        logger = "vfiipc" if self._ssl_object() is None else "vfiipc.tls"
+        self.log = connection_log(logger, "aio.Connection", open_=True)
+        if self.log is not None:
+            ends = [name_of(transport.get_extra_info(end)) for end in ("sockname", "peername")]
+            self.log.event(f"begun: {ends[0] or '?'} to {ends[1] or '?'}")
+            self.framer.on_discard = self.log.discarded
+
+    def _log_end(self, exc: Exception | None) -> None:
+        assert self.log is not None
+        broken = exc or self._reason
+        if broken is not None and not isinstance(broken, ConnectionClosed):
+            self.log.broken(broken)
+        elif self.incoming.end is not None and self._reason is not self.incoming.end:
+            self.log.event("met the end: the peer has closed")
+        self.log.event(f"closed, {self.framer.discarded} bytes discarded")
 
     # What the connection calls
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ..codec import Framer, FramingError, Message, encode, encode_header
@@ -386,7 +386,7 @@ class Connection(Source):
             try:
                 if self.error:
                     return False
-                count = stream.send((message,))
+                count = self._send(stream, (message,))
                 return count == len(message) or self._send_rest(
                     stream, Outgoing([message]), count, deadline
                 )
@@ -416,7 +416,7 @@ class Connection(Source):
         try:
             if self.error:
                 return False
-            count = stream.send(buffers)
+            count = self._send(stream, buffers)
             # Nearly always all goes at once, and no record of what was sent is needed.
             if count == len(buffers[0]) and len(buffers) == 1:
                 return True
@@ -426,6 +426,15 @@ class Connection(Source):
             return False
         finally:
             self._finish(self._writing, stream)
+
+    def _send(self, stream: ByteStream, buffers: Sequence[bytes | memoryview]) -> int:
+        try:
+            return stream.send(buffers)
+        except OSError:
+            raise
+        except BaseException as cause:
+            self.fail(cause)  # Ctrl-C, as the call ended, hides how much was sent
+            raise
 
     def _not_written(self) -> bool:
         if self.stream is None:
@@ -448,7 +457,7 @@ class Connection(Source):
                     stream.wait(WRITE, left)
                     if stream.lifetime.ended():
                         return False
-                count = stream.send(outgoing.buffers)
+                count = self._send(stream, outgoing.buffers)
             return True
         except BaseException as cause:
             if outgoing.inside:
