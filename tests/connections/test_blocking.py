@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,8 +19,9 @@ from typing import Any
 import pytest
 
 import vfiipc
+from tests.transport.certificates import Certificates
 from tests.transport.suite.base import Aside, until
-from vfiipc import IPC, TCP, Connection, ConnectionClosed, Delivery, Message, loopback_pair
+from vfiipc import IPC, TCP, TLS, Connection, ConnectionClosed, Delivery, Message, loopback_pair
 from vfiipc.codec import encode
 
 from .drivers import FRAMING, LIMIT, PREFIX, SECONDS, raw
@@ -369,3 +372,49 @@ class TestServing:
             until(lambda: not server.connections and threading.active_count() <= before[1])
             # A signal or two may be kept for the next wait.
             assert descriptors() <= before[0] + 4
+
+
+def test_a_refused_certificate_is_told_as_what_it_is(certificates: Certificates) -> None:
+    key, cert = certificates.good
+    tls = TLS()
+    assert tls.setKeyCert(key, cert)
+    with (
+        vfiipc.serve(print, "tls://127.0.0.1:0", tls=tls, grace=0.0, **FRAMING) as server,
+        pytest.raises(ssl.SSLCertVerificationError, match="not connected to tls://"),
+    ):
+        vfiipc.connect(server.address, tls=TLS(), timeout=SECONDS, **FRAMING)
+
+
+def test_an_unknown_name_is_told_as_what_it_is() -> None:
+    with pytest.raises(socket.gaierror, match=r"not connected to tcp://no\.such\.invalid:1"):
+        vfiipc.connect("no.such.invalid:1", timeout=SECONDS, **FRAMING)
+
+
+def test_no_handler_has_to_do_with_a_handshake_that_fails(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    key, cert = certificates.good
+    tls, client = TLS(), TLS()
+    assert tls.setKeyCert(key, cert)
+    assert client.addCA(certificates.ca)
+    served: list[Connection] = []
+    keywords = FRAMING | {"tls": tls, "grace": SECONDS}
+    with (
+        caplog.at_level(logging.INFO, "vfiipc"),
+        vfiipc.serve(
+            served.append, "tls://127.0.0.1:0", tls=tls, grace=SECONDS, **FRAMING
+        ) as server,
+    ):
+        host, _, port = server.address.removeprefix("tls://").rpartition(":")
+        with socket.create_connection((host, int(port))) as scanner:
+            scanner.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while scanner.recv(100):
+                pass
+        with (
+            vfiipc.connect(server.address, tls=client, timeout=SECONDS, **FRAMING) as conn,
+            pytest.raises(ConnectionError),
+        ):
+            conn.recv(SECONDS)
+    assert len(served) == 1
+    told = [record for record in caplog.records if "came to nothing" in record.message]
+    assert [record.levelno for record in told] == [logging.INFO]
