@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import socket
+import ssl
 from typing import Final
 
 from ..exchange import (
@@ -102,7 +105,11 @@ def failure(ipc: IPC, what: str) -> OSError:
     cause = ipc.last_error
     reason = getattr(cause, "strerror", None) or str(cause)
     error: OSError
-    if isinstance(cause, OSError) and cause.errno is not None:
+    if isinstance(cause, (ssl.SSLError, socket.gaierror)):
+        error = copy.copy(cause)  # their numbers are not those of the system
+        error.args = (cause.errno, f"{what}: {reason}")
+        error.strerror = f"{what}: {reason}"
+    elif isinstance(cause, OSError) and cause.errno is not None:
         error = OSError(cause.errno, f"{what}: {reason}")
     elif isinstance(cause, TimeoutError):
         error = TimeoutError(f"{what}: {reason}")

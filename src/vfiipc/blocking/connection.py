@@ -127,11 +127,10 @@ class Connection:
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
         end = end_of(timeout)
-        waiter = self._incoming.open_request()
-        assert waiter.msg_id is not None
+        waiter = Waiter()
         try:
-            sent = self._write(waiter.msg_id, data, end)
-        except (TypeError, ValueError):
+            sent = self._write(self._incoming.open_request(waiter), data, end)
+        except (TypeError, ValueError, BufferError):
             self._incoming.withdraw(waiter)
             raise
         except BaseException:

@@ -102,17 +102,23 @@ class Incoming:
         Raises:
             ConnectionClosed, OSError, SyncLostError: no more can come.
         """
-        with self.lock:
-            if self._inbox and not self._receivers:
-                return self._inbox.take()
-            if self.end is not None:
-                raise same_error(self.end)
-            waiter = Waiter()
-            self._receivers.append(waiter)
-        return self._wait(waiter, end)
+        waiter = Waiter()
+        try:
+            with self.lock:
+                if self._inbox and not self._receivers:
+                    return self._inbox.take()
+                if self.end is not None:
+                    raise same_error(self.end)
+                self._receivers.append(waiter)
+            return self._wait(waiter, end)
+        except BaseException:
+            with self.lock:  # an interrupt may have struck before anybody else would do this
+                if waiter in self._receivers:
+                    self._receivers.remove(waiter)
+            raise
 
-    def open_request(self) -> Waiter:
-        """A waiter with a free ID.
+    def open_request(self, waiter: Waiter) -> int:
+        """Gives a waiter a free ID.
 
         Raises:
             BufferError: nobody takes the messages that stop the reading, or every ID is in use.
@@ -123,9 +129,8 @@ class Incoming:
                 raise same_error(self.end)
             if self._inbox.full:
                 raise self._routing.refusal()
-            waiter = Waiter()
             waiter.msg_id = self._requests.open(waiter)
-        return waiter
+            return waiter.msg_id
 
     def answer_to(self, waiter: Waiter, end: float | None) -> Message | None:
         """The answer; None when the time is up: then the request is given up.
@@ -139,8 +144,8 @@ class Incoming:
     def withdraw(self, waiter: Waiter) -> None:
         """Forgets a request of which nothing was sent."""
         with self.lock:
-            assert waiter.msg_id is not None
-            self._requests.withdraw(waiter.msg_id)
+            if waiter.msg_id is not None:
+                self._requests.withdraw(waiter.msg_id)
 
     def give_up(self, waiter: Waiter) -> None:
         """Waits no more for the answer to a request that was, or may have been, sent."""

@@ -192,7 +192,8 @@ class Server:
     def _serve(self, connection: Connection) -> None:
         where = connection.remote_address or self.address
         try:
-            self._handler(connection)
+            if self._is_ready(connection, where):
+                self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, closed)
         except Exception:
@@ -200,6 +201,17 @@ class Server:
         finally:
             self._end(connection)
             self._places.release()
+
+    def _is_ready(self, connection: Connection, where: str) -> bool:
+        """Makes the handshake, where there is one: no handler has to do with one that fails."""
+        peer = connection._ipc
+        try:
+            if isinstance(peer, TLS):
+                peer._make_handshake()
+        except OSError as error:
+            _logger.info("the connection with %s came to nothing: %s", where, error)
+            return False
+        return True
 
     def _end(self, connection: Connection) -> None:
         connection.close()

@@ -18,6 +18,7 @@ from .keepalive import set_keepalive
 from .lifetime import Lifetime
 from .listening import listening_socket
 from .sockets import Listener
+from .system import READ
 from .tls_config import (
     Config,
     EngineMaker,
@@ -327,6 +328,23 @@ class TLS(IPC):
         peer.handshake_timeout_msec = self.handshake_timeout_msec
         peer._replace(tls_connection(stream))
         return peer
+
+    def _make_handshake(self) -> None:
+        """Waits until the handshake is complete.
+
+        Raises:
+            OSError: it has failed, or its time was up, or the object was closed.
+        """
+        stream = self._connection.stream
+        if not isinstance(stream, TLSStream) or not stream.lifetime.enter():
+            raise not_connected()
+        try:
+            while not stream.shake():
+                stream.wait(READ, None)
+                if stream.lifetime.ended():
+                    raise not_connected()
+        finally:
+            stream.lifetime.leave()
 
     def getFD(self) -> int:
         """The listening descriptor, to wait on; -1 on a connection.
