@@ -401,9 +401,7 @@ def test_no_handler_has_to_do_with_a_handshake_that_fails(
     keywords = FRAMING | {"tls": tls, "grace": SECONDS}
     with (
         caplog.at_level(logging.INFO, "vfiipc"),
-        vfiipc.serve(
-            served.append, "tls://127.0.0.1:0", tls=tls, grace=SECONDS, **FRAMING
-        ) as server,
+        vfiipc.serve(served.append, "tls://127.0.0.1:0", **keywords) as server,
     ):
         host, _, port = server.address.removeprefix("tls://").rpartition(":")
         with socket.create_connection((host, int(port))) as scanner:
