@@ -28,12 +28,8 @@ process of its own, the ways taking turns in one run: medians of the rounds' rat
 A run lasts until the other end has received the last message and said so."""
 
 NOTE = (
-    "By processor time a MiB costs our sender about 1.6 times and our receiver 1.3 times what it"
-    " costs a bare SSLSocket: the session works in memory, so that no lock is held while somebody"
-    " waits, which copies the ciphertext once more at each end, and a message has to be gathered in"
-    " memory of its own. Where both ends share a core, these add up to 0.7. What was measured below"
-    " that differs from run to run, with page faults and with what else the machine does; it is not"
-    " explained."
+    "The session works in memory, so that no lock is held while somebody waits, which copies the"
+    " ciphertext once more at each end; and a message has to be gathered in memory of its own."
 )
 
 _HEADER = 12
