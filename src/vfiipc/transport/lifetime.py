@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -25,6 +26,7 @@ def _forget_spare() -> None:
         _spare.pop().signal.close()
 
 
+atexit.register(_forget_spare)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_spare)
 
