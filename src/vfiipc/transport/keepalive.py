@@ -5,19 +5,20 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from .connection import not_connected
 from .lifetime import Lifetime
 
-__all__ = ["set_keepalive"]
+__all__ = ["Held", "set_keepalive"]
 
 _HIGHEST_COUNT: Final = 127
 _HIGHEST_INTERVAL: Final = 32767
 _HIGHEST_TIMEOUT: Final = 2**31 - 1
 
 
-class _Held(Protocol):
+@runtime_checkable
+class Held(Protocol):
     """What owns a socket."""
 
     @property
@@ -27,7 +28,7 @@ class _Held(Protocol):
     def lifetime(self) -> Lifetime: ...
 
 
-def set_keepalive(held: _Held, cnt: int, interval: int) -> None:
+def set_keepalive(held: Held, cnt: int, interval: int) -> None:
     """Sets the options, or leaves all of them as they were.
 
     Args:

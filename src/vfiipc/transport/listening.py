@@ -1,20 +1,29 @@
-"""Sockets that listen for TCP connections."""
+"""Sockets that listen for TCP connections, and how many may wait at any listening socket."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import sys
+from operator import index
 from typing import Final
 
 from .deadline import FOREVER
 from .dial import resolve
 from .lifetime import Lifetime
 
-__all__ = ["listening_socket"]
+__all__ = ["check_backlog", "listening_socket"]
 
 # The system takes what it can of this.
 _HIGHEST_BACKLOG: Final = 65535
+
+
+def check_backlog(backlog: int) -> int:
+    """As many as the system may be asked for; ``TypeError`` or ``ValueError`` where it is none."""
+    number = index(backlog)
+    if number < 0:
+        raise ValueError(f"backlog is {backlog}, but must be 0 or more")
+    return min(number, _HIGHEST_BACKLOG)
 
 
 def listening_socket(port: int, address: str | None, backlog: int) -> socket.socket:
@@ -23,12 +32,11 @@ def listening_socket(port: int, address: str | None, backlog: int) -> socket.soc
     Args:
         port: 0..65535; 0 lets the system choose.
         address: the adapter's address; None for all adapters, IPv4 and IPv6.
-        backlog: connections that may wait, 0 or more; the system takes what it can of it.
+        backlog: connections that may wait, as ``check_backlog`` gives it.
 
     Raises:
         OSError: it cannot listen there.
     """
-    backlog = min(backlog, _HIGHEST_BACKLOG)
     if address is None:
         if socket.has_ipv6:
             try:

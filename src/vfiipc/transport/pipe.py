@@ -12,15 +12,14 @@ from typing import Final
 
 from .connection import Connection
 from .deadline import Deadline
-from .ipc import IPC
 from .lifetime import Lifetime
+from .listening import check_backlog
 from .socket_files import SocketFile, address_of, bound_socket, named, path_text, unix_socket
+from .socket_ipc import SocketIPC
 from .sockets import Listener, SocketStream
 
 __all__ = ["Pipe"]
 
-# The system takes what it can of this.
-_HIGHEST_BACKLOG: Final = 65535
 _HIGHEST_MODE: Final = 0o777
 # Seconds after which a full queue is tried again: at first, and at most.
 _FIRST_PAUSE: Final = 0.001
@@ -30,7 +29,7 @@ _CREDENTIALS: Final = struct.Struct("iII")
 _FULL: Final = {errno.EAGAIN, errno.EWOULDBLOCK}
 
 
-class Pipe(IPC):
+class Pipe(SocketIPC):
     r"""``IPC`` over Unix stream sockets. See ``IPC`` for reading, writing, flags and threads.
 
     A path names the server; on Linux also an abstract name: a text that begins with ``"\0"``. Who
@@ -77,20 +76,11 @@ class Pipe(IPC):
             TypeError: an argument is of the wrong type.
         """
         path, deadline = path_text(path), Deadline(timeout_msec)
-        attempt = Lifetime(lambda: None)
-        waiting = Connection(None)
-        self._replace(waiting, attempt=attempt)
-        try:
-            stream = _stream(_reach(path, attempt, deadline))
-        except InterruptedError:
-            return False
-        except (OSError, ValueError) as cause:
-            waiting.note(cause)
-            return False
-        if not self._install(Connection(stream), attempt):
-            stream.lifetime.end()
-            return False
-        return True
+
+        def reach(attempt: Lifetime) -> Connection:
+            return Connection(_stream(_reach(path, attempt, deadline)))
+
+        return self._connect_by(reach)
 
     def listen(
         self, path: str | os.PathLike[str], mode: int | None = None, backlog: int = 128
@@ -113,9 +103,7 @@ class Pipe(IPC):
             TypeError: an argument is of the wrong type.
             ValueError: ``mode`` is outside 0..0o777, or ``backlog`` negative.
         """
-        path, backlog = path_text(path), min(index(backlog), _HIGHEST_BACKLOG)
-        if backlog < 0:
-            raise ValueError(f"backlog is {backlog}, but must be 0 or more")
+        path, backlog = path_text(path), check_backlog(backlog)
         if mode is not None and not 0 <= index(mode) <= _HIGHEST_MODE:
             raise ValueError(f"mode is {mode:#o}, but must be in 0..{_HIGHEST_MODE:#o}")
         waiting = Connection(None)
@@ -138,23 +126,15 @@ class Pipe(IPC):
             A new object, the caller's to close; None when the time was up, after ``close`` or an
             error (``last_error`` tells).
         """
-        deadline = Deadline(timeout_msec)
-        connection, listener = self._connection, self._listener
-        if not isinstance(listener, _PipeListener):
-            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
-            return None
-        try:
-            accepted = listener.accept(deadline)
-            stream = _stream(accepted[0]) if accepted is not None else None
-        except OSError as cause:
-            connection.note(cause)
-            return None
-        if stream is None:
-            return None
-        peer = Pipe()
-        peer.strict = self.strict
-        peer._replace(Connection(stream))
-        return peer
+
+        def take(sock: socket.socket, _: object) -> Pipe:
+            stream = _stream(sock)
+            peer = Pipe()
+            peer.strict = self.strict
+            peer._replace(Connection(stream))
+            return peer
+
+        return self._accept_by(Deadline(timeout_msec), take)
 
 
 class _PipeListener(Listener):

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import socket
-from operator import index
 
 from .addresses import address_text, check_port, check_text, split_address
-from .connection import Connection, not_connected
+from .connection import Connection
 from .deadline import Deadline
 from .dial import dial
 from .fd import couple
-from .ipc import IPC
-from .keepalive import set_keepalive
 from .lifetime import Lifetime
-from .listening import listening_socket
+from .listening import check_backlog, listening_socket
+from .socket_ipc import SocketIPC
 from .sockets import Listener, SocketStream
 
 __all__ = ["TCP"]
 
 
-class TCP(IPC):
+class TCP(SocketIPC):
     """``IPC`` over TCP. See ``IPC`` for reading, writing, flags and threads."""
 
     def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
@@ -41,27 +38,12 @@ class TCP(IPC):
         """
         check_text("hostname", hostname)
         port, deadline = check_port(port), Deadline(timeout_msec)
-        attempt = Lifetime(lambda: None)
-        waiting = Connection(None)
-        self._replace(waiting, attempt=attempt)
-        try:
-            host, port = split_address(hostname, port)
-            sock = dial(host, port, attempt, deadline)
-        except InterruptedError:
-            return False
-        except (OSError, ValueError) as cause:
-            waiting.note(cause)
-            return False
-        try:
-            stream = SocketStream(sock, remote=address_text(sock.getpeername()))
-        except OSError as cause:
-            sock.close()
-            waiting.note(cause)
-            return False
-        if not self._install(Connection(stream), attempt):
-            stream.lifetime.end()
-            return False
-        return True
+
+        def reach(attempt: Lifetime) -> Connection:
+            sock = dial(*split_address(hostname, port), attempt, deadline)
+            return Connection(_stream(sock))
+
+        return self._connect_by(reach)
 
     def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
         """Listens for connections, which ``accept`` gives out.
@@ -81,9 +63,7 @@ class TCP(IPC):
         """
         if listen_address is not None:
             check_text("listen_address", listen_address)
-        port, backlog = check_port(port), index(backlog)
-        if backlog < 0:
-            raise ValueError(f"backlog is {backlog}, but must be 0 or more")
+        port, backlog = check_port(port), check_backlog(backlog)
         waiting = Connection(None)
         self._replace(waiting)
         try:
@@ -104,29 +84,15 @@ class TCP(IPC):
             A new object, the caller's to close; None when the time was up, after ``close`` or an
             error (``last_error`` tells).
         """
-        deadline = Deadline(timeout_msec)
-        connection, listener = self._connection, self._listener
-        if not isinstance(listener, Listener):
-            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
-            return None
-        try:
-            accepted = listener.accept(deadline)
-        except OSError as cause:
-            connection.note(cause)
-            return None
-        if accepted is None:
-            return None
-        sock, address = accepted
-        try:
-            stream = SocketStream(sock, remote=address_text(address))
-        except OSError as cause:
-            sock.close()
-            connection.note(cause)
-            return None
-        peer = TCP()
-        peer.strict = self.strict
-        peer._replace(Connection(stream))
-        return peer
+
+        def take(sock: socket.socket, address: object) -> TCP:
+            stream = _stream(sock, address)
+            peer = TCP()
+            peer.strict = self.strict
+            peer._replace(Connection(stream))
+            return peer
+
+        return self._accept_by(Deadline(timeout_msec), take)
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
         """Takes over a connected stream socket (TCP or Unix); what it had before is closed.
@@ -175,13 +141,14 @@ class TCP(IPC):
             Whether it was set; otherwise the former setting stays, and ``last_error`` tells why
             (out of range, not open, a Unix socket, not on Linux).
         """
-        cnt, interval = index(cnt), index(interval)
-        held = self._listener or self._connection.stream
-        try:
-            if not isinstance(held, (Listener, SocketStream)):
-                raise not_connected()
-            set_keepalive(held, cnt, interval)
-        except OSError as cause:
-            self._connection.note(cause)
-            return False
-        return True
+        return self._keep_alive(cnt, interval)
+
+
+def _stream(sock: socket.socket, address: object = None) -> SocketStream:
+    """Over a connected socket, which is closed where that fails."""
+    try:
+        remote = sock.getpeername() if address is None else address
+        return SocketStream(sock, remote=address_text(remote))
+    except BaseException:
+        sock.close()
+        raise

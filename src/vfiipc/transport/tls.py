@@ -13,12 +13,10 @@ from .addresses import PortError, address_text, check_port, check_text, split_ad
 from .connection import Connection, not_connected
 from .deadline import Deadline
 from .dial import dial
-from .ipc import IPC
-from .keepalive import set_keepalive
 from .lifetime import Lifetime
-from .listening import listening_socket
+from .listening import check_backlog, listening_socket
+from .socket_ipc import SocketIPC
 from .sockets import Listener
-from .system import READ
 from .tls_config import (
     Config,
     EngineMaker,
@@ -37,7 +35,7 @@ _HANDSHAKE_MSEC: Final = 10_000
 _ALL_FLAGS: Final = 31
 
 
-class TLS(IPC):
+class TLS(SocketIPC):
     """``IPC`` over TLS 1.2 or 1.3. See ``IPC`` for reading, writing, flags and threads.
 
     What is set with ``setKeyCert``, ``addCA`` and the like counts for the next ``connect`` or
@@ -180,10 +178,9 @@ class TLS(IPC):
         """Whether keys inside a terminal can be used: never, outside one."""
         return False
 
-    def _refuse(self, cause: OSError, code: Code = Code.ERR_FAIL) -> bool:
+    def _refuse(self, cause: Exception, code: Code = Code.ERR_FAIL) -> bool:
         self._judged = cause, code
-        self._connection.note(cause)
-        return False
+        return super()._refuse(cause)
 
     # --- connections
 
@@ -211,20 +208,11 @@ class TLS(IPC):
         """
         check_text("hostname", hostname)
         port, deadline = check_port(port), Deadline(timeout_msec)
-        attempt = Lifetime(lambda: None)
-        waiting = Connection(None)
-        self._replace(waiting, attempt=attempt)
-        try:
-            stream = self._reach(hostname, port, attempt, deadline)
-        except InterruptedError:
-            return False
-        except (OSError, ValueError) as cause:
-            waiting.note(cause)
-            return False
-        if not self._install(tls_connection(stream), attempt):
-            stream.lifetime.end()
-            return False
-        return True
+
+        def reach(attempt: Lifetime) -> Connection:
+            return tls_connection(self._reach(hostname, port, attempt, deadline))
+
+        return self._connect_by(reach)
 
     def _reach(self, hostname: str, port: int, attempt: Lifetime, deadline: Deadline) -> TLSStream:
         code = Code.ERR_HOST
@@ -249,7 +237,7 @@ class TLS(IPC):
             sock.close()
             raise
         try:
-            _shake(stream, attempt, deadline)
+            _shake(stream, attempt)
         except BaseException:
             stream.lifetime.end()
             raise
@@ -273,9 +261,7 @@ class TLS(IPC):
         """
         if listen_address is not None:
             check_text("listen_address", listen_address)
-        port, backlog = check_port(port), index(backlog)
-        if backlog < 0:
-            raise ValueError(f"backlog is {backlog}, but must be 0 or more")
+        port, backlog = check_port(port), check_backlog(backlog)
         self._replace(Connection(None))
         try:
             self._engines = self._config.engines(server=True)
@@ -302,32 +288,24 @@ class TLS(IPC):
             A new object, the caller's to close; None when the time was up, after ``close`` or an
             error (``last_error`` tells).
         """
-        deadline = Deadline(timeout_msec)
-        connection, listener, engines = self._connection, self._listener, self._engines
-        if not isinstance(listener, Listener) or engines is None:
-            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
-            return None
-        try:
-            accepted = listener.accept(deadline)
-        except OSError as cause:
-            connection.note(cause)
-            return None
-        if accepted is None:
-            return None
-        sock, address = accepted
-        handshake = Deadline(self.handshake_timeout_msec)
-        try:
-            remote = address_text(address)
-            stream = TLSStream(sock, engines(None), remote=remote, handshake=handshake)
-        except OSError as cause:
-            sock.close()
-            connection.note(cause)
-            return None
-        peer = TLS()
-        peer.strict, peer._config = self.strict, self._config
-        peer.handshake_timeout_msec = self.handshake_timeout_msec
-        peer._replace(tls_connection(stream))
-        return peer
+        engines = self._engines
+
+        def take(sock: socket.socket, address: object) -> TLS:
+            assert engines is not None  # who listens has some
+            handshake = Deadline(self.handshake_timeout_msec)
+            try:
+                remote = address_text(address)
+                stream = TLSStream(sock, engines(None), remote=remote, handshake=handshake)
+            except BaseException:
+                sock.close()
+                raise
+            peer = TLS()
+            peer.strict, peer._config = self.strict, self._config
+            peer.handshake_timeout_msec = self.handshake_timeout_msec
+            peer._replace(tls_connection(stream))
+            return peer
+
+        return self._accept_by(Deadline(timeout_msec), take)
 
     def _make_handshake(self) -> None:
         """Waits until the handshake is complete.
@@ -339,10 +317,7 @@ class TLS(IPC):
         if not isinstance(stream, TLSStream) or not stream.lifetime.enter():
             raise not_connected()
         try:
-            while not stream.shake():
-                stream.wait(READ, None)
-                if stream.lifetime.ended():
-                    raise not_connected()
+            _shake(stream, stream.lifetime)
         finally:
             stream.lifetime.leave()
 
@@ -365,15 +340,7 @@ class TLS(IPC):
         Returns:
             Whether it was set; otherwise the former setting stays, and ``last_error`` tells why.
         """
-        cnt, interval = index(cnt), index(interval)
-        held = self._listener or self._connection.stream
-        try:
-            if not isinstance(held, (Listener, TLSStream)):
-                raise not_connected()
-            set_keepalive(held, cnt, interval)
-        except OSError as cause:
-            return self._refuse(cause)
-        return True
+        return self._keep_alive(cnt, interval)
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
         """Refused: a socket does not tell which part of the handshake this side would play."""
@@ -389,14 +356,14 @@ def _judged_as(cause: OSError | ValueError, code: Code) -> Code:
     return code if special is Code.ERR_FAIL else special
 
 
-def _shake(stream: TLSStream, attempt: Lifetime, deadline: Deadline) -> None:
-    """Makes the handshake within the deadline.
+def _shake(stream: TLSStream, lifetime: Lifetime) -> None:
+    """Makes the handshake, until its time is up.
 
     Raises:
         OSError: it has failed, or the time was up.
-        InterruptedError: the attempt has ended.
+        InterruptedError: the lifetime has ended.
     """
     while not stream.shake():
-        attempt.wait([(stream.fileno(), stream.interests())], deadline.remaining())
-        if attempt.ended():
+        lifetime.wait([(stream.fileno(), stream.interests())], stream.handshake.remaining())
+        if lifetime.ended():
             raise InterruptedError

@@ -58,7 +58,8 @@ class TLSStream(ByteStream):
         self.on_plaintext: Callable[[], None] | None = None
         self._receive_flags, _ = system.flags()
         self._engine = engine
-        self._deadline = handshake
+        #: Until when the handshake has to be complete.
+        self.handshake = handshake
         self._lock = threading.Lock()
         self._complete = False  # the handshake
         self._failure: OSError | None = None  # what every further receive meets
@@ -118,7 +119,7 @@ class TLSStream(ByteStream):
 
     def handshake_ends_at(self) -> float | None:
         """When the handshake is over, one way or the other; None when it is complete, or open."""
-        left = None if self._complete else self._deadline.remaining()
+        left = None if self._complete else self.handshake.remaining()
         return None if left is None else time.monotonic() + left
 
     def _look(self, limit: int) -> bytes | None:
@@ -204,7 +205,7 @@ class TLSStream(ByteStream):
         return True
 
     def _check_time(self) -> None:
-        if self._deadline.passed():
+        if self.handshake.passed():
             raise TimeoutError("the time was up before the handshake was complete")
 
     def _tell_others(self) -> None:
@@ -294,7 +295,7 @@ class TLSStream(ByteStream):
 
     def wait(self, event: int, timeout: float | None) -> None:
         if not self._complete:
-            left = self._deadline.remaining()
+            left = self.handshake.remaining()
             waits = [seconds for seconds in (timeout, left) if seconds is not None]
             timeout = min(waits, default=None)
         unless = self._reader_has_news if event == READ else self._writer_has_news
