@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import socket
-import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from ..exchange import Address
+from ..transport.listening import listening_socket
+from ..transport.socket_files import SocketFile, bound_socket
 
 __all__ = ["Acceptor", "listen"]
 
@@ -99,63 +98,21 @@ class Acceptor:
             self.resume()
 
 
-async def listen(address: Address) -> tuple[socket.socket, Address]:
-    """A listening socket, and the address by which it can be reached.
+async def listen(address: Address) -> tuple[socket.socket, SocketFile | None, Address]:
+    """A listening socket, the file of a pipe, and the address by which it can be reached.
 
     Raises:
         OSError: it cannot listen there.
     """
     if address.scheme == "pipe":
-        return _listen_on_path(address.path), address
-    if not address.host:
-        listener = _listen_everywhere(address.port)
-    else:
+        listener, file = bound_socket(address.path, None, _BACKLOG)
+        return listener, file, address
+    host = None
+    if address.host:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        family, _, _, _, where = found[0]
-        listener = socket.create_server(where[:2], family=family, backlog=_BACKLOG)
-    return listener, address.reachable(listener.getsockname()[1])
-
-
-def _listen_everywhere(port: int) -> socket.socket:
-    if socket.has_dualstack_ipv6():
-        try:
-            return socket.create_server(
-                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
-            )
-        except OSError as error:
-            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                raise
-    return socket.create_server(("", port), backlog=_BACKLOG)
-
-
-def _listen_on_path(path: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if not path.startswith("\0"):
-            _remove_if_dead(path)
-        listener.bind(path)
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _remove_if_dead(path: str) -> None:
-    """Removes a socket that a process has left behind; one that somebody listens on stays."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            return
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-        trial.settimeout(1)
-        try:
-            trial.connect(path)
-        except ConnectionRefusedError:
-            Path(path).unlink(missing_ok=True)
-        except OSError:
-            return
+        host = str(found[0][4][0])
+    listener = listening_socket(address.port, host, _BACKLOG)
+    return listener, None, address.reachable(listener.getsockname()[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..transport.addresses import address_text
+
 __all__ = ["name_of"]
 
 
@@ -14,7 +16,6 @@ def name_of(address: object) -> str:
         address = address.decode(errors="surrogateescape")
     if isinstance(address, str):
         return address.replace("\0", "@", 1)
-    if not isinstance(address, tuple) or len(address) < 2:
+    if not isinstance(address, tuple) or not isinstance(address[0], str):
         return ""
-    host, port = str(address[0]).removeprefix("::ffff:"), address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return address_text(address)

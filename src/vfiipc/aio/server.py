@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +19,7 @@ from ..exchange import (
     check_timeout,
     parse,
 )
+from ..transport.socket_files import SocketFile
 from .accepting import Acceptor, listen
 from .connection import Connection
 from .outgoing import MAX_UNSENT
@@ -148,7 +146,7 @@ class Server:
         self._idle_timeout = idle_timeout
         self._grace = grace
         self._acceptor: Acceptor | None = None
-        self._file: tuple[str, int] | None = None  # a pipe's path and inode
+        self._file: SocketFile | None = None  # of a pipe
         # Each task with its socket, until it has begun, and with its connection from then on.
         self._tasks: dict[asyncio.Task[None], socket.socket | Connection | None] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -171,8 +169,9 @@ class Server:
         """
         if self._closing is None:
             if self._acceptor is not None:
+                if self._file is not None:
+                    self._file.remove()
                 self._acceptor.close()
-                self._remove_file()
             self._closing = asyncio.get_running_loop().create_task(self._end())
 
     async def wait_closed(self) -> None:
@@ -203,10 +202,7 @@ class Server:
     async def _start(self) -> Server:
         if self._acceptor is not None or self._closing is not None:
             raise RuntimeError("this server has been started before")
-        listener, self._target = await listen(self._target)
-        path = self._target.path
-        if path and not path.startswith("\0"):
-            self._file = path, Path(path).lstat().st_ino
+        listener, self._file, self._target = await listen(self._target)
         self._acceptor = Acceptor(listener, self._accepted)
         self._acceptor.resume()
         return self
@@ -284,10 +280,3 @@ class Server:
             if isinstance(connection, Connection):
                 connection.abort()
             task.cancel()
-
-    def _remove_file(self) -> None:
-        if self._file is not None:
-            path, inode = self._file
-            with suppress(OSError):
-                if os.lstat(path).st_ino == inode:
-                    Path(path).unlink()

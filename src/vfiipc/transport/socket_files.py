@@ -199,7 +199,7 @@ def _clear(path: str) -> None:
     except FileNotFoundError:
         return
     if _answers(path):
-        raise OSError(errno.EADDRINUSE, "a server listens there")
+        raise OSError(errno.EADDRINUSE, "the path is in use: a server listens there")
     if file.is_there():
         with suppress(FileNotFoundError):
             Path(path).unlink()
