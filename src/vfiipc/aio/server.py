@@ -16,7 +16,7 @@ from ..exchange import (
     REQUEST_IDS,
     Address,
     ConnectionClosed,
-    check_timeout,
+    check_serving_times,
     parse,
 )
 from ..transport.socket_files import SocketFile
@@ -96,10 +96,7 @@ def serve(
         raise ValueError(f"{needed}; the address is {address!r}")
     if max_connections is not None and max_connections < 1:
         raise ValueError(f"max_connections is {max_connections}, but must be 1 or more, or None")
-    if check_timeout(idle_timeout, "idle_timeout") == 0:
-        raise ValueError("idle_timeout is 0, but must be more, or None")
-    if check_timeout(grace, "grace") is None:
-        raise TypeError("grace must be a number of seconds, not None")
+    check_serving_times(idle_timeout, grace)
     server = Server(handler, target, settings, ssl, max_connections, idle_timeout, grace)
     return Serving(server)
 

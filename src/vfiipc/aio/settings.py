@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from operator import index
 
-from ..codec import Framer, Message
-from ..exchange import Routing, check_timeout
+from .. import exchange
+from ..exchange import check_timeout
 from .protocol import MessageProtocol
 
 __all__ = ["CLOSE_TIMEOUT", "Settings"]
@@ -17,25 +16,18 @@ CLOSE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The keywords that ``connect`` and ``serve`` share; checked when it is made.
+class Settings(exchange.Settings):
+    """With what is asyncio's own; checked when it is made.
 
     Raises:
         TypeError, ValueError: a value is of the wrong kind, or out of its range.
     """
 
-    prefix: int
-    size_limit: int
-    strict: bool
-    request_ids: range
-    max_unclaimed: int
-    max_unclaimed_size: int
     max_unsent: int
     close_timeout: float
 
     def __post_init__(self) -> None:
-        Framer(self.prefix, self.size_limit)
-        self._routing()
+        super().__post_init__()
         try:
             too_low = index(self.max_unsent) < 0
         except TypeError:
@@ -48,8 +40,4 @@ class Settings:
 
     def protocol(self) -> MessageProtocol:
         """A protocol for a new connection in the running loop."""
-        framer = Framer(self.prefix, self.size_limit, strict=self.strict)
-        return MessageProtocol(framer, self._routing(), self.max_unsent, self.close_timeout)
-
-    def _routing(self) -> Routing[asyncio.Future[Message]]:
-        return Routing(self.request_ids, self.max_unclaimed, self.max_unclaimed_size)
+        return MessageProtocol(self.framer(), self.routing(), self.max_unsent, self.close_timeout)

@@ -1,35 +1,27 @@
-"""Moments at which waiting ends, and what is left until then."""
+"""Python's time-outs, in seconds, as the time limits of the transports."""
 
 from __future__ import annotations
 
 import math
-import time
 
 from ..exchange import check_timeout
+from ..transport.deadline import FOREVER, Deadline
 
-__all__ = ["end_of", "left_msec", "left_seconds"]
-
-# Nothing that blocks takes more than this; what is longer is as good as for ever.
-_LONGEST = 1_000_000.0
+__all__ = ["deadline_of", "msec"]
 
 
-def end_of(timeout: float | None) -> float | None:
-    """The moment on the monotonic clock at which so many seconds are over; None: never.
+def deadline_of(timeout: float | None) -> Deadline:
+    """The moment at which so many seconds are over; None: never.
 
     Raises:
         TypeError, ValueError: ``timeout`` is no number, or negative.
     """
     if timeout is None:
-        return None
+        return FOREVER
     check_timeout(timeout)
-    return time.monotonic() + timeout if timeout < _LONGEST else None
+    return Deadline(timeout * 1000)
 
 
-def left_seconds(end: float | None) -> float:
-    """Seconds until ``end``, 0 at least; -1 where it never comes, as locks have it."""
-    return -1 if end is None else max(0.0, end - time.monotonic())
-
-
-def left_msec(end: float | None) -> int:
-    """As ``left_seconds``, in whole milliseconds, as ``IPC`` has it."""
-    return -1 if end is None else max(0, math.ceil((end - time.monotonic()) * 1000))
+def msec(seconds: float | None) -> int:
+    """Whole milliseconds, as ``IPC`` has them; -1 without end."""
+    return -1 if seconds is None else math.ceil(seconds * 1000)

@@ -12,13 +12,14 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     Address,
+    Settings,
     parse,
 )
 from ..transport.ipc import IPC
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
 from ..transport.tls import TLS
-from .clock import end_of, left_msec
+from .clock import deadline_of, msec
 from .connection import Connection
 
 __all__ = ["check_tls", "connect", "failure"]
@@ -60,26 +61,17 @@ def connect(
     Rules: ``spec/connections.md``.
     """
     target = parse(address)
-    end = end_of(timeout)
+    settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
+    deadline = deadline_of(timeout)
     check_tls(target, address, tls)
     ipc = _object_for(target, tls)
     try:
-        connection = Connection(
-            ipc,
-            prefix=prefix,
-            size_limit=size_limit,
-            strict=strict,
-            request_ids=request_ids,
-            max_unclaimed=max_unclaimed,
-            max_unclaimed_size=max_unclaimed_size,
-        )
-        if not _reach(ipc, target, left_msec(end)):
+        if not _reach(ipc, target, msec(deadline.remaining())):
             raise failure(ipc, f"not connected to {target}")
-        connection._begin()
+        return Connection(ipc, **vars(settings))
     except BaseException:
         ipc.close()
         raise
-    return connection
 
 
 def check_tls(target: Address, address: str, tls: TLS | None) -> None:

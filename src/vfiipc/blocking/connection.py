@@ -5,17 +5,19 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..codec import Framer, Message
+from ..codec import Message
 from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     ConnectionClosed,
     Routing,
+    Settings,
     same_error,
 )
+from ..transport.deadline import Deadline
 from ..transport.ipc import IPC
-from .clock import end_of, left_msec, left_seconds
+from .clock import deadline_of, msec
 from .incoming import SENT_IN_PART, Incoming, Waiter, broken_by
 
 if TYPE_CHECKING:
@@ -56,8 +58,10 @@ class Connection:
     ) -> None:
         if not isinstance(ipc, IPC):
             raise TypeError(f"a connection needs an IPC object, not {type(ipc).__name__}")
-        Framer(prefix, size_limit)
-        routing: Routing[Waiter] = Routing(request_ids, max_unclaimed, max_unclaimed_size)
+        settings = Settings(
+            prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size
+        )
+        routing: Routing[Waiter] = settings.routing()
         ipc.strict = strict
         self._ipc = ipc
         self._prefix = prefix
@@ -66,10 +70,7 @@ class Connection:
         self._incoming.on_idle = self._end_idle
         self._refusal: BaseException | None = None  # why nothing can be sent any more
         self._discarded: int | None = None  # known at the end only
-        self._begin()
-
-    def _begin(self) -> None:
-        self._local, self._remote = self._ipc.local_addr(), self._ipc.remote_addr()
+        self._local, self._remote = ipc.local_addr(), ipc.remote_addr()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{self._local} to {self._remote}"
@@ -91,7 +92,7 @@ class Connection:
             ConnectionClosed: this side has closed.
             OSError: the connection is broken.
         """
-        if not self._write(msg_id, data, end_of(timeout)):
+        if not self._write(msg_id, data, deadline_of(timeout)):
             raise TimeoutError(f"not sent within {timeout:g} s")
 
     def recv(self, timeout: float | None = None) -> Message:
@@ -108,7 +109,7 @@ class Connection:
             SyncLostError: the connection is strict, and what arrived is no message.
             OSError: the connection is broken.
         """
-        message = self._incoming.receive(end_of(timeout))
+        message = self._incoming.receive(deadline_of(timeout))
         if message is None:
             raise TimeoutError(f"no message came within {timeout:g} s")
         return message
@@ -126,7 +127,7 @@ class Connection:
             BufferError: messages that nobody receives stop the reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
-        end = end_of(timeout)
+        end = deadline_of(timeout)
         waiter = Waiter()
         try:
             sent = self._write(self._incoming.open_request(waiter), data, end)
@@ -158,13 +159,13 @@ class Connection:
 
     # --- sending
 
-    def _write(self, msg_id: int, data: Buffer, end: float | None) -> bool:
+    def _write(self, msg_id: int, data: Buffer, end: Deadline) -> bool:
         """Whether it was sent; False: the time was up before any of it was."""
         if self._refusal is not None:
             raise same_error(self._refusal)
         ipc = self._ipc
         try:
-            if ipc.write_msg(self._prefix, msg_id, data, left_msec(end)):
+            if ipc.write_msg(self._prefix, msg_id, data, msec(end.remaining())):
                 return True
         except (TypeError, ValueError):
             raise
@@ -186,7 +187,7 @@ class Connection:
             raise same_error(error)
         self._end(SENT_IN_PART, error)
         # It may have been another thread that stopped inside a message, while this one waited.
-        own = isinstance(error, TimeoutError) and left_seconds(end) == 0
+        own = isinstance(error, TimeoutError) and end.passed()
         raise same_error(error) if own else ConnectionClosed(SENT_IN_PART)
 
     # --- state

@@ -11,8 +11,9 @@ from typing import Final
 
 from ..codec import FramingError, Message
 from ..exchange import ConnectionClosed, Routing, cut_or_ended, same_error
+from ..transport.deadline import Deadline
 from ..transport.ipc import IPC
-from .clock import left_msec, left_seconds
+from .clock import msec
 
 __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
 
@@ -96,7 +97,7 @@ class Incoming:
 
     # --- for those who wait
 
-    def receive(self, end: float | None) -> Message | None:
+    def receive(self, end: Deadline) -> Message | None:
         """The oldest unclaimed message; None when the time is up.
 
         Raises:
@@ -132,7 +133,7 @@ class Incoming:
             waiter.msg_id = self._requests.open(waiter)
             return waiter.msg_id
 
-    def answer_to(self, waiter: Waiter, end: float | None) -> Message | None:
+    def answer_to(self, waiter: Waiter, end: Deadline) -> Message | None:
         """The answer; None when the time is up: then the request is given up.
 
         Raises:
@@ -167,13 +168,14 @@ class Incoming:
 
     # --- waiting
 
-    def _wait(self, waiter: Waiter, end: float | None) -> Message | None:
+    def _wait(self, waiter: Waiter, end: Deadline) -> Message | None:
         try:
             with self.lock:
                 if not waiter.settled:
                     self._join(waiter)
             if waiter.signal is not None:
-                waiter.signal.acquire(timeout=left_seconds(end))
+                left = end.remaining()
+                waiter.signal.acquire(timeout=-1 if left is None else left)
             if waiter.leads:
                 self._lead(waiter, end)
             with self.lock:
@@ -227,18 +229,18 @@ class Incoming:
 
     # --- reading
 
-    def _lead(self, waiter: Waiter, end: float | None) -> None:
+    def _lead(self, waiter: Waiter, end: Deadline) -> None:
         ipc = self._ipc
         while not waiter.settled:
-            until = end if self.idle_timeout is None else self._idle_at(end)
+            left = end.remaining() if self.idle_timeout is None else self._left(end)
             try:
-                message = ipc.read_msg(self._prefix, self._size_limit, left_msec(until))
+                message = ipc.read_msg(self._prefix, self._size_limit, msec(left))
             except OSError as error:
                 if error.errno not in _NO_DESCRIPTOR:
                     raise
                 # Waiting takes a descriptor of its own; reading what has come does not.
                 message = None
-                time.sleep(_PAUSE if until is None else min(_PAUSE, left_seconds(until)))
+                time.sleep(end.within(_PAUSE))
             if message is not None:
                 with self.lock:
                     self._arrived(message)
@@ -246,7 +248,7 @@ class Incoming:
             over = self._why_over()
             if over is not None:
                 self.finish(over)
-            elif end is not None and end <= time.monotonic():
+            elif end.passed():
                 return
             elif self.idle_timeout is not None:
                 self._end_if_idle(self.idle_timeout)
@@ -311,10 +313,10 @@ class Incoming:
 
     # --- idleness: no byte has come, while somebody waited for one
 
-    def _idle_at(self, end: float | None) -> float:
+    def _left(self, end: Deadline) -> float:
+        """Seconds until it is time to look at the clock."""
         assert self.idle_timeout is not None
-        idle = self._heard + self.idle_timeout
-        return idle if end is None else min(end, idle)
+        return end.within(max(0.0, self._heard + self.idle_timeout - time.monotonic()))
 
     def _end_if_idle(self, seconds: float) -> None:
         received = self._ipc._received()

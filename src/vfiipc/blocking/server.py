@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from operator import index
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ..exchange import (
     MAX_UNCLAIMED,
@@ -16,11 +16,12 @@ from ..exchange import (
     REQUEST_IDS,
     Address,
     ConnectionClosed,
+    Settings,
+    check_serving_times,
     check_timeout,
     parse,
 )
 from ..transport.ipc import IPC
-from ..transport.loopback import Loopback
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
 from ..transport.tls import TLS
@@ -92,21 +93,10 @@ def serve(
         raise ValueError(f"tls:// needs tls=, with a certificate; the address is {address!r}")
     if index(max_connections) < 1:
         raise ValueError(f"max_connections is {max_connections}, but must be 1 or more")
-    if check_timeout(idle_timeout, "idle_timeout") == 0:
-        raise ValueError("idle_timeout is 0, but must be more, or None")
-    if check_timeout(grace, "grace") is None:
-        raise TypeError("grace must be a number of seconds, not None")
-    keywords: dict[str, Any] = {
-        "prefix": prefix,
-        "size_limit": size_limit,
-        "strict": strict,
-        "request_ids": request_ids,
-        "max_unclaimed": max_unclaimed,
-        "max_unclaimed_size": max_unclaimed_size,
-    }
-    Connection(Loopback(), **keywords)  # a mistake is one now, not with the first connection
+    check_serving_times(idle_timeout, grace)
+    settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
     listener, reached = _listen(target, tls)
-    return Server(handler, listener, reached, keywords, max_connections, idle_timeout, grace)
+    return Server(handler, listener, reached, settings, max_connections, idle_timeout, grace)
 
 
 class Server:
@@ -120,7 +110,7 @@ class Server:
         handler: Handler,
         listener: TCP | TLS | Pipe,
         target: Address,
-        keywords: dict[str, Any],
+        settings: Settings,
         max_connections: int,
         idle_timeout: float | None,
         grace: float,
@@ -128,7 +118,7 @@ class Server:
         self._handler = handler
         self._listener = listener
         self._target = target
-        self._keywords = keywords
+        self._settings = settings
         self._idle_timeout = idle_timeout
         self._grace = grace
         self._places = threading.Semaphore(max_connections)
@@ -175,7 +165,7 @@ class Server:
 
     def _begin(self, peer: IPC) -> Exception | None:
         """Starts the handler's thread; gives why that cannot be, with the connection closed."""
-        connection = Connection(peer, **self._keywords)
+        connection = Connection(peer, **vars(self._settings))
         connection._incoming.idle_timeout = self._idle_timeout
         thread = threading.Thread(
             target=self._serve, args=(connection,), name="vfiipc handler", daemon=True

@@ -11,7 +11,8 @@ from .errors import ConnectionClosed, cut_or_ended, same_error
 from .inbox import Inbox
 from .requests import REQUEST_IDS, Requests
 from .routing import MAX_UNCLAIMED, MAX_UNCLAIMED_SIZE, Routing
-from .seconds import check_timeout
+from .seconds import check_serving_times, check_timeout
+from .settings import Settings
 
 __all__ = [
     "MAX_UNCLAIMED",
@@ -22,6 +23,8 @@ __all__ = [
     "Inbox",
     "Requests",
     "Routing",
+    "Settings",
+    "check_serving_times",
     "check_timeout",
     "cut_or_ended",
     "parse",

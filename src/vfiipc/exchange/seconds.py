@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["check_timeout"]
+__all__ = ["check_serving_times", "check_timeout"]
 
 
 def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
@@ -25,3 +25,15 @@ def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
         allowed = "0 or more seconds, or None to wait for ever"
         raise ValueError(f"{name} is {timeout}, but must be {allowed}")
     return timeout
+
+
+def check_serving_times(idle_timeout: float | None, grace: float) -> None:
+    """What ``serve`` takes: an idle time-out of more than nothing, if any, and a time of grace.
+
+    Raises:
+        TypeError, ValueError: one of them is no such time.
+    """
+    if check_timeout(idle_timeout, "idle_timeout") == 0:
+        raise ValueError("idle_timeout is 0, but must be more, or None")
+    if check_timeout(grace, "grace") is None:
+        raise TypeError("grace must be a number of seconds, not None")
