@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
+from .plot import opening
+
 __all__ = ["Panel", "curves"]
 
 #: Lines by name; each a list of points: how much there is of it, and the ratio there.
@@ -23,13 +25,7 @@ def curves(title: str, panels: Mapping[str, Panel], labels: Mapping[float, str])
     rows = -(-len(panels) // columns)
     width = _LEFT + columns * (_WIDTH + _GAP) + _LEGEND
     height = _TOP + rows * (_HEIGHT + _GAP) + 20
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
-        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="10" y="22" font-size="16">{escape(title)}</text>',
-    ]
+    parts = opening(title, width, height)
     for place, (name, lines) in enumerate(panels.items()):
         x = _LEFT + place % columns * (_WIDTH + _GAP)
         y = _TOP + place // columns * (_HEIGHT + _GAP)

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from .harness import Result
 
-__all__ = ["svg"]
+__all__ = ["opening", "svg"]
 
 _Scale = Callable[[float], float]
 
@@ -29,13 +29,7 @@ def svg(title: str, results: Sequence[Result]) -> str:
     rows = _rows(drawn)
     bottom = _TOP + _ROW * len(rows)
     width, height = _LEFT + _WIDTH + _RIGHT, bottom + 50
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
-        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="10" y="22" font-size="16">{escape(title)}</text>',
-    ]
+    parts = opening(title, width, height)
     for power in range(round(math.log10(low)), round(math.log10(high)) + 1):
         parts += _grid_line(x(10.0**power), f"{10.0**power:g}", bottom)
     for number, row in enumerate(rows):
@@ -46,6 +40,17 @@ def svg(title: str, results: Sequence[Result]) -> str:
         "times the speed of what it is compared with; mark: aim; green: met</text>"
     )
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def opening(title: str, width: int, height: int) -> list[str]:
+    """How a picture begins: its size, its ground and its title."""
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
+        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
+        f"<title>{escape(title)}</title>",
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+        f'<text x="10" y="22" font-size="16">{escape(title)}</text>',
+    ]
 
 
 def _rows(results: Sequence[Result]) -> list[str | Result]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ import vfiipc.__main__
 import vfiipc.codec
 import vfiipc.testing
 from tests.cli.program import PROGRAM, TIMEOUT, echo
-from tests.helpers.markdown import Block, blocks, commands
+from tests.helpers.markdown import Block, blocks, commands, run_program
 from tests.helpers.source import ROOT
 from vfiipc import TCP
 
@@ -39,15 +38,7 @@ def test_examples_for_the_three_kinds_of_user_are_there() -> None:
 
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"line{block.line}")
 def test_python_runs_and_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
-    (tmp_path / "example.py").write_text(block.text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", block.output)
+    assert run_program(block.text, tmp_path, TIMEOUT) == (0, "", block.output)
 
 
 def test_commands_that_are_set_up_elsewhere_exist() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from tests.docs.pages import (
     programs,
     titled,
 )
-from tests.helpers.markdown import Block, commands
+from tests.helpers.markdown import Block, commands, run_program
 from tests.helpers.source import ROOT
 
 INCLUSION = re.compile(r'--8<-- "(.*)"\n')
@@ -57,15 +55,7 @@ def test_what_is_brought_in_is_an_example(page: str) -> None:
 
 @pytest.mark.parametrize("block", PROGRAMS)
 def test_a_program_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
-    (tmp_path / "example.py").write_text(block.text, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "example.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", block.output)
+    assert run_program(block.text, tmp_path, TIMEOUT) == (0, "", block.output)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if consoles(page)])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -58,3 +61,16 @@ def commands(block: Block) -> list[Command]:
         Command(shlex.split(line), output)
         for line, output in zip(parts[1::2], parts[2::2], strict=True)
     ]
+
+
+def run_program(text: str, folder: Path, timeout: float) -> tuple[int, str, str]:
+    """Runs a program in a folder; gives its status, its complaints, and what it prints."""
+    (folder / "example.py").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "example.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    return done.returncode, done.stderr, done.stdout

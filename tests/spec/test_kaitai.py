@@ -18,6 +18,7 @@ import yaml
 
 from tests.helpers.requirements import program, skip_or_fail
 from tests.helpers.source import ROOT
+from tests.spec.changed import changed_message, other_declarations
 from tests.spec.vectors import SPEC, Case, all_cases, as_bytes, as_messages, as_prefix
 from vfiipc.codec import HEADER, MESSAGE, Framer, Message, SyncLostError
 
@@ -167,20 +168,6 @@ def test_the_fields_are_those_that_the_library_declares() -> None:
     assert fields() == [declared(part) for part in MESSAGE.subcons]
 
 
-@pytest.mark.parametrize(
-    ("replaced", "by"),
-    [
-        ("Int32ub", "Int32ul"),
-        ("Int32sb", "Int32ub"),
-        ('"size" / Int32ub', '"size" / Int16ub'),
-        ('"the payload"', '"what is carried"'),
-        ('"data" / Bytes', '"content" / Bytes'),
-    ],
-)
+@other_declarations
 def test_another_declaration_is_noticed(replaced: str, by: str) -> None:
-    wire = (ROOT / "src" / "vfiipc" / "codec" / "wire.py").read_text(encoding="utf-8")
-    _, found, declaration = wire.partition("HEADER = ")
-    assert replaced in declaration
-    names: dict[str, Any] = {}
-    exec("from construct import *\n" + found + declaration.replace(replaced, by), names)
-    assert fields() != [declared(part) for part in names["MESSAGE"].subcons]
+    assert fields() != [declared(part) for part in changed_message(replaced, by).subcons]

@@ -12,8 +12,8 @@ import pytest
 
 from tests.helpers import captures
 from tests.helpers.captures import Segment
-from tests.helpers.source import ROOT
 from tests.spec import wireshark_example
+from tests.spec.changed import changed_message, other_declarations
 from tests.spec.travels import FIRST_CLIENT, FIRST_SERVER, STREAMS, WAYS, Stream, capture_of_all
 from tests.spec.tshark import (
     ORDERED,
@@ -123,24 +123,10 @@ def test_the_fields_are_registered_as_declared() -> None:
     assert "vfiipc.skipped" in fields
 
 
-@pytest.mark.parametrize(
-    ("replaced", "by"),
-    [
-        ("Int32ub", "Int32ul"),
-        ("Int32sb", "Int32ub"),
-        ('"size" / Int32ub', '"size" / Int16ub'),
-        ('"the payload"', '"what is carried"'),
-        ('"data" / Bytes', '"content" / Bytes'),
-    ],
-)
+@other_declarations
 def test_another_declaration_is_noticed(replaced: str, by: str) -> None:
-    wire = (ROOT / "src" / "vfiipc" / "codec" / "wire.py").read_text(encoding="utf-8")
-    _, found, declaration = wire.partition("HEADER = ")
-    assert replaced in declaration
-    names: dict[str, Any] = {}
-    exec("from construct import *\n" + found + declaration.replace(replaced, by), names)
     rows = declared(PLUGIN.read_text(encoding="utf-8"))
-    assert rows != [row_of(part) for part in names["MESSAGE"].subcons]
+    assert rows != [row_of(part) for part in changed_message(replaced, by).subcons]
 
 
 def test_the_dissector_follows_its_table(tmp_path: Path) -> None:

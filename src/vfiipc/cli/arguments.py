@@ -19,6 +19,7 @@ __all__ = [
     "Parser",
     "add_command",
     "add_framing",
+    "add_timeout",
     "hex_bytes",
     "limit",
     "msg_id",
@@ -111,6 +112,17 @@ def add_framing(parser: Parser, default: int | None = DEFAULT_PREFIX) -> None:
         default=DEFAULT_LIMIT,
         help="the most bytes of data in a message that is accepted; K, M and G are understood "
         f"({DEFAULT_LIMIT >> 20}M)",
+    )
+
+
+def add_timeout(parser: Parser, awaited: str) -> None:
+    """How long to wait for what ``awaited`` names; 10 seconds, if nothing is said."""
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=timeout,
+        default=timeout("10"),
+        help=f"how long to wait for {awaited} (10)",
     )
 
 

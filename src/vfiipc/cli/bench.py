@@ -39,12 +39,7 @@ def add_to(commands: arguments.Commands) -> None:
     parser = arguments.add_command(
         commands, "bench", _run, does="time a peer that echoes: round trips, throughput", more=_MORE
     )
-    parser.add_argument(
-        "address",
-        metavar="ADDRESS",
-        type=links.peer_address,
-        help="HOST:PORT, tls://HOST:PORT or pipe:///PATH",
-    )
+    links.add_peer(parser)
     parser.add_argument(
         "--size",
         metavar="BYTES",
@@ -56,13 +51,7 @@ def add_to(commands: arguments.Commands) -> None:
         "--count", metavar="NUMBER", type=_count, default=5000, help="messages in each part (5000)"
     )
     arguments.add_framing(parser)
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=arguments.timeout,
-        default=arguments.timeout("10"),
-        help="how long to wait for the connection, and for each answer (10)",
-    )
+    arguments.add_timeout(parser, "the connection, and for each answer")
     parser.add_argument("--json", action="store_true", help="one JSON object, times in seconds")
     links.add_tls(parser)
 

@@ -28,15 +28,7 @@ def add_to(commands: arguments.Commands) -> None:
     parser = arguments.add_command(
         commands, "echo", _run, does="answer every message with itself", more=_MORE
     )
-    parser.add_argument(
-        "address",
-        metavar="ADDRESS",
-        nargs="?",
-        type=links.address,
-        default="127.0.0.1:0",
-        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH; port 0 is a free "
-        "one (%(default)s)",
-    )
+    links.add_listening(parser)
     arguments.add_framing(parser)
     parser.add_argument(
         "--once", action="store_true", help="serve one connection, then end with it"

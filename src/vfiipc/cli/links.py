@@ -11,7 +11,16 @@ from ..exchange.addresses import Address, parse
 from . import arguments
 from .failures import Failure, describe, no_connection
 
-__all__ = ["add_tls", "address", "dial", "listen", "peer_address", "shown"]
+__all__ = [
+    "add_listening",
+    "add_peer",
+    "add_tls",
+    "address",
+    "dial",
+    "listen",
+    "peer_address",
+    "shown",
+]
 
 _LOOPBACK = "127.0.0.1"
 
@@ -38,6 +47,29 @@ def peer_address(text: str) -> Address:
 def shown(place: Address) -> str:
     """An address as users type it: short, where it is TCP."""
     return place.host_and_port if place.scheme == "tcp" else str(place)
+
+
+def add_peer(parser: arguments.Parser) -> None:
+    """The address of every command that connects."""
+    parser.add_argument(
+        "address",
+        metavar="ADDRESS",
+        type=peer_address,
+        help="HOST:PORT, tls://HOST:PORT or pipe:///PATH",
+    )
+
+
+def add_listening(parser: arguments.Parser) -> None:
+    """The address of every command that listens and needs no other; there is one by default."""
+    parser.add_argument(
+        "address",
+        metavar="ADDRESS",
+        nargs="?",
+        type=address,
+        default="127.0.0.1:0",
+        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH; port 0 is a free "
+        "one (%(default)s)",
+    )
 
 
 def add_tls(parser: arguments.Parser) -> None:

@@ -45,15 +45,7 @@ def add_to(commands: arguments.Commands) -> None:
     parser = arguments.add_command(
         commands, "listen", _run, does="print every message that comes in, and answer", more=_MORE
     )
-    parser.add_argument(
-        "address",
-        metavar="ADDRESS",
-        nargs="?",
-        type=links.address,
-        default="127.0.0.1:0",
-        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH; port 0 is a free "
-        "one (%(default)s)",
-    )
+    links.add_listening(parser)
     answers = parser.add_mutually_exclusive_group()
     answers.add_argument("--answer", metavar="TEXT", help="answer every message with this")
     answers.add_argument("--answers", metavar="FILE", help="answer by the rules in a JSON file")

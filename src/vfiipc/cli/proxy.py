@@ -75,13 +75,7 @@ def add_to(commands: arguments.Commands) -> None:
         "--pieces", metavar="BYTES", type=_piece, help="pass everything on in pieces of so many"
     )
     arguments.add_framing(parser)
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=arguments.timeout,
-        default=arguments.timeout("10"),
-        help="how long to wait for a connection to TARGET (10)",
-    )
+    arguments.add_timeout(parser, "a connection to TARGET")
     add_view(parser)
     parser.add_argument("--once", action="store_true", help="serve one connection, then end")
     links.add_tls(parser)

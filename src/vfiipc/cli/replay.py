@@ -43,12 +43,7 @@ def add_to(commands: arguments.Commands) -> None:
         more=_MORE,
     )
     parser.add_argument("file", metavar="FILE", help="the recording; - is standard input")
-    parser.add_argument(
-        "address",
-        metavar="ADDRESS",
-        type=links.peer_address,
-        help="HOST:PORT, tls://HOST:PORT or pipe:///PATH",
-    )
+    links.add_peer(parser)
     parser.add_argument(
         "--side",
         choices=("client", "server"),
@@ -63,13 +58,7 @@ def add_to(commands: arguments.Commands) -> None:
     )
     parser.add_argument("--format", choices=FORMATS, default="auto", help="what FILE is")
     arguments.add_framing(parser, default=None)
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=arguments.timeout,
-        default=arguments.timeout("10"),
-        help="how long to wait for the connection, and for each answer (10)",
-    )
+    arguments.add_timeout(parser, "the connection, and for each answer")
     add_view(parser)
     links.add_tls(parser)
 

@@ -33,12 +33,7 @@ def add_to(commands: arguments.Commands) -> None:
     parser = arguments.add_command(
         commands, "send", _run, does="send one message, print the answer", more=_MORE
     )
-    parser.add_argument(
-        "address",
-        metavar="ADDRESS",
-        type=links.peer_address,
-        help="HOST:PORT, tls://HOST:PORT or pipe:///PATH",
-    )
+    links.add_peer(parser)
     parser.mixed = True
     source = parser.add_mutually_exclusive_group()
     source.add_argument("text", metavar="TEXT", nargs="?", help="the data, sent as UTF-8")
@@ -52,13 +47,7 @@ def add_to(commands: arguments.Commands) -> None:
     parser.add_argument(
         "--id", metavar="NUMBER", type=arguments.msg_id, default=0, help="the message ID (0)"
     )
-    parser.add_argument(
-        "--timeout",
-        metavar="SECONDS",
-        type=arguments.timeout,
-        default=arguments.timeout("10"),
-        help="how long to wait for the connection, and then for the answer (10)",
-    )
+    arguments.add_timeout(parser, "the connection, and then for the answer")
     parser.add_argument("--raw", action="store_true", help="print the bytes of the answer")
     links.add_tls(parser)
 
