@@ -1,29 +1,42 @@
-"""From open to closed: who is inside, what wakes them, and when the descriptor may go."""
+"""Counts the running calls of one connection, so that ``close`` can wake them before it closes.
+
+``close`` may come from any thread, and from a signal handler that interrupts whatever its thread is
+doing. So nothing here takes a lock: each step is one operation of a ``dict`` that the interpreter
+does as a whole, and the order of the steps decides. A call records itself first and then looks
+whether the connection has ended; ``end`` marks the end first and then looks for calls.
+"""
 
 from __future__ import annotations
 
 import atexit
 import os
-import threading
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Final
 
-from .system import Signal, Watch
+from . import system
+from .calls import is_below, is_running
+from .turn import Waiters
 
 __all__ = ["Lifetime"]
 
-# How long close() waits for woken calls to leave; they need microseconds.
-_PATIENCE = 1.0
+# Seconds that close() waits for woken calls to leave; they need microseconds.
+_PATIENCE: Final = 1.0
+# Seconds between two looks for calls that have ended without leaving.
+_LOOK: Final = 0.02
+# Seconds until a wait that cannot be woken, for want of a descriptor, looks by itself.
+_BLIND: Final = 0.02
 
-# Watches to use again, instead of a new one for each wait: a third of a round trip. No more are
-# kept than one reader and one writer need.
-_SPARE = 2
-_spare: list[Watch] = []
+# Watches to use again, which saves a third of a round trip. A call takes one out while it waits.
+_SPARE: Final = 4
+_spare: list[system.Watch] = []
 
 
 def _forget_spare() -> None:
-    """A forked child shares these with its parent, and must not wake it."""
     while _spare:
-        _spare.pop().signal.close()
+        _spare.pop()
 
 
 atexit.register(_forget_spare)
@@ -32,83 +45,90 @@ if hasattr(os, "register_at_fork"):
 
 
 class Lifetime:
-    """Lets any thread end what others are using, without a descriptor closed under them.
+    """The time from the attempt to open something until its end. Thread safe.
 
-    A call enters, works and leaves. ``end`` wakes all that wait, lets nobody in any more, and has
-    ``release`` called once the last one has left. Thread safe.
-
-    Args:
-        release: gives back what the object holds; called once, by whoever is last.
-        wake: wakes those that wait on something other than descriptors.
+    A call enters with its own frame, works, and leaves. ``end`` lets none in any more, wakes those
+    that wait, and has what is owned released when the last call has left.
     """
 
-    def __init__(self, release: Callable[[], None], wake: Callable[[], None] | None = None) -> None:
+    __slots__ = ("_calls", "_closers", "_release", "_released", "_releasing", "_watches", "ended", "turns")
+
+    def __init__(self) -> None:
+        #: Whether ``end`` was called.
+        self.ended = False
+        #: Others that sleep for the sake of this connection, and are woken with it.
+        self.turns: list[Waiters] = []
+        self._calls: dict[FrameType, None] = {}
+        self._watches: dict[system.Watch, None] = {}
+        self._closers = Waiters()
+        self._release: Callable[[], None] | None = None
+        self._released: Callable[[], None] | None = None
+        self._releasing: dict[int, FrameType] = {}
+
+    def own(self, release: Callable[[], None]) -> bool:
+        """Has ``release`` called at the end, without waiting; at once if that has come already.
+
+        Args:
+            release: gives back what was opened. It does not wait, and may be called again.
+
+        Returns:
+            Whether it goes on: False means that ``close`` came first.
+        """
         self._release = release
-        self._wake = wake
-        self._changed = threading.Condition(threading.Lock())
-        self._inside: list[int] = []
-        self._signals: set[Signal] = set()
-        self._released = False
-        self._ended = False
+        if self.ended:
+            self._let_go()
+        return not self.ended
 
-    def ended(self) -> bool:
-        """Whether ``end`` was called."""
-        return self._ended
-
-    def enter(self) -> bool:
-        """Comes in; False when it has ended. Each True needs one ``leave``."""
-        # Come in first, then look: `end` does it the other way round, so that one of the two sees
-        # the other. Appending and removing need no lock, which saves a tenth of a small message.
-        self._inside.append(threading.get_ident())
-        if self._ended:
-            self.leave()
+    def enter(self, frame: FrameType) -> bool:
+        """Counts a call; False when it has ended. Each True needs a ``leave``."""
+        self._calls[frame] = None
+        if self.ended:
+            self.leave(frame)
             return False
         return True
 
-    def leave(self) -> None:
-        self._inside.remove(threading.get_ident())
-        if self._ended:
-            with self._changed:
-                if not self._inside and not self._released:
-                    self._let_go()
+    def leave(self, frame: FrameType) -> None:
+        self._calls.pop(frame, None)
+        if self.ended and not self._calls:
+            self._let_go()
 
     def end(self) -> None:
-        """Ends it, and returns when everybody has left (or at once, from inside)."""
-        with self._changed:
-            if self._ended:
-                return
-            self._ended = True
-            self._set_signals()
-            # A forked child has inherited the names of threads, but not the threads.
-            alive = {thread.ident for thread in threading.enumerate()}
-            for ident in set(self._inside) - alive:
-                self._inside.remove(ident)
-            if not self._inside and not self._released:
+        """Ends it, and returns when all calls have left, at most a second later.
+
+        It does not wait for the calls of its own thread. May be called again, from a signal handler
+        as well, and does then whatever an exception has kept it from doing.
+        """
+        self.ended = True
+        self.nudge()
+        if self._is_idle():
+            self._let_go()
+            return
+        own = sys._getframe()
+        if any(is_below(frame, own) for frame in list(self._calls)):
+            return
+        limit = time.monotonic() + _PATIENCE
+        while self._calls and time.monotonic() < limit:
+            self._closers.wait(lambda: not self._calls, _LOOK)
+            if self._is_idle():
                 self._let_go()
-        if self._wake is not None:
-            self._wake()
-        with self._changed:
-            if threading.get_ident() not in self._inside:
-                self._changed.wait_for(lambda: self._released, _PATIENCE)
 
     def nudge(self) -> None:
-        """Has those that wait look again."""
-        with self._changed:
-            self._set_signals()
-        if self._wake is not None:
-            self._wake()
-
-    def _set_signals(self) -> None:
-        while self._signals:
-            self._signals.pop().set()
+        """Has all that wait look again."""
+        for watch in list(self._watches):
+            watch.signal.set()
+        for waiters in self.turns:
+            waiters.wake()
 
     def wait(
         self,
-        interests: list[tuple[int, int]],
+        interests: Sequence[tuple[int, int]],
         timeout: float | None,
         unless: Callable[[], bool] | None = None,
     ) -> list[int]:
-        """The descriptors that got ready; none when the time is up or it has ended.
+        """The descriptors that are ready; none when the time is up, it has ended or was nudged.
+
+        Where no descriptor is left to be woken by, it returns after 20 ms, so that the caller looks
+        again.
 
         Args:
             interests: as ``system.wait`` takes them.
@@ -119,31 +139,39 @@ class Lifetime:
         try:
             watch = _spare.pop()
         except IndexError:
-            watch = Watch()
-        signal, signals = watch.signal, self._signals
-        ready: list[int] = []
-        # First in sight of those who wake, then the look whether they have been: no lock is needed.
-        signals.add(signal)
+            try:
+                watch = system.Watch()
+            except OSError:
+                return system.wait(interests, _BLIND if timeout is None else min(timeout, _BLIND))
+        watches = self._watches
+        # First in sight of those who wake, then the look whether they have been.
+        watches[watch] = None
         try:
-            if not self._ended and (unless is None or not unless()):
-                ready = watch.wait(interests, timeout)
+            if self.ended or (unless is not None and unless()):
+                return []
+            if watch.interests != interests:
+                watch.watch(interests)
+            ready = watch.poll(timeout)
         finally:
-            if self._withdrawn(signal) and len(_spare) < _SPARE:
-                _spare.append(watch)
-            else:
-                with self._changed:  # whoever sets it has done so then
-                    signal.close()
-        return [] if self._ended else [fd for fd, _ in interests if fd in ready]
+            watches.pop(watch, None)
+        # A watch that an exception keeps from coming here is closed with its last reference.
+        if len(_spare) < _SPARE:
+            _spare.append(watch)
+        return ready
 
-    def _withdrawn(self, signal: Signal) -> bool:
-        """Whether nobody has set the signal, and nobody will."""
-        try:
-            self._signals.remove(signal)
-        except KeyError:
-            return False
-        return True
+    def _is_idle(self) -> bool:
+        """Whether no call is running any more; those that ended without leaving are forgotten."""
+        for frame in list(self._calls):
+            if not is_running(frame):
+                self._calls.pop(frame, None)
+        return not self._calls
 
     def _let_go(self) -> None:
-        self._released = True
-        self._release()
-        self._changed.notify_all()
+        release, frame = self._release, sys._getframe()
+        if release is not None and self._released is not release:
+            holder = self._releasing.setdefault(0, frame)
+            if holder is frame or not is_running(holder):
+                release()
+                self._released = release
+                self._releasing.pop(0, None)
+        self._closers.wake()

@@ -1,0 +1,149 @@
+"""Taking turns, and sleeping until something changes, with nothing that an exception leaves taken."""
+
+from __future__ import annotations
+
+import os
+import threading
+from _thread import LockType, allocate_lock
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from .calls import is_below, is_running
+
+if TYPE_CHECKING:
+    from .deadline import Deadline
+
+__all__ = ["Turn", "Waiters"]
+
+# Seconds after which a sleeper looks by itself, at first and at most: whoever should have woken it
+# may have been stopped by a signal between the change and the wake-up.
+_FIRST_LOOK: Final = 0.01
+_LAST_LOOK: Final = 0.25
+
+# Guards the moment in which a lost turn changes hands. Re-entrant, for a signal handler may come
+# here while its own thread is inside; and replaced in a forked child.
+_takeover = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _takeover
+    _takeover = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class Waiters:
+    """Threads that sleep until something changes. Thread safe; no call holds a lock.
+
+    Whoever changes something does that first and calls ``wake`` then.
+    """
+
+    __slots__ = ("_bells",)
+
+    def __init__(self) -> None:
+        # Each sleeper's lock, which is taken while it sleeps, in the order of their arrival.
+        self._bells: dict[LockType, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._bells)
+
+    def wait(self, until: Callable[[], object], timeout: float | None = None) -> None:
+        """Sleeps until ``until()`` is true or ``timeout`` seconds have passed; None is for ever."""
+        pause = _FIRST_LOOK
+        left = timeout
+        bell = allocate_lock()
+        bell.acquire()
+        self._bells[bell] = None  # first in sight of who wakes, then the look: none is missed
+        try:
+            while not until():
+                if left is not None:
+                    pause = min(pause, left)
+                    left -= pause
+                if pause <= 0 or bell.acquire(True, pause):
+                    return
+                pause = min(2 * pause, _LAST_LOOK)
+        finally:
+            self._bells.pop(bell, None)
+
+    def wake(self) -> None:
+        """Wakes all that sleep."""
+        for bell in list(self._bells):
+            _ring(bell)
+
+    def wake_first(self) -> None:
+        """Wakes the one that has slept longest."""
+        for bell in list(self._bells):
+            if _ring(bell):
+                return
+
+
+def _ring(bell: LockType) -> bool:
+    try:
+        bell.release()
+    except RuntimeError:  # it was rung before
+        return False
+    return True
+
+
+class Turn:
+    """The right to read, or to write, which one call has at a time.
+
+    A call takes it with ``holders.setdefault(0, frame) is frame``, or else ``wait``, where ``frame``
+    is its own. One C call takes the turn and records who has it, so there is no moment at which it
+    is taken by nobody; a turn whose holder has ended without ``give`` is taken over.
+    """
+
+    __slots__ = ("holders", "waiters")
+
+    def __init__(self) -> None:
+        self.holders: dict[int, FrameType] = {}
+        #: Those who wait for it.
+        self.waiters = Waiters()
+
+    def wait(self, frame: FrameType, deadline: Deadline, over: Callable[[], bool]) -> bool:
+        """Takes the turn when it is free; whether it was in time.
+
+        A call that was made inside the holder's, by a signal handler, never gets it: waiting would
+        not end.
+
+        Args:
+            frame: of the call that will ``give`` it.
+            deadline: until when to wait.
+            over: tells that there is no point in waiting any more. Whoever makes it true wakes
+                ``waiters``.
+        """
+        holders = self.holders
+        while True:
+            holder = holders.setdefault(0, frame)
+            if holder is frame or self._inherit(holder, frame):
+                return True
+            if holders.get(0) is not holder:
+                continue  # given back meanwhile
+            left = deadline.remaining()
+            if left == 0.0 or over() or is_below(holder, frame):
+                return False
+            self.waiters.wait(lambda: holders.get(0) is not holder or over(), _sooner(left))
+
+    def _inherit(self, holder: FrameType, frame: FrameType) -> bool:
+        """Takes the turn over from a holder that has ended; False where it goes on."""
+        if is_running(holder):
+            return False
+        with _takeover:
+            if self.holders.get(0) is not holder:
+                return False
+            self.holders[0] = frame
+        return True
+
+    def give(self, frame: FrameType) -> None:
+        """Gives the turn back, and wakes the next."""
+        if self.holders.get(0) is frame:
+            del self.holders[0]
+        if self.waiters:
+            self.waiters.wake_first()
+
+
+def _sooner(left: float | None) -> float:
+    return _LAST_LOOK if left is None else min(left, _LAST_LOOK)
