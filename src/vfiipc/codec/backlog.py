@@ -4,6 +4,10 @@ It must offer appending in pieces of any size and taking from the front, both in
 overall, and give memory back as it is read. Small pieces are gathered in one growing buffer
 (two-byte pieces in a list would take 20 times their size); large ones are kept as they came,
 without a copy.
+
+Where its bytes begin and end is told by positions in the stream. Whoever takes bytes moves
+``start``, in the same step that stores them elsewhere; so an exception out of a signal handler
+neither loses nor doubles any.
 """
 
 from __future__ import annotations
@@ -13,68 +17,88 @@ from io import BytesIO
 
 __all__ = ["PORTION", "Backlog"]
 
-#: Bytes in a gathered piece, and at most in what ``take`` gives at once.
+#: Bytes in a gathered piece, and at most in what ``front`` gives at once.
 PORTION = 65536
 
 
 class Backlog:
-    """First in, first out, for bytes. Not thread safe."""
+    """First in, first out, for bytes. Not thread safe.
 
-    __slots__ = ("_at", "_gathered", "_pieces", "_size")
+    Args:
+        start: the position in the stream of the first byte that will be appended.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_first", "_gathered", "_gathered_size", "_pieces", "end", "start")
+
+    def __init__(self, start: int) -> None:
+        #: The position of the next byte to take; the taker moves it.
+        self.start = start
+        #: The position behind the last byte.
+        self.end = start
         self._pieces: deque[bytes] = deque()
-        self._at = 0
+        self._first = start  # the position at which the first piece begins
         self._gathered = BytesIO()
-        self._size = 0
+        self._gathered_size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return self.end - self.start
 
-    def append(self, data: bytes) -> None:
-        """Adds ``data`` at the end."""
-        self._size += len(data)
+    def append(self, data: bytes, position: int) -> None:
+        """Adds ``data``, which begins at ``position``, at the end.
+
+        Data that an interrupted call has added already is not added again.
+        """
+        if position != self.end:
+            return
+        end = position + len(data)
         if len(data) >= PORTION:
             self._seal()
-            self._pieces.append(data)
+            self._pieces += (data,)
+            self.end = end
             return
+        size = self._gathered_size + len(data)
+        self._gathered.seek(self._gathered_size)
         self._gathered.write(data)
-        if self._gathered.tell() >= PORTION:
+        self._gathered_size = size
+        self.end = end
+        if size >= PORTION:
             self._seal()
 
-    def take(self, limit: int) -> bytes:
-        """Removes and gives bytes at the front: at least one, at most ``limit``, not always all.
+    def front(self, limit: int) -> bytes:
+        """Bytes at the front, left there: at least one, at most ``limit``, not always all.
 
         Not to be asked of an empty backlog; ``limit`` is 1 or more.
         """
+        while self._pieces and self._first + len(self._pieces[0]) <= self.start:
+            size = len(self._pieces[0])
+            self._first += size
+            del self._pieces[0]
         if not self._pieces:
             self._seal()
-        piece = self._pieces[0]
-        stop = self._at + min(limit, PORTION)
-        data = piece[self._at : stop]
-        if stop < len(piece):
-            self._at = stop
-        else:
-            self._pieces.popleft()
-            self._at = 0
-        self._size -= len(data)
-        return data
+        at = self.start - self._first
+        return self._pieces[0][at : at + min(limit, PORTION)]
 
     def peek(self, limit: int) -> bytes:
         """The first ``limit`` bytes, or all if there are fewer, left where they are."""
         parts = []
-        at = self._at
+        at = self.start - self._first
         for piece in self._pieces:
+            if at >= len(piece):
+                at -= len(piece)
+                continue
             parts.append(piece[at : at + limit])
             limit -= len(parts[-1])
             at = 0
             if not limit:
                 break
-        with self._gathered.getbuffer() as gathered:
-            parts.append(bytes(gathered[:limit]))
+        gathered = self._gathered.getvalue()[: self._gathered_size]
+        parts.append(gathered[at : at + limit])
         return b"".join(parts)
 
     def _seal(self) -> None:
-        if self._gathered.tell():
-            self._pieces.append(self._gathered.getvalue())
-            self._gathered = BytesIO()
+        """Makes a piece of what was gathered."""
+        if self._gathered_size:
+            piece, fresh = self._gathered.getvalue()[: self._gathered_size], BytesIO()
+            self._pieces += (piece,)
+            self._gathered = fresh
+            self._gathered_size = 0

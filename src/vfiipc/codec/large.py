@@ -41,44 +41,57 @@ class LargeMessage:
     Args:
         header: the whole header, with a size that was accepted.
         data_size: the number of bytes of data that this size means.
-
-    ``missing`` is the number of bytes that the message still lacks.
+        position: where the data begins in the stream.
     """
 
-    __slots__ = ("_gathered", "_header", "_pieces", "_size", "missing")
+    __slots__ = ("_gathered", "_header", "_pieces", "_size", "end", "missing", "stop")
 
-    def __init__(self, header: bytes, data_size: int) -> None:
+    def __init__(self, header: bytes, data_size: int, position: int) -> None:
         self._header = header
         self._pieces: list[bytes] = []
         self._gathered = BytesIO() if data_size > _JOINED else None  # instead of the pieces
         self._size = 0
+        #: The number of bytes that the message still lacks.
         self.missing = data_size
+        #: The position in the stream up to which it has its bytes, and that behind its last one.
+        self.end, self.stop = position, position + data_size
 
     def __len__(self) -> int:
         return len(self._header) + self._size
 
-    def extend(self, data: bytes | memoryview) -> int:
-        """Adds ``data`` as far as it belongs to the message; gives how many bytes do not."""
-        left = self.missing - len(data)
-        if left >= 0:
-            self._add(data)
-            self.missing = left
-            return 0
-        self._add(memoryview(data)[:left])
-        self.missing = 0
-        return -left
+    def extend(self, data: bytes | memoryview, position: int) -> int:
+        """Adds ``data`` as far as it belongs to the message; gives how many bytes do not.
 
-    def _add(self, data: bytes | memoryview) -> None:
-        self._size += len(data)
-        if self._gathered is not None:
-            self._gathered.write(data)
-            return
-        # A view would keep all that it is a part of.
-        self._pieces.append(bytes(data))
-        if len(self._pieces) > _PIECES:
-            self._gathered = BytesIO()
-            self._gathered.writelines(self._pieces)
-            self._pieces = []
+        Args:
+            data: the next bytes of the stream.
+            position: where they begin; those that an interrupted call has added are not added again.
+        """
+        behind = position + len(data) - self.stop
+        if behind > 0:
+            data = memoryview(data)[:-behind]
+        if position == self.end:
+            pieces: tuple[bytes, ...] = ()
+            if self._gathered is None and len(self._pieces) >= _PIECES:
+                self._gather()
+            if self._gathered is None:
+                pieces = (bytes(data),)  # a view would keep all that it is a part of
+            else:
+                self._gathered.seek(self._size)
+                self._gathered.write(data)
+            end = position + len(data)
+            # No call between these lines: an exception out of a signal handler comes before or
+            # after all of them.
+            self._pieces += pieces
+            self._size += end - position
+            self.missing -= end - position
+            self.end = end
+        return max(0, behind)
+
+    def _gather(self) -> None:
+        gathered = BytesIO()
+        gathered.writelines(self._pieces)
+        self._gathered = gathered
+        self._pieces = []
 
     def fits(self, prefix: int, max_size: int) -> bool:
         """Whether a receiver with these parameters accepts its header."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .ipc import IPC
 from .loopback import Delivery, Loopback, loopback_pair
-from .peek import PeekResult
+from .message_stream import PeekResult
 from .pipe import Pipe
 from .tcp import TCP
 from .tls import TLS

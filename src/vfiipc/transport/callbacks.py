@@ -1,244 +1,295 @@
 """One thread for the process that tells objects when there is something to read.
 
-After a callback an object is silent until a reading call was made, so a registration is either
-armed (its descriptor is in the selector, or the stream will say) or waits for that call. Rules:
-``spec/ipc.md``, callbacks.
+The thread alone decides: what it watches, what is due, and what is silent until a reading call was
+made. Others tell it by ``poke``, which takes no lock, so that a signal handler or a finalizer may
+do it, too. Rules: ``spec/ipc.md``, callbacks.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import selectors
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from enum import Enum
 
-from .system import Signal
+from .byte_stream import Watchable
+from .system import Poller
+from .turn import Waiters
 
-if TYPE_CHECKING:
-    from .ipc import IPC
-
-__all__ = ["Callback", "Registration", "Source", "register", "wait_until_quiet"]
-
-Callback = Callable[[Any, "IPC"], object]
+__all__ = ["Registration", "register", "wait_until_quiet"]
 
 _log = logging.getLogger("vfiipc")
 
 
-class Source:
-    """What can be watched: a connection, or a listener."""
+class _State(Enum):
+    """Where a registration stands; changed by the callback thread alone."""
 
-    #: Called when something has changed: True after a reading call (or accept), False otherwise.
-    on_change: Callable[[bool], None] | None = None
-    #: Called by sources without a descriptor when something may have become readable.
-    on_ready: Callable[[], None] | None = None
-
-    def watched_fileno(self) -> int:
-        """The descriptor whose readability counts; -1 where ``on_ready`` tells."""
-        raise NotImplementedError
-
-    def worth_a_call(self) -> bool:
-        """Whether there is something to report, whatever the descriptor says."""
-        raise NotImplementedError
-
-    def only_seemed_ready(self) -> bool:
-        """Whether a readable descriptor means nothing to the caller; never waits."""
-        return False
-
-    def look_again_at(self) -> float | None:
-        """When ``worth_a_call`` has to be asked even if nothing comes (``time.monotonic``)."""
-        return None
-
-    def finished(self) -> bool:
-        """Whether a reading call has met the end, so that there is nothing left to report."""
-        return False
+    SILENT = "its callback was called, and no reading call has been made since"
+    ARMED = "it is called as soon as there is something to report"
+    DUE = "it is called in the next round"
 
 
 class Registration:
-    """One object's callback."""
+    """One object's callback.
+
+    Args:
+        dispatcher: calls it.
+        owner: the object; it stays alive with the registration.
+        source: what tells that there is something to report.
+        call: the callback with its arguments.
+    """
 
     def __init__(
-        self, dispatcher: _Dispatcher, ipc: IPC, source: Source, callback: Callback, data: Any
+        self, dispatcher: _Dispatcher, owner: object, source: Watchable, call: Callable[[], object]
     ) -> None:
-        self.dispatcher = dispatcher
-        self.ipc = ipc
+        self.owner = owner
         self.source = source
-        self.callback = callback
-        self.data = data
+        self.call = call
+        #: Cleared by ``cancel``; no callback starts afterwards.
         self.active = True
-        self.armed = False
-        self.told_failure = False
-        self._process = os.getpid()
+        #: A reading call was made, so that it is to be armed again.
+        self.was_read = True
+        #: Whether the thread has been told to look at it.
+        self.poked = False
+        self.state = _State.SILENT
+        self.watched = -1  # the descriptor that the thread watches for it
+        self._dispatcher = dispatcher
 
-    def changed(self, by_reading: bool) -> None:
-        """The source's ``on_change``."""
-        if self._process == os.getpid():
-            self.dispatcher.changed(self, by_reading)
+    def told_of_reading(self) -> None:
+        """A reading call has ended: the source's ``on_read``."""
+        self.was_read = True
+        self._dispatcher.poke(self)
 
-    def ready(self) -> None:
-        """The source's ``on_ready``."""
-        if self._process == os.getpid():
-            self.dispatcher.fire(self)
+    def told_of_change(self) -> None:
+        """There may be something to report: the source's ``on_ready``."""
+        self._dispatcher.poke(self)
 
     def cancel(self) -> None:
-        """Ends it: none starts any more, but one may be running."""
-        self.source.on_change = self.source.on_ready = None
-        if self._process == os.getpid():
-            self.dispatcher.cancel(self)
+        """Ends it: none starts any more, but one may be running.
+
+        To be called before the source's descriptor is closed. May be called again.
+        """
+        self.active = False
+        source = self.source
+        if source.on_read == self.told_of_reading:  # not those of a registration that replaced it
+            source.on_read = source.on_ready = None
+        self._dispatcher.forget(self)
 
 
 class _Dispatcher:
-    """The thread, its selector, and what is due."""
+    """The thread, what it watches, and what is due.
+
+    Raises:
+        OSError: there is no descriptor left.
+        RuntimeError: there is no thread to be had.
+    """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.RLock())
-        self._selector = selectors.DefaultSelector()
-        self._signal = Signal()
-        self._selector.register(self._signal.fileno(), selectors.EVENT_READ, None)
-        self._running: IPC | None = None  # the object whose callback is running
+        self._poller = Poller()
+        self._poked: deque[Registration] = deque()
         self._due: deque[Registration] = deque()
+        self._watched: dict[int, Registration] = {}
         self._timed: dict[Registration, float] = {}  # armed ones, and when to look again
-        self._registered: set[Registration] = set()  # keeps their objects alive
+        self._registered: dict[Registration, None] = {}  # keeps their objects alive
+        self._running: Registration | None = None
+        self._quiet = Waiters()
+        self._lost = False  # in a forked child, which has no such thread
         self._thread = threading.Thread(target=self._run, name="vfiipc-callbacks", daemon=True)
         self._thread.start()
 
+    # --- for other threads
+
     def add(self, registration: Registration) -> None:
-        with self._changed:
-            self._registered.add(registration)
-        self.arm(registration)
+        self._registered[registration] = None
+        self.poke(registration)
 
-    def arm(self, registration: Registration) -> None:
-        """Reports now what is there already, or as soon as something comes."""
-        with self._changed:
-            source = registration.source
-            if not registration.active or registration.armed:
-                return
-            registration.armed = True
-            if source.worth_a_call():
-                self.fire(registration)
-                return
-            moment = source.look_again_at()
-            if moment is not None:
-                self._timed[registration] = moment
-            if source.watched_fileno() >= 0:
-                self._selector.register(source.watched_fileno(), selectors.EVENT_READ, registration)
-                self._signal.set()
+    def poke(self, registration: Registration) -> None:
+        """Has the thread look at a registration."""
+        if not registration.poked and not self._lost:
+            registration.poked = True
+            self._poked.append(registration)
+            self._poller.set()
 
-    def fire(self, registration: Registration) -> None:
-        """Makes the callback due, if it is armed."""
-        with self._changed:
-            if registration.active and registration.armed:
-                self._disarm(registration)
-                self._due.append(registration)
-                self._signal.set()
+    def forget(self, registration: Registration) -> None:
+        """Lets go of what was cancelled, before its descriptor is closed and its number reused."""
+        self._registered.pop(registration, None)
+        if self._lost:
+            return
+        # The thread watches a descriptor, and then looks whether it still should: one of the two
+        # comes last and removes it.
+        watched = registration.watched
+        if watched >= 0:
+            self._poller.discard(watched)
+        self.poke(registration)
 
-    def changed(self, registration: Registration, by_reading: bool) -> None:
-        if by_reading:
-            if not registration.source.finished():
-                self.arm(registration)
-        elif not registration.told_failure:
-            registration.told_failure = True
-            self.fire(registration)
-
-    def cancel(self, registration: Registration) -> None:
-        with self._changed:
-            registration.active = False
-            self._registered.discard(registration)
-            self._disarm(registration)
-
-    def wait_until_quiet(self, ipc: IPC) -> None:
+    def wait_until_quiet(self, owner: object) -> None:
         """Returns when no callback of this object is running; at once, from inside one."""
-        if threading.current_thread() is not self._thread:
-            with self._changed:
-                self._changed.wait_for(lambda: self._running is not ipc)
+        if threading.get_ident() == self._thread.ident:
+            return
+        while self._is_running(owner):
+            self._quiet.wait(lambda: not self._is_running(owner), 1.0)
 
-    def _disarm(self, registration: Registration) -> None:
-        registration.armed = False
-        self._timed.pop(registration, None)
-        fileno = registration.source.watched_fileno()
-        # A closed descriptor may belong to another object by now: the registration itself decides.
-        key = self._selector.get_map().get(fileno) if fileno >= 0 else None
-        if key is not None and key.data is registration:
-            self._selector.unregister(fileno)
+    def _is_running(self, owner: object) -> bool:
+        running = self._running
+        return running is not None and running.owner is owner and not self._lost
+
+    def abandon(self) -> None:
+        """In a forked child: nothing here means anything any more."""
+        self._lost = True
+        self._poller.close()
+
+    # --- the thread
 
     def _run(self) -> None:
         while True:
             try:
-                events = self._selector.select(self._pause())
-            except (OSError, ValueError):
-                # Where select(2) is what waits, a descriptor may be closed under it: look again.
-                continue
-            for key, _ in events:
-                if key.data is None:
-                    self._signal.clear()
-                elif not key.data.source.only_seemed_ready():
-                    self.fire(key.data)
-            self._look_again()
-            while self._due:
-                self._call(self._due.popleft())
+                self._make_round()
+            except Exception:  # noqa: BLE001  (one source at fault must not end the others)
+                _log.exception("the callback thread met an error, and goes on")
+
+    def _make_round(self) -> None:
+        """Each object has its turn once a round; between two rounds the system is asked anew."""
+        for fd in self._poller.wait(self._pause()):
+            self._became_readable(fd)
+        for _ in range(len(self._poked)):
+            registration = self._poked.popleft()
+            registration.poked = False
+            self._consider(registration)
+        self._look_again()
+        for _ in range(len(self._due)):
+            self._call(self._due.popleft())
 
     def _pause(self) -> float | None:
         """Seconds until a source has to be asked; None when only events count."""
-        with self._changed:
-            if not self._timed:
-                return None
-            return max(0.0, min(self._timed.values()) - time.monotonic())
+        if self._poked:
+            return 0
+        if not self._timed:
+            return None
+        return max(0.0, min(self._timed.values()) - time.monotonic())
+
+    def _became_readable(self, fd: int) -> None:
+        registration = self._watched.get(fd)
+        # Objects are watched by this thread alone, after it has dealt with these events: so the
+        # number still means what it meant when the system reported it.
+        if registration is None or not registration.active:
+            self._poller.discard(fd)
+        elif not registration.source.is_spurious():
+            self._make_due(registration)
+
+    def _consider(self, registration: Registration) -> None:
+        source = registration.source
+        if not registration.active:
+            self._disarm(registration)
+            return
+        if registration.state is _State.SILENT and registration.was_read:
+            registration.was_read = False
+            if source.is_finished():
+                return
+            registration.state = _State.ARMED
+        if registration.state is not _State.ARMED:
+            return
+        if source.has_pending():
+            self._make_due(registration)
+            return
+        moment = source.recheck_at()
+        if moment is not None:
+            self._timed[registration] = moment
+        else:
+            self._timed.pop(registration, None)
+        if registration.watched < 0:
+            self._watch(registration)
+
+    def _watch(self, registration: Registration) -> None:
+        lifetime, frame = registration.source.lifetime, sys._getframe()
+        fd = registration.source.fileno()
+        # Inside the lifetime, so that the number cannot come to mean another descriptor meanwhile.
+        if fd < 0 or not lifetime.enter(frame):
+            return
+        try:
+            registration.watched = fd
+            self._watched[fd] = registration
+            self._poller.add(fd)
+            if not registration.active:  # `forget` may have come before `add`
+                self._poller.discard(fd)
+                self._disarm(registration)
+        finally:
+            lifetime.leave(frame)
+
+    def _make_due(self, registration: Registration) -> None:
+        self._disarm(registration)
+        registration.state = _State.DUE
+        self._due.append(registration)
+
+    def _disarm(self, registration: Registration) -> None:
+        self._timed.pop(registration, None)
+        fd, registration.watched = registration.watched, -1
+        if fd >= 0 and self._watched.get(fd) is registration:
+            del self._watched[fd]
+            if registration.active:  # otherwise `forget` has done so, and the number may be reused
+                self._poller.discard(fd)
 
     def _look_again(self) -> None:
         now = time.monotonic()
-        with self._changed:
-            due = [registration for registration, moment in self._timed.items() if moment <= now]
-            for registration in due:
-                del self._timed[registration]
-                if registration.source.worth_a_call():
-                    self.fire(registration)
+        for registration in [one for one, moment in self._timed.items() if moment <= now]:
+            del self._timed[registration]
+            self._consider(registration)
 
     def _call(self, registration: Registration) -> None:
-        with self._changed:
-            if not registration.active:
-                return
-            self._running = registration.ipc
+        # Said first, then looked whether it was cancelled; who cancels does it the other way round.
+        self._running = registration
         try:
-            registration.callback(registration.data, registration.ipc)
+            if registration.active:
+                registration.state = _State.SILENT
+                registration.was_read = False
+                registration.call()
         except BaseException:  # noqa: BLE001  (whatever it was, other objects go on)
             _log.exception("a callback has failed")
         finally:
-            with self._changed:
-                self._running = None
-                self._changed.notify_all()
+            self._running = None
+            self._quiet.wake()
 
 
 _dispatcher: _Dispatcher | None = None
-_starting = threading.Lock()
+# Re-entrant, for a signal handler may come here while its own thread is inside.
+_starting = threading.RLock()
 
 
-def register(ipc: IPC, source: Source, callback: Callback, data: Any) -> Registration:
-    """Registers a callback; the first one starts the thread. Thread safe."""
+def register(owner: object, source: Watchable, call: Callable[[], object]) -> Registration:
+    """Registers a callback; the first one starts the thread. Thread safe.
+
+    Raises:
+        OSError: there is no descriptor left.
+        RuntimeError: there is no thread to be had.
+    """
     global _dispatcher
     with _starting:
         if _dispatcher is None:
             _dispatcher = _Dispatcher()
         dispatcher = _dispatcher
-    registration = Registration(dispatcher, ipc, source, callback, data)
-    source.on_change, source.on_ready = registration.changed, registration.ready
+    registration = Registration(dispatcher, owner, source, call)
+    source.on_read, source.on_ready = registration.told_of_reading, registration.told_of_change
     dispatcher.add(registration)
     return registration
 
 
-def wait_until_quiet(ipc: IPC) -> None:
+def wait_until_quiet(owner: object) -> None:
     """Returns when no callback of this object is running; at once, from inside one."""
-    if _dispatcher is not None:
-        _dispatcher.wait_until_quiet(ipc)
+    dispatcher = _dispatcher
+    if dispatcher is not None:
+        dispatcher.wait_until_quiet(owner)
 
 
-def _forget() -> None:
+def _forget_dispatcher() -> None:
     """A forked child has no such thread: its first registration starts its own."""
     global _dispatcher, _starting
-    _dispatcher, _starting = None, threading.Lock()
+    if _dispatcher is not None:
+        _dispatcher.abandon()
+    _dispatcher, _starting = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_forget_dispatcher)

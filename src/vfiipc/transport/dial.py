@@ -11,7 +11,8 @@ from typing import Any, Final
 from .addresses import is_literal
 from .deadline import Deadline
 from .lifetime import Lifetime
-from .system import READ, WRITE, Signal
+from .system import WRITE
+from .turn import Waiters
 
 __all__ = ["dial", "resolve"]
 
@@ -25,7 +26,8 @@ _Candidate = tuple[int, int, int, str, Any]
 def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[_Candidate]:
     """The addresses of a host, in the resolver's order, families in turn.
 
-    The resolver runs aside, for nothing can wake it; literals never reach it.
+    The resolver runs in a thread of its own, for nothing can wake it; in the calling thread where
+    there is none to be had, and may then outlast the deadline. Literals never reach it.
 
     Raises:
         OSError: there is no such host, or the time is up (``TimeoutError``).
@@ -34,9 +36,8 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
     if is_literal(host):
         found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
         return list(found)
-    signal = Signal()
     outcome: list[Any] = []
-    lock = threading.Lock()
+    waiters = Waiters()
 
     def work() -> None:
         result: Any
@@ -44,21 +45,20 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
             result = list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
         except (OSError, UnicodeError) as cause:
             result = cause
-        with lock:
-            outcome.append(result)
-            if not abandoned:
-                signal.set()
+        outcome.append(result)
+        waiters.wake()
 
-    abandoned: list[bool] = []
-    threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
+    lifetime.turns.append(waiters)
     try:
-        while not (outcome or lifetime.ended() or deadline.passed()):
-            lifetime.wait([(signal.fileno(), READ)], deadline.remaining())
+        threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
+    except RuntimeError:
+        work()  # no thread is to be had; nothing can end it early here
+    try:
+        while not (outcome or lifetime.ended or deadline.passed()):
+            waiters.wait(lambda: outcome or lifetime.ended, deadline.remaining())
     finally:
-        with lock:
-            abandoned.append(True)
-            signal.close()
-    if lifetime.ended():
+        lifetime.turns.remove(waiters)
+    if lifetime.ended:
         raise InterruptedError
     if not outcome:
         raise TimeoutError(errno.ETIMEDOUT, f"the time was up before {host!r} was resolved")
@@ -108,7 +108,7 @@ class _Race:
         self._running[sock.fileno()] = sock
         return None
 
-    def check(self, ready: list[int]) -> socket.socket | None:
+    def check(self, ready: set[int]) -> socket.socket | None:
         """The first of those that are ready which is connected; the others have failed."""
         for fileno in ready:
             sock = self._running.pop(fileno)
@@ -127,8 +127,8 @@ class _Race:
                 if self._candidates:
                     left = deadline.within(_NEXT_AFTER)
                 interests = [(fileno, WRITE) for fileno in self._running]
-                ready = lifetime.wait(interests, left)
-                if lifetime.ended():
+                ready = {fileno for fileno, _ in lifetime.wait(interests, left)}
+                if lifetime.ended:
                     raise InterruptedError
                 winner = self.check(ready)
                 if winner is None and deadline.passed():

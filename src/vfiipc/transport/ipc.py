@@ -1,37 +1,61 @@
-"""``IPC``: what every transport offers its users, with the members of the original."""
+"""``IPC``: what every transport offers its users, with the members of the original.
+
+What an object holds is one ``MessageStream``, with a new one for each attempt to open it, and the
+listener beside it. The stream's lifetime begins with the attempt, so ``close`` ends whatever is
+under way by ending that lifetime. An object that is not open has a stream, too: its flags and
+``last_error`` have to be somewhere (``spec/ipc.md``, X3 and X6), and the stream is where they are.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import index
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from .._version import __version__
 from ..codec import Message
-from .callbacks import Callback, Registration, Source, register, wait_until_quiet
-from .connection import Connection, not_connected
+from .byte_stream import ByteStream, Watchable
+from .callbacks import Registration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
 from .lifetime import Lifetime
 from .logs import connection_log
-from .peek import PeekResult
+from .message_stream import MessageStream, PeekResult, not_connected
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
 __all__ = ["IPC", "AnyListener"]
 
+Callback = Callable[[Any, "IPC"], object]
+
+# Guards the exchange of what an object holds, for no longer than that takes. Re-entrant, for a
+# signal handler may come here while its own thread is inside; replaced in a forked child.
+_exchanging = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _exchanging
+    _exchanging = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
 
 class AnyListener(Protocol):
-    """What ``IPC`` needs of a transport's listener, which is a ``Source`` as well."""
+    """What ``IPC`` needs of a transport's listener, which is a ``Watchable`` as well."""
 
     local: str
     lifetime: Lifetime
 
     def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
 
 
 class IPC(ABC):
@@ -52,11 +76,9 @@ class IPC(ABC):
     def __init__(self) -> None:
         #: Whether ``read_msg`` treats lost synchronisation as an error instead of searching on.
         self.strict = False
-        self._connection = Connection(None)
+        self._messages = MessageStream()
         self._listener: AnyListener | None = None
-        self._attempt: Lifetime | None = None
         self._registration: Registration | None = None
-        self._state = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -69,18 +91,25 @@ class IPC(ABC):
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> NoReturn:
+        # What `copy` and `pickle` ask for: a copy would close the connection of its original.
+        kind = type(self).__name__
+        raise TypeError(f"{kind} objects cannot be copied or pickled: each owns its connection")
+
     def __del__(self) -> None:
-        if getattr(self, "_state", None) is not None and self._in_use():
+        # It may run at any moment in any thread, so it takes no lock: the end of a lifetime does not.
+        messages = getattr(self, "_messages", None)
+        if messages is not None and self._in_use():
             try:
                 warning = f"{self!r} was not closed"
                 warnings.warn(warning, ResourceWarning, source=self, stacklevel=2)
             finally:
-                self.close()
+                messages.lifetime.end()
 
     def __repr__(self) -> str:
         if self._listener is not None:
             state = f"listening on {self._listener.local}"
-        elif self._connection.stream is not None:
+        elif self._messages.stream is not None:
             state = f"{self.local_addr()} to {self.remote_addr()}"
         else:
             state = "not open"
@@ -89,58 +118,60 @@ class IPC(ABC):
     # --- what the object holds
 
     def _in_use(self) -> bool:
-        return self._connection.stream is not None or self._listener is not None
+        return self._messages.stream is not None or self._listener is not None
 
-    def _replace(
-        self,
-        connection: Connection,
-        listener: AnyListener | None = None,
-        attempt: Lifetime | None = None,
-        *,
-        how: str = "accepted",
-    ) -> None:
-        """Takes hold of something new, and ends what was held before; ``how`` is for the log."""
-        with self._state:
-            registration, self._registration = self._registration, None
-            if registration is not None:
-                registration.cancel()
-            self._log_change(connection, listener, how)
-            old = [self._connection.stream, self._listener]
-            lifetimes = [held.lifetime for held in old if held is not None]
-            if self._attempt is not None and self._attempt is not attempt:
-                lifetimes.append(self._attempt)
-            self._connection, self._listener = connection, listener
-            self._attempt = attempt
-        for lifetime in lifetimes:
-            lifetime.end()
-
-    def _log_change(self, connection: Connection, listener: AnyListener | None, how: str) -> None:
-        old, stream = self._connection, connection.stream
-        if old.log is not None and old is not connection:
+    def _renew(self, fresh: MessageStream | None = None) -> MessageStream:
+        """Ends what the object holds, and gives it a new stream, which is not open by default."""
+        fresh = fresh or MessageStream()
+        # What is held ends first: an exception that strikes before the exchange leaves an object
+        # that is ended, and the next `close` goes on from there.
+        self._end(self._messages, self._registration)
+        with _exchanging:
+            old, listener, registration = self._messages, self._listener, self._registration
+            self._messages, self._listener, self._registration = fresh, None, None
+        self._end(old, registration)
+        if old.log is not None:
             if old.stream is not None:
                 old.log.event(f"closed, {old.framer.discarded} bytes discarded")
-            elif self._listener is not None:
-                old.log.event(f"listens no longer on {self._listener.local}")
-        if connection is not old:
-            kind = type(self).__name__
-            log = connection_log(self._logger, kind, open_=stream is not None)
-            connection.log_to(log)
-            if log is not None and stream is not None:
-                log.event(f"{how}: {stream.local or '?'} to {stream.remote or '?'}")
-        if listener is not None and connection.log is not None:
-            connection.log.event(f"listens on {listener.local}")
+            elif listener is not None:
+                old.log.event(f"listens no longer on {listener.local}")
+        return fresh
 
-    def _install(self, connection: Connection, attempt: Lifetime) -> bool:
-        """Takes hold of what ``attempt`` has reached, unless the object was closed meanwhile."""
-        with self._state:
-            if attempt.ended() or self._attempt is not attempt:
-                return False
-            self._replace(connection, how="connected")
-            return True
+    def _end(self, messages: MessageStream, registration: Registration | None) -> None:
+        if registration is not None:
+            registration.cancel()  # before the descriptor can be closed
+        messages.lifetime.end()
+
+    def _open(self, messages: MessageStream, stream: ByteStream, how: str = "connected") -> bool:
+        """Attaches a stream to what ``_renew`` gave; False when the object was closed since.
+
+        Args:
+            messages: the stream of messages.
+            stream: the transport; it is closed where the answer is False.
+            how: what has happened, for the log.
+        """
+        if not messages.open(stream):
+            return False
+        messages.log_to(connection_log(self._logger, type(self).__name__, open_=True))
+        if messages.log is not None:
+            messages.log.event(f"{how}: {stream.local or '?'} to {stream.remote or '?'}")
+        return True
+
+    def _listen_on(self, messages: MessageStream, listener: AnyListener) -> bool:
+        """The same for a listener."""
+        with _exchanging:
+            if self._messages is messages:
+                self._listener = listener
+        if not messages.lifetime.own(listener.close):
+            return False
+        messages.log_to(connection_log(self._logger, type(self).__name__, open_=False))
+        if messages.log is not None:
+            messages.log.event(f"listens on {listener.local}")
+        return True
 
     def _received(self) -> tuple[int, int]:
         """Changes with every byte that is received and belongs to no message given out."""
-        framer = self._connection.framer
+        framer = self._messages.framer
         return framer.pending, framer.discarded
 
     # --- life
@@ -156,27 +187,27 @@ class IPC(ABC):
         ``error()`` and ``last_error``, and unregisters the callback without waiting for one that is
         running. Other holders of the connection (a forked child, a dup) keep it. Thread safe.
         """
-        self._replace(Connection(None))
+        self._renew()
 
     # --- state
 
     def eof(self) -> bool:
         """Whether the peer has closed and a reading call has come to the end."""
-        return self._connection.eof
+        return self._messages.eof
 
     def error(self) -> bool:
         """Whether the connection is broken; stays until ``close`` or a new connection."""
-        return self._connection.error
+        return self._messages.error
 
     @property
     def last_error(self) -> BaseException | None:
         """Why something failed: the cause of ``error()``, otherwise the latest failure."""
-        return self._connection.last_error
+        return self._messages.last_error
 
     @property
     def discarded(self) -> int:
         """Bytes thrown away on this connection while looking for a header."""
-        return self._connection.framer.discarded
+        return self._messages.framer.discarded
 
     def is_server(self) -> bool:
         """Whether ``listen`` was called on this object."""
@@ -184,12 +215,12 @@ class IPC(ABC):
 
     def remote_addr(self) -> str:
         """The peer's address; empty where it is unknown."""
-        stream = self._connection.stream
+        stream = self._messages.stream
         return stream.remote if stream is not None else ""
 
     def local_addr(self) -> str:
         """The own address, also the way to learn the port after ``listen(0)``; may be empty."""
-        held = self._listener or self._connection.stream
+        held = self._listener or self._messages.stream
         return held.local if held is not None else ""
 
     def getFD(self) -> int:
@@ -198,13 +229,14 @@ class IPC(ABC):
         From now on the object takes no more from the kernel than each call needs. What was buffered
         before cannot go back: read until ``read_msg`` gives None first.
         """
-        connection, listener = self._connection, self._listener
+        messages, listener = self._messages, self._listener
         if listener is not None:
             return listener.fileno()
-        if connection.stream is None:
+        stream = messages.stream
+        if stream is None:
             return -1
-        connection.exact = True
-        return connection.stream.fileno()
+        messages.exact = True
+        return stream.fileno()
 
     def fileno(self) -> int:
         """``getFD()``, for ``select`` and its relatives."""
@@ -227,11 +259,7 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        connection = self._connection
-        message = connection.read_msg(prefix, size_limit, self.strict, timeout_msec)
-        if connection.log is not None and connection.log.messages and message is not None:
-            connection.log.received([message])
-        return message
+        return self._messages.read_msg(prefix, size_limit, self.strict, timeout_msec)
 
     def read_msgs(self, prefix: int, size_limit: int, timeout_msec: float = -1) -> list[Message]:
         """The next message and all that came with it: several times the messages of ``read_msg``.
@@ -248,11 +276,8 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        connection = self._connection
-        messages = connection.read_msgs(prefix, size_limit, self.strict, Deadline(timeout_msec))
-        if connection.log is not None and connection.log.messages:
-            connection.log.received(messages)
-        return messages
+        deadline = Deadline(timeout_msec)
+        return self._messages.read_msgs(prefix, size_limit, self.strict, deadline)
 
     def read(
         self, maxsize: int, timeout_msec: float = -1, timeout_msec2: float | None = None
@@ -272,7 +297,7 @@ class IPC(ABC):
         """
         rest = timeout_msec if timeout_msec2 is None else timeout_msec2
         Deadline(rest)
-        return self._connection.read(_count(maxsize), Deadline(timeout_msec), rest)
+        return self._messages.read(_count(maxsize), Deadline(timeout_msec), rest)
 
     def readinto(
         self, buffer: Buffer, timeout_msec: float = -1, timeout_msec2: float | None = None
@@ -309,7 +334,7 @@ class IPC(ABC):
         """
         if _count(maxsize) == 0:
             raise ValueError("maxsize is 0, but must be 1 or more: 0 bytes would mean the end")
-        return self._connection.peek(index(maxsize), Deadline(timeout_msec))
+        return self._messages.peek(index(maxsize), Deadline(timeout_msec))
 
     def poll_in(self, timeout_msec: float = -1) -> bool:
         """Whether a reading call would find something, an end or an error included.
@@ -317,7 +342,7 @@ class IPC(ABC):
         Sets ``eof()`` or ``error()`` when nothing else is left to report. What ``read_msg`` has
         judged an incomplete message does not count until more arrives.
         """
-        return self._connection.poll_in(Deadline(timeout_msec))
+        return self._messages.poll_in(Deadline(timeout_msec))
 
     # --- writing
 
@@ -327,7 +352,7 @@ class IPC(ABC):
         When the time passes, or an exception strikes, after a part of it was written, ``error()``
         is latched: the peer could not tell where the next bytes belong.
         """
-        return self._connection.write(data, Deadline(timeout_msec))
+        return self._messages.write(data, Deadline(timeout_msec))
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, timeout_msec: float = -1) -> bool:
         """Writes one message: header and data, in one call of the system.
@@ -344,13 +369,8 @@ class IPC(ABC):
         Raises:
             TypeError, ValueError: an argument is of the wrong type, or out of its range.
         """
-        connection = self._connection
-        written = connection.write_msg(
-            prefix, msg_id, data, FOREVER if timeout_msec == -1 else Deadline(timeout_msec)
-        )
-        if connection.log is not None and connection.log.messages and written:
-            connection.log.message("sent", msg_id, data)
-        return written
+        deadline = FOREVER if timeout_msec == -1 else Deadline(timeout_msec)
+        return self._messages.write_msg(prefix, msg_id, data, deadline)
 
     def write_msgs(
         self, prefix: int, messages: Iterable[tuple[int, Buffer]], timeout_msec: float = -1
@@ -366,10 +386,7 @@ class IPC(ABC):
         Returns:
             Whether all were written.
         """
-        connection = self._connection
-        if connection.log is not None and connection.log.messages:
-            messages = connection.log.sending(messages)
-        return connection.write_msgs(prefix, messages, Deadline(timeout_msec))
+        return self._messages.write_msgs(prefix, messages, Deadline(timeout_msec))
 
     # --- callbacks
 
@@ -387,16 +404,25 @@ class IPC(ABC):
         """
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")
-        with self._state:
-            former, self._registration = self._registration, None
-            if former is not None:
-                former.cancel()
-            source = self._listener or self._connection
-            if callback is not None:
-                if not self._in_use() or not isinstance(source, Source):
-                    self._connection.note(not_connected())
-                    return False
-                self._registration = register(self, source, callback, data)
+        messages, source = self._messages, self._listener or self._messages
+        registration = None
+        if callback is not None:
+            if not self._in_use() or not isinstance(source, Watchable):
+                messages.note(not_connected())
+                return False
+            try:
+                registration = register(self, source, lambda: callback(data, self))
+            except (OSError, RuntimeError) as cause:  # no descriptor, or no thread, is left
+                messages.note(cause)
+                return False
+        with _exchanging:
+            closed = self._messages is not messages
+            if not closed:
+                registration, self._registration = self._registration, registration
+        if registration is not None:
+            registration.cancel()  # the former one, or one that came too late
+        if closed and callback is not None:
+            return False
         if callback is None:
             wait_until_quiet(self)
         return True

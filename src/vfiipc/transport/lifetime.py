@@ -124,17 +124,20 @@ class Lifetime:
         interests: Sequence[tuple[int, int]],
         timeout: float | None,
         unless: Callable[[], bool] | None = None,
-    ) -> list[int]:
-        """The descriptors that are ready; none when the time is up, it has ended or was nudged.
+    ) -> list[tuple[int, int]]:
+        """Waits until a descriptor is ready, the time is up, it has ended, or was nudged.
 
-        Where no descriptor is left to be woken by, it returns after 20 ms, so that the caller looks
-        again.
+        It may return early: the caller looks again. Where no descriptor is left to be woken by, it
+        returns after 20 ms.
 
         Args:
             interests: as ``system.wait`` takes them.
             timeout: seconds; None waits for ever.
             unless: tells that there is no reason to wait any more. Whoever makes it true calls
                 ``nudge`` afterwards, and is never missed.
+
+        Returns:
+            The descriptors that are ready, each with its events.
         """
         try:
             watch = _spare.pop()
@@ -143,17 +146,19 @@ class Lifetime:
                 watch = system.Watch()
             except OSError:
                 return system.wait(interests, _BLIND if timeout is None else min(timeout, _BLIND))
-        watches = self._watches
         # First in sight of those who wake, then the look whether they have been.
-        watches[watch] = None
+        self._watches[watch] = None
+        ready: list[tuple[int, int]] = []
         try:
-            if self.ended or (unless is not None and unless()):
-                return []
-            if watch.interests != interests:
-                watch.watch(interests)
-            ready = watch.poll(timeout)
+            if not self.ended and (unless is None or not unless()):
+                if watch.interests != interests:
+                    watch.watch(interests)
+                ready = watch.poll(None if timeout is None else timeout * 1000)
+                # The signal may have been set for the sake of an earlier wait with this watch.
+                if (watch.signal_fileno, system.READ) in ready:
+                    watch.signal.clear()
         finally:
-            watches.pop(watch, None)
+            self._watches.pop(watch, None)
         # A watch that an exception keeps from coming here is closed with its last reference.
         if len(_spare) < _SPARE:
             _spare.append(watch)

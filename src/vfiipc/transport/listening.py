@@ -26,16 +26,20 @@ def check_backlog(backlog: int) -> int:
     return min(number, _HIGHEST_BACKLOG)
 
 
-def listening_socket(port: int, address: str | None, backlog: int) -> socket.socket:
+def listening_socket(
+    port: int, address: str | None, backlog: int, lifetime: Lifetime | None = None
+) -> socket.socket:
     """A listening TCP socket.
 
     Args:
         port: 0..65535; 0 lets the system choose.
         address: the adapter's address; None for all adapters, IPv4 and IPv6.
         backlog: connections that may wait, as ``check_backlog`` gives it.
+        lifetime: of the attempt; its end ends the resolving of a name. None if it has none.
 
     Raises:
         OSError: it cannot listen there.
+        InterruptedError: the lifetime has ended.
     """
     if address is None:
         if socket.has_ipv6:
@@ -45,7 +49,7 @@ def listening_socket(port: int, address: str | None, backlog: int) -> socket.soc
                 if cause.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
                     raise
         return _bind(socket.AF_INET, ("", port), backlog)
-    family, _, _, _, bound = resolve(address, port, Lifetime(lambda: None), FOREVER)[0]
+    family, _, _, _, bound = resolve(address, port, lifetime or Lifetime(), FOREVER)[0]
     return _bind(family, bound, backlog)
 
 

@@ -37,7 +37,8 @@ def flat(data: Buffer) -> bytes | memoryview:
 
 def message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | memoryview]:
     """One message, ready for sending; errors as ``encode`` has them."""
-    data = flat(data)
+    if type(data) is not bytes:
+        data = flat(data)
     if len(data) < LARGE:
         return [encode(prefix, msg_id, data)]
     return [encode_header(prefix, msg_id, len(data)), data]
@@ -51,17 +52,20 @@ class Outgoing:
         messages: the messages in them, each whole; None when they are one, or raw data.
     """
 
-    __slots__ = ("_done", "_messages", "_total", "buffers")
+    __slots__ = ("_done", "_messages", "_total", "buffers", "uncertain")
 
     def __init__(self, buffers: Buffers, messages: Buffers | None = None) -> None:
         self.buffers = buffers
         self._messages = messages
         self._total = sum(map(len, buffers))
         self._done = 0
+        #: Set before a call that sends; then nobody knows how much went out, until ``sent``.
+        self.uncertain = True
 
     def sent(self, count: int) -> bool:
         """Moves on by ``count`` bytes; True when nothing is left."""
         self._done += count
+        self.uncertain = False
         if self._done == self._total:
             return True
         while count:
@@ -75,8 +79,8 @@ class Outgoing:
 
     @property
     def inside(self) -> bool:
-        """Whether a message is half sent, so that the stream cannot go on."""
-        return self._done not in {0, self._total, *accumulate(map(len, self._messages or ()))}
+        """Whether a message is, or may be, half sent, so that the stream cannot go on."""
+        return self.uncertain or self._done not in {0, self._total, *accumulate(map(len, self._messages or ()))}
 
     @property
     def progress(self) -> str:

@@ -1,24 +1,29 @@
-"""What ``TCP``, ``TLS`` and ``Pipe`` share: connecting, accepting and keepalives over sockets."""
+"""What ``TCP``, ``TLS`` and ``Pipe`` share: connecting, listening, accepting, and keepalive probes."""
 
 from __future__ import annotations
 
 import errno
 import socket
+import sys
 from abc import abstractmethod
 from collections.abc import Callable
 from operator import index
-from typing import TypeVar
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
-from .connection import Connection, not_connected
+from .byte_stream import ByteStream
 from .deadline import Deadline
 from .ipc import IPC
-from .keepalive import Held, set_keepalive
 from .lifetime import Lifetime
+from .message_stream import not_connected
 from .sockets import Listener
 
 __all__ = ["SocketIPC"]
 
 Peer = TypeVar("Peer", bound=IPC)
+
+_HIGHEST_COUNT: Final = 127
+_HIGHEST_INTERVAL: Final = 32767
+_HIGHEST_TIMEOUT: Final = 2**31 - 1
 
 
 class SocketIPC(IPC):
@@ -30,60 +35,147 @@ class SocketIPC(IPC):
 
     def _refuse(self, cause: Exception) -> bool:
         """Keeps why something was not done."""
-        self._connection.note(cause)
+        self._messages.note(cause)
         return False
 
-    def _connect_by(self, reach: Callable[[Lifetime], Connection]) -> bool:
+    def _connect_by(self, reach: Callable[[Lifetime], ByteStream]) -> bool:
         """Closes what was held, and takes hold of what ``reach`` finds; whether it found any.
 
         Args:
             reach: connects; it raises ``OSError`` or ``ValueError`` where it cannot, and
                 ``InterruptedError`` when the lifetime, which it is given, has ended.
         """
-        attempt = Lifetime(lambda: None)
-        waiting = Connection(None)
-        self._replace(waiting, attempt=attempt)
+        messages = self._renew()
         try:
-            connection = reach(attempt)
+            stream = reach(messages.lifetime)
         except InterruptedError:
             return False
         except (OSError, ValueError) as cause:
-            waiting.note(cause)
+            messages.note(cause)
             return False
-        if not self._install(connection, attempt):
-            assert connection.stream is not None
-            connection.stream.lifetime.end()
+        return self._open(messages, stream)
+
+    def _listen_by(self, bind: Callable[[Lifetime], Listener]) -> bool:
+        """Closes what was held, and listens with what ``bind`` makes; whether it could.
+
+        Args:
+            bind: makes a listener; exceptions as for ``reach`` above.
+        """
+        messages = self._renew()
+        try:
+            listener = bind(messages.lifetime)
+        except InterruptedError:
             return False
-        return True
+        except (OSError, ValueError) as cause:
+            messages.note(cause)
+            return False
+        return self._listen_on(messages, listener)
 
     def _accept_by(
-        self, deadline: Deadline, take: Callable[[socket.socket, object], Peer]
+        self,
+        deadline: Deadline,
+        make_peer: Callable[[], Peer],
+        take: Callable[[socket.socket, object, Lifetime], ByteStream],
     ) -> Peer | None:
-        """The next connection, as ``take`` makes it from a socket and its peer's address.
+        """The next connection.
 
         Args:
             deadline: how long to wait for one.
-            take: owns the socket; where it raises ``OSError``, too.
+            make_peer: makes the object for it.
+            take: makes the stream from a socket, its peer's address and the connection's lifetime.
+                It owns the socket; where it raises ``OSError``, too.
         """
-        connection, listener = self._connection, self._listener
-        if not isinstance(listener, Listener):
-            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
-            return None
+        messages, listener = self._messages, self._listener
         try:
+            if not isinstance(listener, Listener):
+                raise OSError(errno.EINVAL, "accept needs an object that listens")
             accepted = listener.accept(deadline)
-            return take(*accepted) if accepted is not None else None
+            if accepted is None:
+                return None
+            peer = make_peer()
+            stream = take(*accepted, peer._messages.lifetime)
         except OSError as cause:
-            connection.note(cause)
+            messages.note(cause)
             return None
+        peer.strict = self.strict
+        peer._open(peer._messages, stream, "accepted")
+        return peer
 
     def _keep_alive(self, cnt: int, interval: int) -> bool:
         """See ``TCP.setKeepalive``."""
         cnt, interval = index(cnt), index(interval)
-        held: object = self._listener or self._connection.stream
+        held: object = self._listener or self._messages.stream
         try:
-            if not isinstance(held, Held):
+            if not isinstance(held, _Held):
                 raise not_connected()
-            set_keepalive(held, cnt, interval)
+            _set_keepalive(held, cnt, interval)
         except OSError as cause:
             return self._refuse(cause)
         return True
+
+
+@runtime_checkable
+class _Held(Protocol):
+    """What owns a socket."""
+
+    @property
+    def socket(self) -> socket.socket: ...
+
+    @property
+    def lifetime(self) -> Lifetime: ...
+
+
+def _set_keepalive(held: _Held, cnt: int, interval: int) -> None:
+    """Sets the options, or leaves all of them as they were.
+
+    Args:
+        held: what owns the socket.
+        cnt: probes before the connection is dropped, 1..127; 0 disables.
+        interval: seconds between probes, 1..32767.
+
+    Raises:
+        OSError: out of range, not open, no TCP socket, or not on Linux.
+    """
+    if sys.platform != "linux":
+        raise OSError(errno.ENOPROTOOPT, "keepalive probes can be set on Linux only")
+    sock, frame = held.socket, sys._getframe()
+    if not held.lifetime.enter(frame):
+        raise not_connected()
+    try:
+        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            raise OSError(errno.ENOPROTOOPT, "only TCP sockets have keepalive probes")
+        wanted = _keepalive_options(cnt, interval)
+        former = [(level, name, sock.getsockopt(level, name)) for level, name, _ in wanted]
+        try:
+            for option in wanted:
+                sock.setsockopt(*option)
+        except OSError:
+            for option in former:
+                sock.setsockopt(*option)
+            raise
+    finally:
+        held.lifetime.leave(frame)
+
+
+def _keepalive_options(cnt: int, interval: int) -> list[tuple[int, int, int]]:
+    """Level, name and value of each option to set."""
+    tcp = socket.IPPROTO_TCP
+    if cnt == 0:
+        return [
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0),
+            (tcp, socket.TCP_USER_TIMEOUT, 0),
+        ]
+    if not 1 <= cnt <= _HIGHEST_COUNT or not 1 <= interval <= _HIGHEST_INTERVAL:
+        allowed = f"cnt in 0..{_HIGHEST_COUNT}, interval in 1..{_HIGHEST_INTERVAL} seconds"
+        raise OSError(errno.EINVAL, f"cnt is {cnt}, interval is {interval}: {allowed} is allowed")
+    timeout = cnt * interval * 1000
+    if timeout > _HIGHEST_TIMEOUT:
+        most = f"cnt * interval may be at most {_HIGHEST_TIMEOUT // 1000} seconds"
+        raise OSError(errno.EINVAL, f"cnt is {cnt}, interval is {interval}: {most}")
+    return [
+        (tcp, socket.TCP_KEEPCNT, cnt),
+        (tcp, socket.TCP_KEEPIDLE, interval),
+        (tcp, socket.TCP_KEEPINTVL, interval),
+        (tcp, socket.TCP_USER_TIMEOUT, timeout),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    ]

@@ -12,7 +12,8 @@ import os
 import select
 import socket
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "READ",
     "WRITE",
+    "Poller",
     "Signal",
     "Watch",
     "adopt",
@@ -83,29 +85,32 @@ def send_now(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
 
 
 class Signal:
-    """What one thread waits on, beside its sockets, so that another can wake it."""
+    """What one thread waits on, beside its sockets, so that another can wake it. Thread safe.
 
-    __slots__ = ("_event", "_pair", "_process")
+    It is closed with its last reference, so that nobody sets a descriptor that means something else
+    by then.
+
+    Raises:
+        OSError: there is no descriptor left.
+    """
+
+    __slots__ = ("_event", "_pair")
 
     def __init__(self) -> None:
-        self._process = os.getpid()
         self._event = -1
         self._pair: tuple[socket.socket, socket.socket] | None = None
         if not portable and hasattr(os, "eventfd"):
             self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            _events[self._event] = None
         else:
-            self._pair = socket.socketpair()
-            for end in self._pair:
-                end.setblocking(False)
+            self._pair = _quiet_pair()
+            _pairs[self._pair] = None
 
     def fileno(self) -> int:
         return self._pair[0].fileno() if self._pair else self._event
 
     def set(self) -> None:
-        """Wakes whoever waits, now or later, until ``clear``; in this process, not its parent."""
-        if self._process != os.getpid():
-            self.close()
-            return
+        """Wakes whoever waits, now or later, until ``clear``."""
         with contextlib.suppress(OSError):
             if self._pair:
                 self._pair[1].send(b"\0")
@@ -120,16 +125,51 @@ class Signal:
             else:
                 os.eventfd_read(self._event)
 
-    def close(self) -> None:
-        if self._pair:
-            for end in self._pair:
+    def __del__(self) -> None:
+        # First out of sight of the fork hook, which must never touch a number used anew.
+        pair, event = getattr(self, "_pair", None), getattr(self, "_event", -1)
+        if pair and _pairs.pop(pair, self) is None:
+            for end in pair:
                 end.close()
-        elif self._event >= 0:
-            os.close(self._event)
-            self._event = -1
+        if event >= 0 and _events.pop(event, self) is None:
+            os.close(event)
 
 
-def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[int]:
+# The descriptors of all signals, for the fork hook.
+_events: dict[int, None] = {}
+_pairs: dict[tuple[socket.socket, socket.socket], None] = {}
+
+
+def _quiet_pair() -> tuple[socket.socket, socket.socket]:
+    pair = socket.socketpair()
+    for end in pair:
+        end.setblocking(False)
+    return pair
+
+
+def _replace_signals() -> None:
+    """Gives a forked child signals of its own under the old numbers.
+
+    Otherwise it would wake its parent, and be woken by it.
+    """
+    with contextlib.suppress(OSError):  # no descriptor left: they stay shared
+        for event in list(_events):
+            fresh = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            os.dup2(fresh, event, inheritable=False)
+            os.close(fresh)
+        for pair in list(_pairs):
+            for end, own in zip(pair, _quiet_pair()):
+                os.dup2(own.fileno(), end.fileno(), inheritable=False)
+                own.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_replace_signals)
+
+
+def wait(
+    interests: Sequence[tuple[int, int]], timeout: float | None
+) -> list[tuple[int, int]]:
     """Waits until one of the descriptors is ready, or has failed.
 
     Args:
@@ -137,42 +177,109 @@ def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[in
         timeout: seconds; None waits for ever.
 
     Returns:
-        The descriptors that are ready; none when the time is up.
+        The descriptors that are ready, each with its events; none when the time is up.
     """
+    return _poll_of(interests)(None if timeout is None else timeout * 1000)
+
+
+# Waits for so many milliseconds, or for ever, and gives the descriptors that are ready.
+_Poll = Callable[["float | None"], "list[tuple[int, int]]"]
+
+
+def _poll_of(interests: Sequence[tuple[int, int]]) -> _Poll:
     if portable or not hasattr(select, "poll"):
-        reading = [fd for fd, event in interests if event & READ]
-        writing = [fd for fd, event in interests if event & WRITE]
-        # Windows reports a failed connect as an exceptional condition.
-        readable, writable, failed = select.select(reading, writing, writing, timeout)
-        return list({*readable, *writable, *failed})
+        return lambda msec: _select(interests, None if msec is None else msec / 1000)
     poller = select.poll()
     for fd, event in interests:
         poller.register(fd, event)
-    return [fd for fd, _ in poller.poll(None if timeout is None else timeout * 1000)]
+    return poller.poll
+
+
+def _select(
+    interests: Sequence[tuple[int, int]], timeout: float | None
+) -> list[tuple[int, int]]:
+    if not interests:  # select(2) of Windows refuses to wait for nothing
+        time.sleep(timeout or 0)
+        return []
+    reading = [fd for fd, event in interests if event & READ]
+    writing = [fd for fd, event in interests if event & WRITE]
+    # Windows reports a failed connect as an exceptional condition.
+    readable, writable, failed = select.select(reading, writing, writing, timeout)
+    return [*((fd, READ) for fd in readable), *((fd, WRITE) for fd in {*writable, *failed})]
 
 
 class Watch:
-    """Waits for descriptors, and for a signal that other threads set.
+    """Waits for descriptors, and for a signal that other threads set. For one thread at a time.
 
-    Waiting for the same descriptor again costs less than half of ``wait``: what the system has to
+    Waiting for the same descriptors again costs less than half of ``wait``: what the system has to
     look at is kept.
+
+    Raises:
+        OSError: there is no descriptor left.
     """
 
-    __slots__ = ("_interests", "_poller", "signal")
+    __slots__ = ("interests", "poll", "signal", "signal_fileno")
 
     def __init__(self) -> None:
         self.signal = Signal()
-        self._interests: list[tuple[int, int]] = []
-        self._poller: select.poll | None = None
+        self.signal_fileno = self.signal.fileno()
+        self.watch([])
 
-    def wait(self, interests: list[tuple[int, int]], timeout: float | None) -> list[int]:
-        """As the function ``wait``; the signal's descriptor may be among the results."""
-        if portable or not hasattr(select, "poll"):
-            return wait([*interests, (self.signal.fileno(), READ)], timeout)
-        poller = self._poller
-        if poller is None or interests != self._interests:
-            poller = self._poller = select.poll()
-            for fd, event in [*interests, (self.signal.fileno(), READ)]:
-                poller.register(fd, event)
-            self._interests = interests
-        return [fd for fd, _ in poller.poll(None if timeout is None else timeout * 1000)]
+    def watch(self, interests: Sequence[tuple[int, int]]) -> None:
+        """Has ``poll`` wait for these, as for the function ``wait``, and for the signal."""
+        #: What is waited for beside the signal.
+        self.interests = interests
+        #: Waits for so many milliseconds, or for ever; gives descriptors and events.
+        self.poll = _poll_of([*interests, (self.signal_fileno, READ)])
+
+
+class Poller:
+    """Waits for many descriptors to become readable. One thread waits; ``set`` wakes it.
+
+    ``discard`` may be called by any thread, and has to be before the descriptor is closed.
+
+    Raises:
+        OSError: there is no descriptor left.
+    """
+
+    def __init__(self) -> None:
+        self._signal = Signal()
+        self.set = self._signal.set
+        self._watched: dict[int, None] = {}
+        self._epoll: select.epoll | None = None
+        if not portable and hasattr(select, "epoll"):
+            self._epoll = select.epoll()
+            self._epoll.register(self._signal.fileno(), select.EPOLLIN)
+
+    def add(self, fd: int) -> None:
+        """Has ``wait`` tell when ``fd`` is readable, or has failed, until ``discard``."""
+        self._watched[fd] = None
+        if self._epoll is not None:
+            with contextlib.suppress(FileExistsError):
+                self._epoll.register(fd, select.EPOLLIN)
+
+    def discard(self, fd: int) -> None:
+        self._watched.pop(fd, None)
+        if self._epoll is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._epoll.unregister(fd)
+
+    def wait(self, timeout: float | None) -> list[int]:
+        """The descriptors that are ready; none when the time is up, or after ``set``."""
+        signal = self._signal.fileno()
+        try:
+            if self._epoll is not None:
+                ready = [fd for fd, _ in self._epoll.poll(timeout)]
+            else:
+                ready = [fd for fd, _ in wait([(fd, READ) for fd in [signal, *self._watched]], timeout)]
+        except (OSError, ValueError):
+            return []  # select(2) stumbled over a descriptor that was closed meanwhile
+        if signal in ready:
+            self._signal.clear()
+            ready.remove(signal)
+        return ready
+
+    def close(self) -> None:
+        """Gives back what it holds; in a forked child, without effect on the parent's."""
+        if self._epoll is not None:
+            self._epoll.close()

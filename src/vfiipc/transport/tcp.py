@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 
 from .addresses import address_text, check_port, check_text, split_address
-from .connection import Connection
 from .deadline import Deadline
 from .dial import dial
 from .fd import couple
 from .lifetime import Lifetime
 from .listening import check_backlog, listening_socket
+from .message_stream import MessageStream
 from .socket_ipc import SocketIPC
 from .sockets import Listener, SocketStream
 
@@ -39,9 +39,8 @@ class TCP(SocketIPC):
         check_text("hostname", hostname)
         port, deadline = check_port(port), Deadline(timeout_msec)
 
-        def reach(attempt: Lifetime) -> Connection:
-            sock = dial(*split_address(hostname, port), attempt, deadline)
-            return Connection(_stream(sock))
+        def reach(lifetime: Lifetime) -> SocketStream:
+            return _stream(dial(*split_address(hostname, port), lifetime, deadline), None, lifetime)
 
         return self._connect_by(reach)
 
@@ -64,15 +63,11 @@ class TCP(SocketIPC):
         if listen_address is not None:
             check_text("listen_address", listen_address)
         port, backlog = check_port(port), check_backlog(backlog)
-        waiting = Connection(None)
-        self._replace(waiting)
-        try:
-            listener = Listener(listening_socket(port, listen_address, backlog))
-        except OSError as cause:
-            waiting.note(cause)
-            return False
-        self._replace(waiting, listener=listener)
-        return True
+
+        def bind(lifetime: Lifetime) -> Listener:
+            return Listener(listening_socket(port, listen_address, backlog, lifetime), lifetime)
+
+        return self._listen_by(bind)
 
     def accept(self, timeout_msec: float = -1) -> TCP | None:
         """The next connection of a listening object.
@@ -85,14 +80,7 @@ class TCP(SocketIPC):
             error (``last_error`` tells).
         """
 
-        def take(sock: socket.socket, address: object) -> TCP:
-            stream = _stream(sock, address)
-            peer = TCP()
-            peer.strict = self.strict
-            peer._replace(Connection(stream))
-            return peer
-
-        return self._accept_by(Deadline(timeout_msec), take)
+        return self._accept_by(Deadline(timeout_msec), TCP, _stream)
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
         """Takes over a connected stream socket (TCP or Unix); what it had before is closed.
@@ -107,25 +95,20 @@ class TCP(SocketIPC):
         Raises:
             TypeError: it is neither a descriptor nor a socket.
         """
-        stream = self._connection.stream
-        own = stream.fileno() if stream is not None else -1
-        if self._listener is not None:
-            own = self._listener.fileno()
+        held = self._listener or self._messages.stream
+        messages = MessageStream()
         try:
-            sock = couple(socket_fd, own)
+            sock = couple(socket_fd, held.fileno() if held is not None else -1)
+            try:
+                stream = SocketStream(sock, messages.lifetime, own=False)
+            except OSError:
+                sock.detach()
+                raise
         except OSError as cause:
-            self._connection.note(cause)
-            return False
-        try:
-            coupled = SocketStream(sock, own=False)
-        except OSError as cause:
-            sock.detach()
-            self._connection.note(cause)
-            return False
+            return self._refuse(cause)
         if isinstance(socket_fd, socket.socket):
             socket_fd.detach()
-        self._replace(Connection(coupled), how="coupled")
-        return True
+        return self._open(self._renew(messages), stream, "coupled")
 
     def setKeepalive(self, cnt: int, interval: int) -> bool:
         """Has the kernel probe the peer, so that a dead link ends the connection.
@@ -144,11 +127,11 @@ class TCP(SocketIPC):
         return self._keep_alive(cnt, interval)
 
 
-def _stream(sock: socket.socket, address: object = None) -> SocketStream:
+def _stream(sock: socket.socket, address: object, lifetime: Lifetime) -> SocketStream:
     """Over a connected socket, which is closed where that fails."""
     try:
         remote = sock.getpeername() if address is None else address
-        return SocketStream(sock, remote=address_text(remote))
+        return SocketStream(sock, lifetime, remote=address_text(remote))
     except BaseException:
         sock.close()
         raise

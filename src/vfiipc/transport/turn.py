@@ -41,14 +41,11 @@ class Waiters:
     Whoever changes something does that first and calls ``wake`` then.
     """
 
-    __slots__ = ("_bells",)
+    __slots__ = ("bells",)
 
     def __init__(self) -> None:
-        # Each sleeper's lock, which is taken while it sleeps, in the order of their arrival.
-        self._bells: dict[LockType, None] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._bells)
+        #: Each sleeper's lock, which is taken while it sleeps, in the order of their arrival.
+        self.bells: dict[LockType, None] = {}
 
     def wait(self, until: Callable[[], object], timeout: float | None = None) -> None:
         """Sleeps until ``until()`` is true or ``timeout`` seconds have passed; None is for ever."""
@@ -56,7 +53,7 @@ class Waiters:
         left = timeout
         bell = allocate_lock()
         bell.acquire()
-        self._bells[bell] = None  # first in sight of who wakes, then the look: none is missed
+        self.bells[bell] = None  # first in sight of who wakes, then the look: none is missed
         try:
             while not until():
                 if left is not None:
@@ -66,16 +63,16 @@ class Waiters:
                     return
                 pause = min(2 * pause, _LAST_LOOK)
         finally:
-            self._bells.pop(bell, None)
+            self.bells.pop(bell, None)
 
     def wake(self) -> None:
         """Wakes all that sleep."""
-        for bell in list(self._bells):
+        for bell in list(self.bells):
             _ring(bell)
 
     def wake_first(self) -> None:
         """Wakes the one that has slept longest."""
-        for bell in list(self._bells):
+        for bell in list(self.bells):
             if _ring(bell):
                 return
 
@@ -141,7 +138,7 @@ class Turn:
         """Gives the turn back, and wakes the next."""
         if self.holders.get(0) is frame:
             del self.holders[0]
-        if self.waiters:
+        if self.waiters.bells:
             self.waiters.wake_first()
 
 
