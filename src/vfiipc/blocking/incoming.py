@@ -1,18 +1,26 @@
-"""What arrives: one waiting thread reads for all of them, and hands over when it leaves."""
+"""What arrives: one waiting thread reads for all of them, and hands over when it leaves.
+
+An exception out of a signal handler can end any of these calls between any two steps. So there is no
+lock: leading, and changing what is kept here, are ``Turn`` objects, whose holders are known by their
+frames. A message moves from one place to the next in one step, without a call between.
+"""
 
 from __future__ import annotations
 
-import errno
-import threading
 import time
+from _thread import LockType
 from collections import deque
 from collections.abc import Callable
+from sys import _getframe
+from types import FrameType
 from typing import Final
 
 from ..codec import FramingError, Message
 from ..exchange import ConnectionClosed, Routing, cut_or_ended, same_error
-from ..transport.deadline import Deadline
+from ..transport.calls import is_running
+from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
+from ..transport.turn import Turn, new_bell, ring
 from .clock import msec
 
 __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
@@ -20,12 +28,7 @@ __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
 #: Why a connection was closed inside a message of its own.
 SENT_IN_PART: Final = "closed, for a message was, or may have been, sent in part"
 
-# The process, or the system, has no descriptors left.
-_NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
-#: Seconds until waiting is tried again then.
-_PAUSE: Final = 0.02
-
-# A rest of a message is fetched in pieces of this size.
+# The rest of a truncated message is fetched in pieces of this size.
 _PIECE: Final = 1 << 16
 
 
@@ -43,31 +46,37 @@ def broken_by(cause: BaseException | None) -> BaseException:
 
 
 class Waiter:
-    """A thread that waits for a message: for any, or for the answer to its request."""
+    """A call that waits for a message: for any, or for the answer to its request.
 
-    __slots__ = ("error", "leads", "message", "msg_id", "signal")
+    Args:
+        frame: of the call, if it takes any message; one that has ended is given none.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("bell", "error", "frame", "message", "msg_id")
+
+    def __init__(self, frame: FrameType | None = None) -> None:
+        self.frame = frame
         self.message: Message | None = None
         self.error: BaseException | None = None
         #: The ID of its request; None for one that takes any message.
         self.msg_id: int | None = None
-        #: Locked while it sleeps; None for one that does not.
-        self.signal: threading.Lock | None = None
-        #: Whether the reading was handed to it.
-        self.leads = False
+        #: Rung when it has got something; None while it does not sleep.
+        self.bell: LockType | None = None
 
-    @property
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         return self.message is not None or self.error is not None
+
+    def wake(self) -> None:
+        if self.bell is not None:
+            ring(self.bell)
 
 
 class Incoming:
     """The messages of one connection, on their way to the threads that wait for them.
 
-    No thread reads in the background. The first that waits reads, and gives each message to whom it
-    belongs; when it has what it came for, or leaves without, the next one goes on. Nobody holds
-    ``lock`` while waiting. Rules: ``spec/connections.md``.
+    No thread reads in the background. The first that waits leads: it reads, and gives each message
+    to the call that it belongs to; when it has what it came for, or leaves without, another one
+    leads. Rules: ``spec/connections.md``.
 
     Args:
         ipc: the connected object.
@@ -76,12 +85,11 @@ class Incoming:
     """
 
     def __init__(self, ipc: IPC, prefix: int, size_limit: int, routing: Routing[Waiter]) -> None:
-        self.lock = threading.Lock()
         #: Why no more messages can come; what has arrived is taken first.
         self.end: BaseException | None = None
         #: Seconds without a byte after which a waiting thread ends the connection.
         self.idle_timeout: float | None = None
-        #: Called, without the lock, when the connection has been idle for too long.
+        #: Called when the connection has been idle for too long.
         self.on_idle: Callable[[], None] = lambda: None
         self._ipc = ipc
         self._prefix = prefix
@@ -90,8 +98,10 @@ class Incoming:
         self._inbox = routing.inbox
         self._requests = routing.requests
         self._receivers: deque[Waiter] = deque()
-        self._sleepers: dict[Waiter, None] = {}  # in the order in which they came
-        self._led = False
+        self._arrived: list[Message] = []  # read, and not yet given to anybody
+        self._ends: deque[tuple[BaseException, bool]] = deque()  # told to ``finish``, not done yet
+        self._leading = Turn()
+        self._changing = Turn()  # the right to change any of these
         self._progress = (0, 0)
         self._heard = time.monotonic()
 
@@ -103,20 +113,24 @@ class Incoming:
         Raises:
             ConnectionClosed, OSError, SyncLostError: no more can come.
         """
-        waiter = Waiter()
+        frame = _getframe()
+        waiter = Waiter(frame)
         try:
-            with self.lock:
+            self._begin_change(frame)
+            try:
                 if self._inbox and not self._receivers:
                     return self._inbox.take()
                 if self.end is not None:
                     raise same_error(self.end)
                 self._receivers.append(waiter)
+            finally:
+                self._end_change(frame)
             return self._wait(waiter, end)
         except BaseException:
-            with self.lock:  # an interrupt may have struck before anybody else would do this
-                if waiter in self._receivers:
-                    self._receivers.remove(waiter)
+            self._abandon(waiter)
             raise
+        finally:
+            waiter.frame = None  # it holds this waiter
 
     def open_request(self, waiter: Waiter) -> int:
         """Gives a waiter a free ID.
@@ -125,13 +139,17 @@ class Incoming:
             BufferError: nobody takes the messages that stop the reading, or every ID is in use.
             ConnectionClosed, OSError, SyncLostError: no answer can come.
         """
-        with self.lock:
+        frame = _getframe()
+        self._begin_change(frame)
+        try:
             if self.end is not None:
                 raise same_error(self.end)
             if self._inbox.full:
                 raise self._routing.refusal()
             waiter.msg_id = self._requests.open(waiter)
             return waiter.msg_id
+        finally:
+            self._end_change(frame)
 
     def answer_to(self, waiter: Waiter, end: Deadline) -> Message | None:
         """The answer; None when the time is up: then the request is given up.
@@ -140,150 +158,177 @@ class Incoming:
             BufferError: messages that nobody takes stop the reading.
             ConnectionClosed, OSError, SyncLostError: it cannot come any more.
         """
-        return self._wait(waiter, end)
+        try:
+            return self._wait(waiter, end)
+        except BaseException:
+            self._abandon(waiter)
+            raise
 
     def withdraw(self, waiter: Waiter) -> None:
         """Forgets a request of which nothing was sent."""
-        with self.lock:
+        frame = _getframe()
+        self._begin_change(frame)
+        try:
             if waiter.msg_id is not None:
                 self._requests.withdraw(waiter.msg_id)
+        finally:
+            self._end_change(frame)
 
     def give_up(self, waiter: Waiter) -> None:
         """Waits no more for the answer to a request that was, or may have been, sent."""
-        with self.lock:
-            self._leave(waiter)
-            self._put_back(waiter)
+        self._abandon(waiter)
 
     def finish(self, end: BaseException, *, drop: bool = False) -> None:
         """No more will come, and why; everybody who waits learns it.
+
+        It never waits, and may come from a signal handler: where another call is changing
+        something, that call does this before it leaves.
 
         Args:
             end: what they raise. The first one stays.
             drop: forget what has arrived and was not taken.
         """
-        with self.lock:
-            self._finish(end)
-            while drop and self._inbox:
-                self._inbox.take()
+        self._ends.append((end, drop))
+        self._settle_ends()
+
+    # --- changing
+
+    def _begin_change(self, frame: FrameType) -> None:
+        if not self._changing.wait(frame, FOREVER, _never):
+            raise RuntimeError("a signal handler cannot use the connection that it interrupts")
+
+    def _end_change(self, frame: FrameType) -> None:
+        self._changing.give(frame)
+        if self._ends:
+            self._settle_ends()
+
+    def _settle_ends(self) -> None:
+        frame = _getframe()
+        # Looked at again after each turn: an end may have come while the turn was given back.
+        while self._ends and self._changing.wait(frame, _AT_ONCE, _never):
+            try:
+                end, drop = self._ends[0]
+                self._finish(end)
+                while drop and self._inbox:
+                    self._inbox.take()
+                del self._ends[0]
+            except IndexError:  # another thread has done it
+                pass
+            finally:
+                self._changing.give(frame)
+
+    def _finish(self, end: BaseException) -> None:
+        """Every step may be done again, by the call that goes on after an interruption."""
+        if self.end is None:
+            self.end = end
+        while self._receivers:
+            self._fail(self._receivers[0], self.end)
+            del self._receivers[0]
+        for waiter in self._requests.waiting():
+            assert waiter.msg_id is not None
+            self._fail(waiter, self.end)
+            self._requests.withdraw(waiter.msg_id)
+
+    def _fail(self, waiter: Waiter, error: BaseException) -> None:
+        waiter.error = same_error(error)
+        waiter.wake()
 
     # --- waiting
 
     def _wait(self, waiter: Waiter, end: Deadline) -> Message | None:
-        try:
-            with self.lock:
-                if not waiter.settled:
-                    self._join(waiter)
-            if waiter.signal is not None:
-                left = end.remaining()
-                waiter.signal.acquire(timeout=-1 if left is None else left)
-            if waiter.leads:
+        frame, leading = _getframe(), self._leading
+        leads = leading.holders.setdefault(0, frame) is frame
+        if not leads:
+            waiter.bell = new_bell()
+            leads = leading.wait(frame, end, waiter.is_settled, waiter.bell)
+        if leads:
+            try:
                 self._lead(waiter, end)
-            with self.lock:
-                self._leave(waiter)
-        except BaseException:
-            with self.lock:
-                self._leave(waiter)
-                self._put_back(waiter)
-            raise
+            finally:
+                leading.give(frame)
+        if not waiter.is_settled():
+            self._abandon(waiter)
         if waiter.error is not None:
             raise waiter.error
         return waiter.message
 
-    def _join(self, waiter: Waiter) -> None:
-        if not self._led:
-            self._led = waiter.leads = True
-            return
-        waiter.signal = threading.Lock()
-        waiter.signal.acquire()
-        self._sleepers[waiter] = None
-
-    def _leave(self, waiter: Waiter) -> None:
-        """It waits no more: whatever it held goes to others."""
-        self._sleepers.pop(waiter, None)
-        if not waiter.settled:
-            if waiter.msg_id is not None:
-                self._requests.give_up(waiter.msg_id)
-            elif waiter in self._receivers:
-                self._receivers.remove(waiter)
-        if waiter.leads:
-            waiter.leads = self._led = False
-            self._hand_over()
-
-    def _hand_over(self) -> None:
-        for sleeper in self._sleepers:
-            del self._sleepers[sleeper]
-            self._led = sleeper.leads = True
-            assert sleeper.signal is not None
-            sleeper.signal.release()
-            return
-
-    def _put_back(self, waiter: Waiter) -> None:
-        """What it was given, and its caller did not get."""
-        if waiter.message is None:
-            return
-        if waiter.msg_id is not None:
-            self._requests.late_answers += 1
-            return
-        self._inbox.put_back(waiter.message)
-        self._serve_receivers()
+    def _abandon(self, waiter: Waiter) -> None:
+        """The call of this waiter ends without its message, which goes to others if it has one."""
+        frame = _getframe()
+        self._begin_change(frame)
+        try:
+            message, waiter.message = waiter.message, None
+            if message is None:
+                if waiter.msg_id is not None:
+                    self._requests.give_up(waiter.msg_id)
+                elif waiter in self._receivers:
+                    self._receivers.remove(waiter)
+            elif waiter.msg_id is not None:
+                self._requests.late_answers += 1
+            else:
+                self._inbox.put_back(message)
+                self._serve_receivers()
+        finally:
+            self._end_change(frame)
 
     # --- reading
 
     def _lead(self, waiter: Waiter, end: Deadline) -> None:
-        ipc = self._ipc
-        while not waiter.settled:
+        frame, read, arrived = _getframe(), self._ipc.read_msg, self._arrived
+        while True:
+            if arrived:
+                self._distribute()
+            if waiter.is_settled():
+                return
             left = end.remaining() if self.idle_timeout is None else self._left(end)
-            try:
-                message = ipc.read_msg(self._prefix, self._size_limit, msec(left))
-            except OSError as error:
-                if error.errno not in _NO_DESCRIPTOR:
-                    raise
-                # Waiting takes a descriptor of its own; reading what has come does not.
-                message = None
-                time.sleep(end.within(_PAUSE))
-            if message is not None:
-                with self.lock:
-                    self._arrived(message)
+            # One C call: what `read_msg` returns is here before a signal handler can run.
+            arrived.extend(
+                filter(None, map(read, (self._prefix,), (self._size_limit,), (msec(left),)))
+            )
+            if arrived:
                 continue
             over = self._why_over()
             if over is not None:
                 self.finish(over)
+                self._begin_change(frame)  # after a call that may be at it
+                self._end_change(frame)
             elif end.passed():
                 return
             elif self.idle_timeout is not None:
                 self._end_if_idle(self.idle_timeout)
 
-    def _arrived(self, message: Message) -> None:
-        self._heard = time.monotonic() if self.idle_timeout is not None else 0.0
-        waiter = self._routing.route(message)
-        if waiter is not None:
-            self._settle(waiter, message)
-            return
-        self._serve_receivers()
-        if self._inbox.full:
-            refusal = self._routing.refusal()
-            for waiting in self._requests.waiting():
-                assert waiting.msg_id is not None
-                self._requests.give_up(waiting.msg_id)
-                self._fail(waiting, refusal)
+    def _distribute(self) -> None:
+        """Gives what has arrived to the calls that wait for it."""
+        frame = _getframe()
+        self._begin_change(frame)
+        try:
+            while self._arrived:
+                self._heard = time.monotonic() if self.idle_timeout is not None else 0.0
+                waiter = self._routing.route_first(self._arrived)
+                if waiter is not None:
+                    waiter.wake()
+                    continue
+                self._serve_receivers()
+                if self._inbox.full:
+                    self._refuse_requests()
+        finally:
+            self._end_change(frame)
 
     def _serve_receivers(self) -> None:
         while self._receivers and self._inbox:
-            self._settle(self._receivers.popleft(), self._inbox.take())
+            waiter = self._receivers[0]
+            running = waiter.frame is not None and is_running(waiter.frame)
+            if running and not waiter.is_settled():
+                self._inbox.move_to(waiter)
+            del self._receivers[0]
+            waiter.wake()
 
-    def _settle(self, waiter: Waiter, message: Message) -> None:
-        waiter.message = message
-        self._wake(waiter)
-
-    def _fail(self, waiter: Waiter, error: BaseException) -> None:
-        waiter.error = same_error(error)
-        self._wake(waiter)
-
-    def _wake(self, waiter: Waiter) -> None:
-        if waiter in self._sleepers:
-            del self._sleepers[waiter]
-            assert waiter.signal is not None
-            waiter.signal.release()
+    def _refuse_requests(self) -> None:
+        refusal = self._routing.refusal()
+        for waiting in self._requests.waiting():
+            assert waiting.msg_id is not None
+            self._fail(waiting, refusal)
+            self._requests.give_up(waiting.msg_id)
 
     # --- the end
 
@@ -301,16 +346,6 @@ class Incoming:
             return cut_or_ended(b"".join(pieces))
         return None
 
-    def _finish(self, end: BaseException) -> None:
-        if self.end is None:
-            self.end = end
-        waiting = [*self._receivers, *self._requests.waiting()]
-        self._receivers.clear()
-        for waiter in waiting:
-            if waiter.msg_id is not None:
-                self._requests.withdraw(waiter.msg_id)
-            self._fail(waiter, self.end)
-
     # --- idleness: no byte has come, while somebody waited for one
 
     def _left(self, end: Deadline) -> float:
@@ -326,3 +361,10 @@ class Incoming:
         elif time.monotonic() >= self._heard + seconds:
             self.finish(ConnectionClosed(f"nothing was received for {seconds:g} s"))
             self.on_idle()
+
+
+def _never() -> bool:
+    return False
+
+
+_AT_ONCE: Final = Deadline(0)

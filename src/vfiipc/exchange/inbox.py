@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from operator import index
+from typing import Protocol
 
 from ..codec import Message
 
-__all__ = ["Inbox"]
+__all__ = ["HasMessage", "Inbox"]
+
+
+class HasMessage(Protocol):
+    """What waits for a message, and is given it."""
+
+    message: Message | None
 
 
 class Inbox:
@@ -41,9 +48,29 @@ class Inbox:
         """Whether no more should be read before something is taken."""
         return len(self._messages) >= self.max_count or self.size >= self.max_size
 
+    # An exception out of a signal handler strikes at calls. So sizes are computed first, and nothing
+    # is called between the change of the queue and that of its size.
+
     def put(self, message: Message) -> None:
-        self._messages.append(message)
-        self.size += len(message.data)
+        size = self.size + len(message.data)
+        self._messages += (message,)
+        self.size = size
+
+    def put_first_of(self, arrived: list[Message]) -> None:
+        """Moves the first of ``arrived`` here, in one step."""
+        message = arrived[0]
+        size = self.size + len(message.data)
+        self._messages += (message,)
+        self.size = size
+        del arrived[0]
+
+    def move_to(self, waiting: HasMessage) -> None:
+        """Gives the oldest message to ``waiting``, in one step; ``IndexError`` where there is none."""
+        message = self._messages[0]
+        size = self.size - len(message.data)
+        waiting.message = message
+        del self._messages[0]
+        self.size = size
 
     def put_many(self, messages: list[Message], start: int = 0) -> int:
         """Puts messages from ``start`` on until it is full; gives the index of the first left over.
@@ -63,14 +90,16 @@ class Inbox:
 
     def take(self) -> Message:
         """The oldest message; ``IndexError`` where there is none."""
-        message = self._messages.popleft()
-        self.size -= len(message.data)
+        message = self._messages[0]
+        size = self.size - len(message.data)
+        del self._messages[0]
+        self.size = size
         return message
 
     def put_back(self, message: Message) -> None:
         """Makes a message the oldest again, for a taker that was stopped before it had it."""
-        self._messages.appendleft(message)
         self.size += len(message.data)
+        self._messages.appendleft(message)
 
 
 def _bound(name: str, value: int) -> int:

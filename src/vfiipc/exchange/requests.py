@@ -32,18 +32,19 @@ class Requests(Generic[Waiting]):
     def __init__(self, ids: range = REQUEST_IDS) -> None:
         self._ids = _checked(ids)
         self._next = 0
-        self._pending: dict[int, Waiting] = {}
+        #: What waits for an answer, by the ID of its request.
+        self.pending: dict[int, Waiting] = {}
         self._given_up = _IDs(self._ids)
         #: Answers that came after their request had been given up, and were dropped.
         self.late_answers = 0
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return len(self.pending)
 
     @property
     def expecting(self) -> bool:
         """Whether a message may be an answer at all, in time or late."""
-        return bool(self._pending) or bool(self._given_up)
+        return bool(self.pending) or bool(self._given_up)
 
     def open(self, waiting: Waiting) -> int:
         """The ID for a new request; ``waiting`` is what its answer will be matched with.
@@ -51,7 +52,7 @@ class Requests(Generic[Waiting]):
         Raises:
             BufferError: as many requests wait for answers as there are IDs.
         """
-        pending = self._pending
+        pending = self.pending
         if len(pending) >= len(self._ids):
             raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
         while True:
@@ -66,27 +67,36 @@ class Requests(Generic[Waiting]):
 
     def match(self, msg_id: int) -> Waiting | None:
         """Whose answer a message with this ID is, who then waits no more; None: nobody's."""
-        return self._pending.pop(msg_id, None)
+        return self.pending.pop(msg_id, None)
 
     def is_late(self, msg_id: int) -> bool:
         """Whether it is the answer to a request that was given up: counted, and to be dropped."""
-        if not self._given_up or not self._given_up.discard(msg_id):
+        if not self.was_given_up(msg_id):
             return False
         self.late_answers += 1
+        self.forget(msg_id)
         return True
+
+    def was_given_up(self, msg_id: int) -> bool:
+        """Whether a late answer with this ID may still come."""
+        return msg_id in self._given_up
+
+    def forget(self, msg_id: int) -> None:
+        """The late answer has come."""
+        self._given_up.discard(msg_id)
 
     def give_up(self, msg_id: int) -> None:
         """Waits no more; the answer may still come, once, and is nobody's then."""
-        if self._pending.pop(msg_id, None) is not None:
+        if self.pending.pop(msg_id, None) is not None:
             self._given_up.add(msg_id)
 
     def withdraw(self, msg_id: int) -> None:
         """Forgets a request that was not sent, so that no answer can come."""
-        self._pending.pop(msg_id, None)
+        self.pending.pop(msg_id, None)
 
     def waiting(self) -> list[Waiting]:
         """All that wait for an answer, the oldest first."""
-        return list(self._pending.values())
+        return list(self.pending.values())
 
 
 class _IDs:
@@ -99,24 +109,25 @@ class _IDs:
     def __bool__(self) -> bool:
         return bool(self._blocks)
 
+    def __contains__(self, msg_id: int) -> bool:
+        if not self._blocks or msg_id not in self._ids:
+            return False
+        block, place = divmod(self._ids.index(msg_id), _BLOCK)
+        return bool(self._blocks.get(block, 0) >> place & 1)
+
     def add(self, msg_id: int) -> None:
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
         self._blocks[block] |= 1 << place
 
-    def discard(self, msg_id: int) -> bool:
-        """Takes it out; whether it was in."""
-        if not self._blocks or msg_id not in self._ids:
-            return False
+    def discard(self, msg_id: int) -> None:
+        if msg_id not in self:
+            return
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
-        bits = self._blocks.get(block, 0)
-        if not bits >> place & 1:
-            return False
-        bits ^= 1 << place
+        bits = self._blocks[block] ^ 1 << place
         if bits:
             self._blocks[block] = bits
         else:
             del self._blocks[block]
-        return True
 
 
 def _checked(ids: range) -> range:

@@ -14,7 +14,7 @@ from .calls import is_below, is_running
 if TYPE_CHECKING:
     from .deadline import Deadline
 
-__all__ = ["Turn", "Waiters"]
+__all__ = ["Turn", "Waiters", "new_bell", "ring"]
 
 # Seconds after which a sleeper looks by itself, at first and at most: whoever should have woken it
 # may have been stopped by a signal between the change and the wake-up.
@@ -47,12 +47,22 @@ class Waiters:
         #: Each sleeper's lock, which is taken while it sleeps, in the order of their arrival.
         self.bells: dict[LockType, None] = {}
 
-    def wait(self, until: Callable[[], object], timeout: float | None = None) -> None:
-        """Sleeps until ``until()`` is true or ``timeout`` seconds have passed; None is for ever."""
+    def wait(
+        self,
+        until: Callable[[], object],
+        timeout: float | None = None,
+        bell: LockType | None = None,
+    ) -> None:
+        """Sleeps until it is woken, ``until()`` is true, or the time is up.
+
+        Args:
+            until: what it waits for.
+            timeout: seconds; None is for ever.
+            bell: a lock of the caller's, which is taken; ``ring`` wakes this sleeper alone.
+        """
         pause = _FIRST_LOOK
         left = timeout
-        bell = allocate_lock()
-        bell.acquire()
+        bell = bell or new_bell()
         self.bells[bell] = None  # first in sight of who wakes, then the look: none is missed
         try:
             while not until():
@@ -68,16 +78,24 @@ class Waiters:
     def wake(self) -> None:
         """Wakes all that sleep."""
         for bell in list(self.bells):
-            _ring(bell)
+            ring(bell)
 
     def wake_first(self) -> None:
         """Wakes the one that has slept longest."""
         for bell in list(self.bells):
-            if _ring(bell):
+            if ring(bell):
                 return
 
 
-def _ring(bell: LockType) -> bool:
+def new_bell() -> LockType:
+    """A lock that one sleeper waits for; it is taken until somebody rings."""
+    bell = allocate_lock()
+    bell.acquire()
+    return bell
+
+
+def ring(bell: LockType) -> bool:
+    """Wakes the sleeper; False when it was rung before and has not woken yet."""
     try:
         bell.release()
     except RuntimeError:  # it was rung before
@@ -100,7 +118,13 @@ class Turn:
         #: Those who wait for it.
         self.waiters = Waiters()
 
-    def wait(self, frame: FrameType, deadline: Deadline, over: Callable[[], bool]) -> bool:
+    def wait(
+        self,
+        frame: FrameType,
+        deadline: Deadline,
+        over: Callable[[], bool],
+        bell: LockType | None = None,
+    ) -> bool:
         """Takes the turn when it is free; whether it was in time.
 
         A call that was made inside the holder's, by a signal handler, never gets it: waiting would
@@ -110,7 +134,8 @@ class Turn:
             frame: of the call that will ``give`` it.
             deadline: until when to wait.
             over: tells that there is no point in waiting any more. Whoever makes it true wakes
-                ``waiters``.
+                ``waiters``, or rings the bell.
+            bell: see ``Waiters.wait``.
         """
         holders = self.holders
         while True:
@@ -122,7 +147,9 @@ class Turn:
             left = deadline.remaining()
             if left == 0.0 or over() or is_below(holder, frame):
                 return False
-            self.waiters.wait(lambda: holders.get(0) is not holder or over(), _sooner(left))
+            self.waiters.wait(
+                lambda: holders.get(0) is not holder or over(), _sooner(left), bell
+            )
 
     def _inherit(self, holder: FrameType, frame: FrameType) -> bool:
         """Takes the turn over from a holder that has ended; False where it goes on."""
