@@ -5,29 +5,31 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from operator import index
 from typing import ClassVar, Final
 
-from .addresses import PortError, address_text, check_port, check_text, split_address
-from .connection import Connection, not_connected
-from .deadline import Deadline
-from .dial import dial
-from .lifetime import Lifetime
-from .listening import check_backlog, listening_socket
-from .socket_ipc import SocketIPC
-from .sockets import Listener
-from .tls_config import (
+from ..addresses import PortError, address_text, check_port, check_text, split_address
+from ..deadline import FOREVER, Deadline
+from ..dial import dial
+from ..lifetime import Lifetime
+from ..listening import check_backlog, listening_socket
+from ..socket_ipc import SocketIPC
+from ..sockets import Listener
+from .config import (
     Config,
-    EngineMaker,
     check_authorities,
     check_key_cert,
     require_pyopenssl,
     single_checks,
 )
-from .tls_connection import tls_connection
-from .tls_errors import Check, Code, code_of
-from .tls_stream import TLSStream
+from .engine import EngineMaker
+from .engines import engines
+from .errors import Check, Code, code_of
+from .stream import TLSStream
 
 __all__ = ["TLS"]
 
@@ -178,9 +180,18 @@ class TLS(SocketIPC):
         """Whether keys inside a terminal can be used: never, outside one."""
         return False
 
-    def _refuse(self, cause: Exception, code: Code = Code.ERR_FAIL) -> bool:
-        self._judged = cause, code
+    def _refuse(self, cause: Exception) -> bool:
+        self._judged = cause, Code.ERR_FAIL
         return super()._refuse(cause)
+
+    @contextmanager
+    def _judging(self, code: Code) -> Iterator[None]:
+        """Has a failure inside count as ``code``, unless it is a special one."""
+        try:
+            yield
+        except (OSError, ValueError) as cause:
+            self._judged = cause, _judged_as(cause, code)
+            raise
 
     # --- connections
 
@@ -209,39 +220,26 @@ class TLS(SocketIPC):
         check_text("hostname", hostname)
         port, deadline = check_port(port), Deadline(timeout_msec)
 
-        def reach(attempt: Lifetime) -> Connection:
-            return tls_connection(self._reach(hostname, port, attempt, deadline))
+        def reach(lifetime: Lifetime) -> TLSStream:
+            with self._judging(Code.ERR_HOST):
+                host, number = split_address(hostname, port)
+            with self._judging(Code.ERR_FAIL):
+                maker = engines(self._config, server=False)
+            with self._judging(Code.ERR_CONNECT):
+                sock = dial(host, number, lifetime, deadline)
+            handshake = deadline
+            if deadline.remaining() is None:
+                handshake = Deadline(self.handshake_timeout_msec)
+            server = host.partition("%")[0].rstrip(".")
+            stream = _stream(sock, maker, server, lifetime, handshake)
+            try:
+                stream.make_handshake(FOREVER)
+            except BaseException:
+                stream.close()
+                raise
+            return stream
 
         return self._connect_by(reach)
-
-    def _reach(self, hostname: str, port: int, attempt: Lifetime, deadline: Deadline) -> TLSStream:
-        code = Code.ERR_HOST
-        try:
-            host, number = split_address(hostname, port)
-            code = Code.ERR_FAIL
-            maker = self._config.engines(server=False)
-            code = Code.ERR_CONNECT
-            sock = dial(host, number, attempt, deadline)
-        except InterruptedError:
-            raise
-        except (OSError, ValueError) as cause:
-            self._judged = cause, _judged_as(cause, code)
-            raise
-        if deadline.remaining() is None:
-            deadline = Deadline(self.handshake_timeout_msec)
-        try:
-            engine = maker(host.partition("%")[0].rstrip("."))
-            remote = address_text(sock.getpeername())
-            stream = TLSStream(sock, engine, remote=remote, handshake=deadline)
-        except BaseException:
-            sock.close()
-            raise
-        try:
-            _shake(stream, attempt)
-        except BaseException:
-            stream.lifetime.end()
-            raise
-        return stream
 
     def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
         """Listens for connections, which ``accept`` gives out; ``setKeyCert`` has to come first.
@@ -262,17 +260,15 @@ class TLS(SocketIPC):
         if listen_address is not None:
             check_text("listen_address", listen_address)
         port, backlog = check_port(port), check_backlog(backlog)
-        self._replace(Connection(None))
-        try:
-            self._engines = self._config.engines(server=True)
-        except OSError as cause:
-            return self._refuse(cause)
-        try:
-            listener = Listener(listening_socket(port, listen_address, backlog))
-        except OSError as cause:
-            return self._refuse(cause, _judged_as(cause, Code.ERR_SOCKET))
-        self._replace(self._connection, listener=listener)
-        return True
+
+        def bind(lifetime: Lifetime) -> Listener:
+            with self._judging(Code.ERR_FAIL):
+                self._engines = engines(self._config, server=True)
+            with self._judging(Code.ERR_SOCKET):
+                sock = listening_socket(port, listen_address, backlog, lifetime)
+                return Listener(sock, lifetime)
+
+        return self._listen_by(bind)
 
     def accept(self, timeout_msec: float = -1) -> TLS | None:
         """The next connection of a listening object, as soon as TCP has connected.
@@ -288,38 +284,34 @@ class TLS(SocketIPC):
             A new object, the caller's to close; None when the time was up, after ``close`` or an
             error (``last_error`` tells).
         """
-        engines = self._engines
+        maker = self._engines
 
-        def take(sock: socket.socket, address: object) -> TLS:
-            assert engines is not None  # who listens has some
-            handshake = Deadline(self.handshake_timeout_msec)
-            try:
-                remote = address_text(address)
-                stream = TLSStream(sock, engines(None), remote=remote, handshake=handshake)
-            except BaseException:
-                sock.close()
-                raise
+        def make_peer() -> TLS:
             peer = TLS()
             peer.strict, peer._config = self.strict, self._config
             peer.handshake_timeout_msec = self.handshake_timeout_msec
-            peer._replace(tls_connection(stream))
             return peer
 
-        return self._accept_by(Deadline(timeout_msec), take)
+        def take(sock: socket.socket, address: object, lifetime: Lifetime) -> TLSStream:
+            assert maker is not None  # who listens has one
+            handshake = Deadline(self.handshake_timeout_msec)
+            return _stream(sock, maker, None, lifetime, handshake, address)
 
-    def _make_handshake(self) -> None:
+        return self._accept_by(Deadline(timeout_msec), make_peer, take)
+
+    def _make_handshake(self, timeout_msec: float = -1) -> None:
         """Waits until the handshake is complete.
 
         Raises:
-            OSError: it has failed, or its time was up, or the object was closed.
+            OSError: it has failed, or the time was up, or the object was closed.
         """
-        stream = self._connection.stream
-        if not isinstance(stream, TLSStream) or not stream.lifetime.enter():
-            raise not_connected()
+        stream, frame = self._messages.stream, sys._getframe()
+        if not isinstance(stream, TLSStream) or not stream.lifetime.enter(frame):
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         try:
-            _shake(stream, stream.lifetime)
+            stream.make_handshake(Deadline(timeout_msec))
         finally:
-            stream.lifetime.leave()
+            stream.lifetime.leave(frame)
 
     def getFD(self) -> int:
         """The listening descriptor, to wait on; -1 on a connection.
@@ -353,17 +345,21 @@ def _judged_as(cause: OSError | ValueError, code: Code) -> Code:
     if isinstance(cause, ValueError):
         return Code.ERR_PORT if isinstance(cause, PortError) else Code.ERR_HOST
     special = code_of(cause)
-    return code if special is Code.ERR_FAIL else special
+    return code if code is Code.ERR_FAIL or special is Code.ERR_FAIL else special
 
 
-def _shake(stream: TLSStream, lifetime: Lifetime) -> None:
-    """Makes the handshake, until its time is up.
-
-    Raises:
-        OSError: it has failed, or the time was up.
-        InterruptedError: the lifetime has ended.
-    """
-    while not stream.shake():
-        lifetime.wait([(stream.fileno(), stream.interests())], stream.handshake.remaining())
-        if lifetime.ended():
-            raise InterruptedError
+def _stream(
+    sock: socket.socket,
+    maker: EngineMaker,
+    server: str | None,
+    lifetime: Lifetime,
+    handshake: Deadline,
+    address: object = None,
+) -> TLSStream:
+    """Over a connected socket, which is closed where that fails."""
+    try:
+        remote = address_text(sock.getpeername() if address is None else address)
+        return TLSStream(sock, maker(server), lifetime, remote=remote, handshake=handshake)
+    except BaseException:
+        sock.close()
+        raise

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from OpenSSL import SSL, crypto
 
-from .addresses import is_literal
-from .tls_engine import Engine
-from .tls_errors import Check, cut_off, failed, refused_certificate
-from .tls_names import matches
+from ..addresses import is_literal
+from .config import Config
+from .engine import RECORD, Engine, EngineMaker, Receive
+from .errors import Check, cut_off, failed, interrupted, refused_certificate
+from .names import matches
 
 if TYPE_CHECKING:
     import ssl
 
     from typing_extensions import Buffer
-
-    from .tls_config import Config, EngineMaker
 
 __all__ = ["engines"]
 
@@ -93,12 +93,20 @@ def _judge(
 
 
 class _OpenSSLEngine(Engine):
-    """See ``Engine``."""
+    """See ``Engine``.
+
+    The methods of pyOpenSSL are written in Python, so an exception may strike inside of them, after
+    the work was done. Reading is made of two steps of which each can be repeated. For ciphertext
+    there is no such way: an exception there ends the session.
+    """
 
     def __init__(self, context: SSL.Context, host: str | None, ignored: Check) -> None:
         self._verdict = _Verdict(host, ignored)
         self._session = SSL.Connection(context, None)
         self._session.set_app_data(self._verdict)
+        self._received: list[bytes] = []  # ciphertext that the session does not have yet
+        self._seen: list[bytes] = []  # plaintext that the session may still have
+        self._certain = True  # False while ciphertext moves
         if host is None:
             self._session.set_accept_state()
             return
@@ -106,7 +114,12 @@ class _OpenSSLEngine(Engine):
         if not is_literal(host):
             self._session.set_tlsext_host_name(host.encode("idna"))
 
+    @property
+    def is_tls12(self) -> bool:
+        return self._session.get_protocol_version() == SSL.TLS1_2_VERSION
+
     def handshake(self) -> bool:
+        self._check()
         try:
             self._session.do_handshake()
         except SSL.WantReadError:
@@ -119,35 +132,56 @@ class _OpenSSLEngine(Engine):
             raise _translated(cause) from None
         return True
 
-    def feed(self, data: memoryview) -> None:
-        if data:
-            self._session.bio_write(data)
-        else:
+    def fill(self, receive: Receive, limit: int, flags: int) -> int:
+        self._check()
+        received = self._received
+        if not received:
+            received.extend(map(receive, (limit,), (flags,)))
+        data = received[0]
+        count = len(data)
+        if not count:
             self._session.bio_shutdown()
+            received.clear()
+            return 0
+        self._certain = False
+        self._session.bio_write(data)
+        del received[0]
+        self._certain = True
+        return count
 
-    def outgoing(self) -> bytes:
-        parts = []
+    def drain(self, out: bytearray) -> None:
+        self._check()
+        self._certain = False
         try:
             while True:
-                parts.append(self._session.bio_read(_CHUNK))
+                out += self._session.bio_read(_CHUNK)
         except SSL.Error:
-            return b"".join(parts)  # it says so when there is no more
+            self._certain = True  # it says so when there is no more
 
-    def read(self, limit: int) -> bytes | None:
+    def read(self, out: list[bytes]) -> bool:
+        self._check()
+        session, seen = self._session, self._seen
         try:
-            return self._session.recv(limit)
+            if not seen:
+                seen.append(session.recv(RECORD, socket.MSG_PEEK))
+            if session.pending():
+                session.recv(RECORD)
         except SSL.WantReadError:
-            return None
+            return False
         except SSL.ZeroReturnError:
-            return b""
+            out.append(b"")
+            return True
         except SSL.SysCallError:
             raise cut_off() from None
         except SSL.Error as cause:
             if "unexpected eof" in str(cause):
                 raise cut_off() from None
             raise _translated(cause) from None
+        any(map(out.append, map(seen.pop, (0,))))
+        return True
 
     def write(self, data: Buffer) -> int:
+        self._check()
         try:
             return self._session.send(memoryview(data))
         except SSL.Error as cause:
@@ -158,6 +192,10 @@ class _OpenSSLEngine(Engine):
             self._session.shutdown()
         except SSL.Error:
             pass  # the session is broken
+
+    def _check(self) -> None:
+        if not self._certain:
+            raise interrupted()
 
 
 def _translated(cause: SSL.Error) -> ssl.SSLError:

@@ -1,4 +1,4 @@
-"""What a TLS object was told about keys, authorities and checks, and what is made of it."""
+"""What a TLS object was told about keys, authorities and checks, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import errno
 import importlib.util
 import re
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .tls_engine import Engine, SSLEngine
-from .tls_errors import Check, failed
+from .errors import Check, failed
 
-__all__ = ["Config", "EngineMaker", "check_authorities", "check_key_cert", "require_pyopenssl"]
-
-#: Makes a session: with the server's name for a client, with None for a server.
-EngineMaker = Callable[["str | None"], Engine]
+__all__ = [
+    "BOTH_TIMES",
+    "Config",
+    "check_authorities",
+    "check_key_cert",
+    "load_authorities",
+    "load_key_cert",
+    "require_pyopenssl",
+    "single_checks",
+]
 
 _IN_TERMINAL: Final = ("vault:", "sdi:")
-# Lifts the checks of both times, and nothing else (X509_V_FLAG_NO_CHECK_TIME of OpenSSL).
-_NO_CHECK_TIME: Final = 0x200000
-_BOTH_TIMES: Final = Check.IGNORE_EXPIRED | Check.IGNORE_NOT_YET_VALID
+#: Lifts both ends of the time, which the standard library can do.
+BOTH_TIMES: Final = Check.IGNORE_EXPIRED | Check.IGNORE_NOT_YET_VALID
 # The names by which OpenSSL finds certificates in a directory.
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+")
 
@@ -47,39 +50,14 @@ class Config:
     client_auth: bool = False
     ignored: Check = Check.IGNORE_NONE
 
-    def engines(self, *, server: bool) -> EngineMaker:
-        """Reads the files and gives what makes sessions.
-
-        Raises:
-            OSError: a file cannot be used, it names which; or a check cannot be lifted.
-        """
-        if server and self.key_file is None:
-            raise OSError(errno.EINVAL, "a TLS server needs a certificate: call setKeyCert first")
-        if self._needs_pyopenssl(server):
-            require_pyopenssl(self.ignored)
-            from .tls_openssl import engines
-
-            check_key_cert(self.key_file, self.cert_file)
-            return engines(self, server)
-        context = _context(self, server)
-        return lambda host: SSLEngine(context, host)
-
-    def _needs_pyopenssl(self, server: bool) -> bool:
-        """Whether the standard library would lift more than it is told to."""
-        if server and not self.client_auth:
-            return False
-        if self.ignored & Check.IGNORE_ALL:
-            return server
-        return single_checks(self.ignored)
-
 
 def single_checks(ignored: Check) -> bool:
-    """Whether these flags take a look at each fault of a certificate."""
+    """Whether these flags need a decision about each fault of a certificate."""
     if ignored & Check.IGNORE_ALL:
         return False
-    return bool(ignored & Check.IGNORE_SELF_SIGNED) or (ignored & _BOTH_TIMES) not in (
+    return bool(ignored & Check.IGNORE_SELF_SIGNED) or (ignored & BOTH_TIMES) not in (
         Check.IGNORE_NONE,
-        _BOTH_TIMES,
+        BOTH_TIMES,
     )
 
 
@@ -91,50 +69,24 @@ def require_pyopenssl(ignored: Check) -> None:
         raise OSError(errno.ENOPROTOOPT, f"{names} needs pyOpenSSL, for {advice}")
 
 
-def _context(config: Config, server: bool) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    # Python has OpenSSL take a cut stream for one that has ended.
-    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
-    if server:
-        # Tickets that a client never reads would make its close break the connection.
-        context.num_tickets = 0
-        context.verify_mode = ssl.CERT_REQUIRED if config.client_auth else ssl.CERT_NONE
-    else:
-        context.check_hostname = not config.ignored & (Check.IGNORE_HOSTNAME | Check.IGNORE_ALL)
-        if ssl.HAS_NEVER_CHECK_COMMON_NAME:
-            context.hostname_checks_common_name = False
-        if config.ignored & Check.IGNORE_ALL:
-            context.verify_mode = ssl.CERT_NONE
-    if config.ignored & _BOTH_TIMES == _BOTH_TIMES:
-        context.verify_flags |= _NO_CHECK_TIME
-    if config.key_file is not None and config.cert_file is not None:
-        _load_key_cert(context, config.key_file, config.cert_file)
-    for file, directory in config.authorities:
-        _load_authorities(context, file, directory)
-    if config.default_authorities:
-        context.set_default_verify_paths()
-    return context
-
-
 def check_key_cert(key_file: str | None, cert_file: str | None) -> None:
     """Raises an ``OSError`` that names the file which cannot be used."""
     if key_file is not None and cert_file is not None:
-        _load_key_cert(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), key_file, cert_file)
+        load_key_cert(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), key_file, cert_file)
 
 
 def check_authorities(file: str | None, directory: str | None) -> None:
     """Raises an ``OSError`` that names the file or directory which cannot be used."""
-    _load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, directory)
+    load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, directory)
 
 
-def _load_key_cert(context: ssl.SSLContext, key_file: str, cert_file: str) -> None:
+def load_key_cert(context: ssl.SSLContext, key_file: str, cert_file: str) -> None:
+    """Loads them; raises an ``OSError`` that names the file which cannot be used."""
     for file in (key_file, cert_file):
         for scheme in _IN_TERMINAL:
             if file.startswith(scheme):
-                reach = f"keys that live in a terminal ({scheme}) are out of reach here"
-                raise OSError(errno.ENOTSUP, f"{reach}: name a PEM file", file)
+                text = f"keys inside a terminal ({scheme}) are out of reach here: name a PEM file"
+                raise OSError(errno.ENOTSUP, text, file)
         _check_readable(file)
 
     def no_password() -> str:
@@ -159,7 +111,8 @@ def _file_fault(cause: ssl.SSLError, key_file: str, cert_file: str) -> ssl.SSLEr
     return failed(reason, f"{key_file!r} holds no private key in PEM, or one that is too weak")
 
 
-def _load_authorities(context: ssl.SSLContext, file: str | None, directory: str | None) -> None:
+def load_authorities(context: ssl.SSLContext, file: str | None, directory: str | None) -> None:
+    """Loads them; raises an ``OSError`` that names the file or directory which cannot be used."""
     if file is not None:
         _check_readable(file)
         try:

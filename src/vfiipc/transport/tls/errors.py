@@ -7,7 +7,15 @@ import ssl
 from enum import IntEnum, IntFlag
 from typing import Final
 
-__all__ = ["Check", "Code", "code_of", "cut_off", "failed", "refused_certificate"]
+__all__ = [
+    "Check",
+    "Code",
+    "code_of",
+    "cut_off",
+    "failed",
+    "interrupted",
+    "refused_certificate",
+]
 
 
 class Code(IntEnum):
@@ -83,3 +91,9 @@ def cut_off() -> ssl.SSLEOFError:
     """The stream ended without the close_notify that ends it properly."""
     text = "the stream ended without close_notify: what came may have been cut off"
     return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, text)
+
+
+def interrupted() -> ssl.SSLError:
+    """An exception struck where nobody can tell whether the session has moved on."""
+    text = "an exception has struck inside TLS: the state of the session is unknown"
+    return failed("INTERRUPTED", text)

@@ -1,0 +1,112 @@
+"""The engine of the standard library."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+from .config import BOTH_TIMES, Config, load_authorities, load_key_cert
+from .engine import RECORD, Engine, EngineMaker, Receive
+from .errors import Check, cut_off, failed
+
+__all__ = ["context_for", "engines"]
+
+# Lifts the checks of both times, and nothing else (X509_V_FLAG_NO_CHECK_TIME of OpenSSL).
+_NO_CHECK_TIME: Final = 0x200000
+
+
+def engines(config: Config, server: bool) -> EngineMaker:
+    """What makes sessions; ``OSError`` names a file that cannot be used."""
+    context = context_for(config, server)
+    return lambda host: _SSLEngine(context, host)
+
+
+def context_for(config: Config, server: bool) -> ssl.SSLContext:
+    """What is checked and shown; ``OSError`` names a file that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    # With this option, which Python sets, a stream that was cut off looks like one that has ended.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    if server:
+        # Tickets that a client never reads would make its close break the connection.
+        context.num_tickets = 0
+        context.verify_mode = ssl.CERT_REQUIRED if config.client_auth else ssl.CERT_NONE
+    else:
+        context.check_hostname = not config.ignored & (Check.IGNORE_HOSTNAME | Check.IGNORE_ALL)
+        if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+            context.hostname_checks_common_name = False
+        if config.ignored & Check.IGNORE_ALL:
+            context.verify_mode = ssl.CERT_NONE
+    if config.ignored & BOTH_TIMES == BOTH_TIMES:
+        context.verify_flags |= _NO_CHECK_TIME
+    if config.key_file is not None and config.cert_file is not None:
+        load_key_cert(context, config.key_file, config.cert_file)
+    for file, directory in config.authorities:
+        load_authorities(context, file, directory)
+    if config.default_authorities:
+        context.set_default_verify_paths()
+    return context
+
+
+class _SSLEngine(Engine):
+    """See ``Engine``.
+
+    Bytes go from one place to the next in one expression of C calls, between which no signal handler
+    runs. So nothing is lost, whatever it raises.
+
+    Args:
+        context: what is checked, and which certificates are shown.
+        host: the name or address that the server has to prove; None for a server.
+    """
+
+    def __init__(self, context: ssl.SSLContext, host: str | None) -> None:
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._session = context.wrap_bio(
+            self._in, self._out, server_side=host is None, server_hostname=host
+        )
+        # The methods of SSLObject are written in Python; these, which they call, are not.
+        inner: Any = getattr(self._session, "_sslobj", self._session)
+        self._read = inner.read
+        self.write = inner.write
+
+    @property
+    def is_tls12(self) -> bool:
+        return self._session.version() == "TLSv1.2"
+
+    def handshake(self) -> bool:
+        try:
+            self._session.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            raise failed("UNEXPECTED_EOF", "the peer has closed during the handshake") from None
+        return True
+
+    def fill(self, receive: Receive, limit: int, flags: int) -> int:
+        count = sum(map(self._in.write, map(receive, (limit,), (flags,))))
+        if not count:
+            self._in.write_eof()
+        return count
+
+    def drain(self, out: bytearray) -> None:
+        if self._out.pending:
+            any(map(out.extend, map(self._out.read, (-1,))))
+
+    def read(self, out: list[bytes]) -> bool:
+        try:
+            out.extend(map(self._read, (RECORD,)))
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLZeroReturnError:
+            out.append(b"")
+        except ssl.SSLEOFError:
+            raise cut_off() from None
+        return True
+
+    def close_notify(self) -> None:
+        try:
+            self._session.unwrap()
+        except ssl.SSLError:
+            pass  # it waits for the peer's, or the session is broken
