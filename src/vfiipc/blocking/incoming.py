@@ -1,8 +1,8 @@
 """What arrives: one waiting thread reads for all of them, and hands over when it leaves.
 
-An exception out of a signal handler can end any of these calls between any two steps. So there is no
-lock: leading, and changing what is kept here, are ``Turn`` objects, whose holders are known by their
-frames. A message moves from one place to the next in one step, without a call between.
+An exception out of a signal handler can end any of these calls between any two steps. So there is
+no lock: leading, and changing what is kept here, are ``Turn`` objects, whose holders are known by
+their frames. A message moves from one place to the next in one step, without a call between.
 """
 
 from __future__ import annotations
@@ -127,10 +127,11 @@ class Incoming:
                 self._end_change(frame)
             return self._wait(waiter, end)
         except BaseException:
-            self._abandon(waiter)
+            self._leave(waiter, empty_handed=True)
             raise
         finally:
             waiter.frame = None  # it holds this waiter
+            del frame
 
     def open_request(self, waiter: Waiter) -> int:
         """Gives a waiter a free ID.
@@ -140,8 +141,8 @@ class Incoming:
             ConnectionClosed, OSError, SyncLostError: no answer can come.
         """
         frame = _getframe()
-        self._begin_change(frame)
         try:
+            self._begin_change(frame)
             if self.end is not None:
                 raise same_error(self.end)
             if self._inbox.full:
@@ -150,6 +151,7 @@ class Incoming:
             return waiter.msg_id
         finally:
             self._end_change(frame)
+            del frame
 
     def answer_to(self, waiter: Waiter, end: Deadline) -> Message | None:
         """The answer; None when the time is up: then the request is given up.
@@ -161,22 +163,23 @@ class Incoming:
         try:
             return self._wait(waiter, end)
         except BaseException:
-            self._abandon(waiter)
+            self._leave(waiter, empty_handed=True)
             raise
 
     def withdraw(self, waiter: Waiter) -> None:
         """Forgets a request of which nothing was sent."""
         frame = _getframe()
-        self._begin_change(frame)
         try:
+            self._begin_change(frame)
             if waiter.msg_id is not None:
                 self._requests.withdraw(waiter.msg_id)
         finally:
             self._end_change(frame)
+            del frame
 
     def give_up(self, waiter: Waiter) -> None:
         """Waits no more for the answer to a request that was, or may have been, sent."""
-        self._abandon(waiter)
+        self._leave(waiter, empty_handed=True)
 
     def finish(self, end: BaseException, *, drop: bool = False) -> None:
         """No more will come, and why; everybody who waits learns it.
@@ -216,6 +219,7 @@ class Incoming:
                 pass
             finally:
                 self._changing.give(frame)
+        del frame
 
     def _finish(self, end: BaseException) -> None:
         """Every step may be done again, by the call that goes on after an interruption."""
@@ -241,40 +245,49 @@ class Incoming:
         if not leads:
             waiter.bell = new_bell()
             leads = leading.wait(frame, end, waiter.is_settled, waiter.bell)
-        if leads:
-            try:
+        try:
+            if leads:
                 self._lead(waiter, end)
-            finally:
-                leading.give(frame)
-        if not waiter.is_settled():
-            self._abandon(waiter)
+        finally:
+            leading.give(frame)
+            del frame
+        self._leave(waiter)
         if waiter.error is not None:
             raise waiter.error
         return waiter.message
 
-    def _abandon(self, waiter: Waiter) -> None:
-        """The call of this waiter ends without its message, which goes to others if it has one."""
+    def _leave(self, waiter: Waiter, *, empty_handed: bool = False) -> None:
+        """Forgets a waiter whose call ends.
+
+        Args:
+            waiter: with or without a message.
+            empty_handed: its call cannot return the message, which goes to others then.
+        """
+        if waiter.is_settled() and not empty_handed:
+            return
         frame = _getframe()
-        self._begin_change(frame)
         try:
-            message, waiter.message = waiter.message, None
-            if message is None:
+            self._begin_change(frame)
+            if not waiter.is_settled():
                 if waiter.msg_id is not None:
                     self._requests.give_up(waiter.msg_id)
                 elif waiter in self._receivers:
                     self._receivers.remove(waiter)
-            elif waiter.msg_id is not None:
-                self._requests.late_answers += 1
-            else:
-                self._inbox.put_back(message)
-                self._serve_receivers()
+            elif empty_handed and waiter.message is not None:
+                message, waiter.message = waiter.message, None
+                if waiter.msg_id is not None:
+                    self._requests.late_answers += 1
+                else:
+                    self._inbox.put_back(message)
+                    self._serve_receivers()
         finally:
             self._end_change(frame)
+            del frame
 
     # --- reading
 
     def _lead(self, waiter: Waiter, end: Deadline) -> None:
-        frame, read, arrived = _getframe(), self._ipc.read_msg, self._arrived
+        read, arrived = self._ipc.read_msg, self._arrived
         while True:
             if arrived:
                 self._distribute()
@@ -290,8 +303,7 @@ class Incoming:
             over = self._why_over()
             if over is not None:
                 self.finish(over)
-                self._begin_change(frame)  # after a call that may be at it
-                self._end_change(frame)
+                self._distribute()  # takes its turn after a call that may be at it
             elif end.passed():
                 return
             elif self.idle_timeout is not None:
@@ -300,8 +312,8 @@ class Incoming:
     def _distribute(self) -> None:
         """Gives what has arrived to the calls that wait for it."""
         frame = _getframe()
-        self._begin_change(frame)
         try:
+            self._begin_change(frame)
             while self._arrived:
                 self._heard = time.monotonic() if self.idle_timeout is not None else 0.0
                 waiter = self._routing.route_first(self._arrived)
@@ -313,6 +325,7 @@ class Incoming:
                     self._refuse_requests()
         finally:
             self._end_change(frame)
+            del frame
 
     def _serve_receivers(self) -> None:
         while self._receivers and self._inbox:

@@ -25,6 +25,7 @@ from ..transport.ipc import IPC
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
 from ..transport.tls import TLS
+from ..transport.turn import Waiters
 from .connect import check_tls, failure
 from .connection import Connection
 
@@ -121,17 +122,17 @@ class Server:
         self._settings = settings
         self._idle_timeout = idle_timeout
         self._grace = grace
-        self._places = threading.Semaphore(max_connections)
-        self._changed = threading.Condition()
+        self._max_connections = max_connections
         self._handlers: dict[Connection, threading.Thread] = {}
-        self._closing = threading.Event()
+        self._closing = False
+        self._changed = Waiters()  # woken when one of these two has changed
         self._accepting = threading.Thread(
             target=self._accept_all, name=f"vfiipc server {target}", daemon=True
         )
         self._accepting.start()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closing.is_set() else f"at {self.address}"
+        state = "closed" if self._closing else f"at {self.address}"
         return f"<vfiipc.Server {state}, {self.connections} connections>"
 
     @property
@@ -148,20 +149,22 @@ class Server:
 
     def _accept_all(self) -> None:
         failing = False
-        while True:
-            self._places.acquire()
-            peer = None if self._closing.is_set() else self._listener.accept()
+        while self._has_place():
+            peer = self._listener.accept()
             cause = self._listener.last_error if peer is None else self._begin(peer)
             if peer is not None and cause is None:
                 failing = False
                 continue
-            self._places.release()
-            if self._closing.is_set():
-                return
-            if not failing:
+            if not failing and not self._closing:
                 _logger.error("%s accepts nothing for now: %s", self, cause)
                 failing = True
-            self._closing.wait(_PAUSE)
+            self._changed.wait(lambda: self._closing, _PAUSE)
+
+    def _has_place(self) -> bool:
+        """Waits until another connection may be served; False when the server closes."""
+        while len(self._handlers) >= self._max_connections and not self._closing:
+            self._changed.wait(lambda: len(self._handlers) < self._max_connections or self._closing)
+        return not self._closing
 
     def _begin(self, peer: IPC) -> Exception | None:
         """Starts the handler's thread; gives why that cannot be, with the connection closed."""
@@ -170,8 +173,7 @@ class Server:
         thread = threading.Thread(
             target=self._serve, args=(connection,), name="vfiipc handler", daemon=True
         )
-        with self._changed:
-            self._handlers[connection] = thread
+        self._handlers[connection] = thread
         try:
             thread.start()
         except RuntimeError as error:  # no more threads
@@ -190,7 +192,6 @@ class Server:
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             self._end(connection)
-            self._places.release()
 
     def _is_ready(self, connection: Connection, where: str) -> bool:
         """Makes the handshake, where there is one: no handler has to do with one that fails."""
@@ -205,9 +206,8 @@ class Server:
 
     def _end(self, connection: Connection) -> None:
         connection.close()
-        with self._changed:
-            self._handlers.pop(connection, None)
-            self._changed.notify_all()
+        self._handlers.pop(connection, None)
+        self._changed.wake()
 
     # --- ending
 
@@ -229,23 +229,24 @@ class Server:
             _logger.error("%d handlers go on although they were told to end", self.connections)
 
     def _stop(self) -> None:
-        self._closing.set()
+        self._closing = True
         self._listener.close()
-        self._places.release()  # for the accepting thread, if it waits for a place
+        self._changed.wake()
         self._accepting.join()
 
     def _others(self) -> list[Connection]:
+        """Connections with a handler in another thread; a forked child has none of its parent's."""
         own = threading.current_thread()
-        return [held for held, thread in list(self._handlers.items()) if thread is not own]
+        running = list(self._handlers.items())
+        return [held for held, thread in running if thread is not own and thread.is_alive()]
 
     def _wait_for_handlers(self, seconds: float) -> bool:
         end = time.monotonic() + min(seconds, threading.TIMEOUT_MAX / 2)
-        with self._changed:
-            while self._others():
-                left = end - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(left)
+        while self._others():
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            self._changed.wait(lambda: not self._others(), left)
         return True
 
     def wait_closed(self, timeout: float | None = None) -> bool:
@@ -257,7 +258,14 @@ class Server:
         Returns:
             Whether it is closed.
         """
-        return self._closing.wait(check_timeout(timeout))
+        check_timeout(timeout)
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self._closing:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            self._changed.wait(lambda: self._closing, left)
+        return self._closing
 
     def __enter__(self) -> Self:
         return self

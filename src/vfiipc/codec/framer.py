@@ -262,8 +262,7 @@ class Framer:
             raise SyncLostError(*self._fault)
         large = self._large
         if large is not None:
-            if large.missing and self._backlog is not None:
-                self._extend_large(large)
+            self._extend_large(large)
             self._wanted = large.missing
             if large.missing:
                 return None

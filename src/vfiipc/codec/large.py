@@ -64,7 +64,7 @@ class LargeMessage:
 
         Args:
             data: the next bytes of the stream.
-            position: where they begin; those that an interrupted call has added are not added again.
+            position: where they begin; what an interrupted call has added is not added again.
         """
         behind = position + len(data) - self.stop
         if behind > 0:

@@ -48,8 +48,8 @@ class Inbox:
         """Whether no more should be read before something is taken."""
         return len(self._messages) >= self.max_count or self.size >= self.max_size
 
-    # An exception out of a signal handler strikes at calls. So sizes are computed first, and nothing
-    # is called between the change of the queue and that of its size.
+    # An exception out of a signal handler strikes at calls. So sizes are computed first, and no call
+    # lies between the change of the queue and that of its size.
 
     def put(self, message: Message) -> None:
         size = self.size + len(message.data)
@@ -65,7 +65,7 @@ class Inbox:
         del arrived[0]
 
     def move_to(self, waiting: HasMessage) -> None:
-        """Gives the oldest message to ``waiting``, in one step; ``IndexError`` where there is none."""
+        """Gives the oldest message to ``waiting``, in one step; ``IndexError`` without one."""
         message = self._messages[0]
         size = self.size - len(message.data)
         waiting.message = message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic
+from typing import Any, Final, Generic, cast
 
 from ..codec import Message
 from .inbox import Inbox
@@ -39,20 +39,21 @@ class Routing(Generic[Waiting]):
             self.inbox.put(message)
         return waiting
 
-    def route_first(self, arrived: list[Message]) -> HasMessage | None:
+    def route_first(self, arrived: list[Message]) -> Waiting | None:
         """Moves the first of ``arrived`` to where ``route`` would have it, in one step.
 
         There is no call between leaving one place and being in the next, so an exception out of a
-        signal handler neither loses nor doubles the message. What waits for it has it then.
+        signal handler neither loses nor doubles the message. What waits for it has it then, as its
+        attribute ``message``.
         """
         message, requests = arrived[0], self.requests
         msg_id = message.msg_id
-        waiting = requests.pending.get(msg_id)
+        waiting: Any = requests.pending.get(msg_id)
         if waiting is not None:
             waiting.message = message
             del requests.pending[msg_id]
             del arrived[0]
-            return waiting
+            return cast("Waiting", waiting)
         if requests.was_given_up(msg_id):
             requests.late_answers += 1
             del arrived[0]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from .lifetime import Lifetime
+from .system import READ, WRITE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -26,7 +28,7 @@ class ByteStream(ABC):
             it own ``close``.
     """
 
-    #: Whether a descriptor that is readable means that ``receive`` finds something, and the reverse.
+    #: Whether the descriptor is readable exactly when ``receive`` finds something.
     descriptor_tells: ClassVar[bool] = False
     #: Addresses of both ends as the user sees them; empty where unknown.
     local: str = ""
@@ -34,6 +36,9 @@ class ByteStream(ABC):
 
     def __init__(self, lifetime: Lifetime) -> None:
         self.lifetime = lifetime
+        #: ``wait`` for one event; a transport may put something quicker here.
+        self.wait_readable: Callable[[float | None], object] = partial(self.wait, READ)
+        self.wait_writable: Callable[[float | None], object] = partial(self.wait, WRITE)
         #: Called when ``has_pending`` or ``recheck_at`` may have changed, in whatever thread.
         self.on_ready: Callable[[], object] | None = None
 

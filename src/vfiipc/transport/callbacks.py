@@ -207,9 +207,9 @@ class _Dispatcher:
         lifetime, frame = registration.source.lifetime, sys._getframe()
         fd = registration.source.fileno()
         # Inside the lifetime, so that the number cannot come to mean another descriptor meanwhile.
-        if fd < 0 or not lifetime.enter(frame):
-            return
         try:
+            if fd < 0 or not lifetime.enter(frame):
+                return
             registration.watched = fd
             self._watched[fd] = registration
             self._poller.add(fd)
@@ -218,6 +218,7 @@ class _Dispatcher:
                 self._disarm(registration)
         finally:
             lifetime.leave(frame)
+            del frame
 
     def _make_due(self, registration: Registration) -> None:
         self._disarm(registration)

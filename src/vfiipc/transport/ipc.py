@@ -24,7 +24,8 @@ from .callbacks import Registration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
 from .lifetime import Lifetime
 from .logs import connection_log
-from .message_stream import MessageStream, PeekResult, not_connected
+from .message_stream import MessageStream, PeekResult
+from .stream_state import not_connected
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -97,7 +98,7 @@ class IPC(ABC):
         raise TypeError(f"{kind} objects cannot be copied or pickled: each owns its connection")
 
     def __del__(self) -> None:
-        # It may run at any moment in any thread, so it takes no lock: the end of a lifetime does not.
+        # It may run at any moment in any thread, and takes no lock: nor does the end of a lifetime.
         messages = getattr(self, "_messages", None)
         if messages is not None and self._in_use():
             try:

@@ -51,7 +51,16 @@ class Lifetime:
     that wait, and has what is owned released when the last call has left.
     """
 
-    __slots__ = ("_calls", "_closers", "_release", "_released", "_releasing", "_watches", "ended", "turns")
+    __slots__ = (
+        "_calls",
+        "_closers",
+        "_release",
+        "_released",
+        "_releasing",
+        "_watches",
+        "ended",
+        "turns",
+    )
 
     def __init__(self) -> None:
         #: Whether ``end`` was called.
@@ -103,8 +112,7 @@ class Lifetime:
         if self._is_idle():
             self._let_go()
             return
-        own = sys._getframe()
-        if any(is_below(frame, own) for frame in list(self._calls)):
+        if any(is_below(frame, sys._getframe()) for frame in list(self._calls)):
             return
         limit = time.monotonic() + _PATIENCE
         while self._calls and time.monotonic() < limit:
@@ -179,4 +187,5 @@ class Lifetime:
                 release()
                 self._released = release
                 self._releasing.pop(0, None)
+        del frame
         self._closers.wake()

@@ -11,37 +11,28 @@ return any more is in ``_returned`` for the next one.
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterable
 from sys import _getframe
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..codec import Framer, FramingError, Message, encode_header
-from .byte_stream import ByteStream, Watchable
+from ..codec import Framer, FramingError, Message
+from .byte_stream import ByteStream
 from .deadline import Deadline
-from .lifetime import Lifetime
 from .logs import ConnectionLog
-from .outgoing import Buffers, Outgoing, batches, flat, message_buffers
-from .system import READ, WRITE
+from .stream_state import not_connected
 from .turn import Turn
+from .writing import WritingStream
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    pass
 
-__all__ = ["MessageStream", "PeekResult", "not_connected"]
+__all__ = ["MessageStream", "PeekResult"]
 
 # One recv of this size per wake-up is at the limit of what larger ones reach.
 _CHUNK: Final = 65536
 # Receives that a call may still make after its time: what the kernel holds, but no flood.
 _LATE: Final = 64
 _SHOWN: Final = 8
-
-
-def not_connected() -> OSError:
-    """What reading and writing meet where there is no connection."""
-    return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
 
 class PeekResult(NamedTuple):
@@ -65,22 +56,17 @@ class _Ending(NamedTuple):
     cause: BaseException | None
 
 
-class MessageStream(Watchable):
+class MessageStream(WritingStream):
     """Reads and writes messages and raw bytes over one stream, which is attached by ``open``.
 
-    It also keeps the flags and ``last_error`` of an object that is not open. Thread safe.
+    Thread safe.
     """
 
     def __init__(self) -> None:
-        self.lifetime = Lifetime()
-        self.stream: ByteStream | None = None
+        super().__init__()
         self.framer = Framer(0, 0)
-        self.eof = False
         #: The descriptor was given to the caller: take no more than the call in hand needs.
         self.exact = False
-        self.log: ConnectionLog | None = None  # None where nobody listens
-        self._causes: dict[int, BaseException] = {}  # what latched error(), under 0
-        self._latest: BaseException | None = None
         self._ending: _Ending | None = None  # None while more may come
         self._met_ending = False
         self._prefix: int | None = None  # what the framer was last told
@@ -90,46 +76,12 @@ class MessageStream(Watchable):
         self._arrived: list[bytes | None] = []
         self._fed = 0
         self._returned: list[Message] = []
-        self._reading, self._writing = Turn(), Turn()
-        self.lifetime.turns += (self._reading.waiters, self._writing.waiters)
-
-    def open(self, stream: ByteStream) -> bool:
-        """Attaches the stream, and owns it; False when ``close`` came first."""
-        stream.on_ready = self._tell_ready
-        self.stream = stream
-        return self.lifetime.own(stream.close)
+        self._reading = Turn()
+        self.lifetime.turns.append(self._reading.waiters)
 
     def log_to(self, log: ConnectionLog | None) -> None:
-        """Has what happens from now on logged."""
-        self.log = log
+        super().log_to(log)
         self.framer.on_discard = log.discarded if log is not None else None
-
-    # --- flags
-
-    @property
-    def error(self) -> bool:
-        return bool(self._causes)
-
-    @property
-    def last_error(self) -> BaseException | None:
-        # Where there is no connection to break, the latest failure counts (X3).
-        latched = self._causes.get(0) if self.stream is not None else None
-        return latched or self._latest
-
-    def fail(self, cause: BaseException) -> None:
-        """Latches ``error()``; the first cause stays (X1, X3)."""
-        first = self._causes.setdefault(0, cause) is cause
-        self._latest = cause
-        if first and self.log is not None:
-            self.log.broken(cause)
-        self.lifetime.nudge()
-        self._tell_ready()
-
-    def note(self, cause: BaseException) -> None:
-        """Keeps a failure that breaks nothing."""
-        self._latest = cause
-        if self.log is not None:
-            self.log.failed(cause)
 
     def _meet_ending(self) -> None:
         """A call came to the end of what can be read, and wanted more (E1)."""
@@ -149,7 +101,7 @@ class MessageStream(Watchable):
     def _take(self, turn: Turn, frame: FrameType, deadline: Deadline) -> ByteStream | None:
         """Waits for the turn and enters; None where that is not possible."""
         stream = self.stream
-        if stream is None or not turn.wait(frame, deadline, self._has_ended):
+        if stream is None or not turn.wait(frame, deadline, self.has_ended):
             return None
         # Who was before may have been woken in the middle of a message, and nothing may follow it:
         # none comes in any more then.
@@ -164,9 +116,6 @@ class MessageStream(Watchable):
         turn.give(frame)
         self.lifetime.leave(frame)
 
-    def _has_ended(self) -> bool:
-        return self.lifetime.ended
-
     # --- reading
 
     def read_msg(
@@ -175,29 +124,20 @@ class MessageStream(Watchable):
         # What is buffered is given out without a look at the clock and the stream.
         deadline = None if type(timeout_msec) is int else Deadline(timeout_msec)
         turn, frame, message = self._reading, _getframe(), None
-        if turn.holders.setdefault(0, frame) is not frame:
-            deadline = deadline or Deadline(timeout_msec)
-            if not turn.wait(frame, deadline, self._has_ended):
-                return None
         try:
             try:
-                framer = self.framer
-                if prefix is not self._prefix or size_limit is not self._size_limit:
-                    self._set_parameters(prefix, size_limit)
-                framer.strict = strict
-                if self._arrived:
-                    self._feed()
-                message = self._take_back() if self._returned else framer.next_message()
-                if message is None:
-                    message = self._await_msg(timeout_msec, deadline)
-            except FramingError as fault:
-                self._lose_synchronisation(fault)
+                if turn.holders.setdefault(0, frame) is not frame:
+                    deadline = deadline or Deadline(timeout_msec)
+                    if not turn.wait(frame, deadline, self.has_ended):
+                        return None
+                message = self._next_msg(prefix, size_limit, strict, timeout_msec, deadline)
             finally:
-                # As in `_end_reading`, without its calls.
+                # As `_end_reading`, without its calls.
                 if turn.holders.get(0) is frame:
                     del turn.holders[0]
                 if turn.waiters.bells or self.on_read is not None:
                     self._end_reading(turn, frame)
+                del frame
             if self.log is not None and self.log.messages and message is not None:
                 self.log.received([message])
         except BaseException:
@@ -210,26 +150,22 @@ class MessageStream(Watchable):
         self, prefix: int, size_limit: int, strict: bool, deadline: Deadline
     ) -> list[Message]:
         turn, frame = self._reading, _getframe()
-        if not turn.wait(frame, deadline, self._has_ended):
-            return []
         messages: list[Message] = []
         try:
             try:
-                self._set_parameters(prefix, size_limit)
-                self.framer.strict = strict
-                self._feed()
-                first = self._take_back() or self.framer.next_message()
-                first = first or self._await_msg(0, deadline)
+                if not turn.wait(frame, deadline, self.has_ended):
+                    return []
+                first = self._next_msg(prefix, size_limit, strict, 0, deadline)
                 if first is not None:
                     messages.append(first)
                     self.framer.drain(messages)
                     # What follows was looked at. Under strict it may be a fault still to come.
                     self._incomplete = not strict
-            except FramingError as fault:
-                if not messages:
-                    self._lose_synchronisation(fault)
+            except FramingError:
+                pass  # the next call reports it, after these messages
             finally:
                 self._end_reading(turn, frame)
+                del frame
             if self.log is not None and self.log.messages:
                 self.log.received(messages)
         except BaseException:
@@ -243,34 +179,52 @@ class MessageStream(Watchable):
         if on_read is not None:
             on_read()
 
-    def _set_parameters(self, prefix: int, size_limit: int) -> None:
-        self.framer.prefix = self._prefix = prefix
-        self.framer.size_limit = self._size_limit = size_limit
+    def _next_msg(
+        self,
+        prefix: int,
+        size_limit: int,
+        strict: bool,
+        timeout_msec: float,
+        deadline: Deadline | None,
+    ) -> Message | None:
+        """The next message, by the one who has the turn; ``deadline`` is made when it is needed."""
+        framer = self.framer
+        if prefix is not self._prefix or size_limit is not self._size_limit:
+            framer.prefix = self._prefix = prefix
+            framer.size_limit = self._size_limit = size_limit
+        framer.strict = strict
+        if self._arrived:
+            self._feed()
+        try:
+            message = self._take_back() if self._returned else framer.next_message()
+            if message is None:
+                message = self._await_msg(timeout_msec, deadline)
+            return message
+        except FramingError as fault:
+            self._ending, self._met_ending = _Ending(fault), True
+            self.fail(fault)
+            return None
 
-    def _take_back(self) -> Message | None:
+    def _take_back(self) -> Message:
         """A message that an interrupted call could not return any more."""
-        message = None
-        if self._returned:
-            message = self._returned[0]
-            del self._returned[0]
+        message = self._returned[0]
+        del self._returned[0]
         return message
 
     def _await_msg(self, timeout_msec: float, deadline: Deadline | None) -> Message | None:
-        stream, frame, framer = self.stream, _getframe(), self.framer
-        if stream is None:
-            self.fail(not_connected())
-            return None
-        if not self.lifetime.enter(frame):
-            return None
+        stream, frame, lifetime = self.stream, _getframe(), self.lifetime
         try:
-            # A receive that finds nothing costs as much as a wait: so after a read that had to wait,
-            # wait first.
+            if stream is None or not lifetime.enter(frame):
+                self._fail_if_not_open()
+                return None
+            # A receive that finds nothing costs as much as a wait. So after a read that had to
+            # wait, wait first.
             wait_first = self._had_to_wait and stream.descriptor_tells and not self._causes
             late = 0
             while late < _LATE:
                 if not wait_first:
-                    if self._receive(stream, framer.bytes_wanted() if self.exact else _CHUNK):
-                        message = framer.next_message()
+                    if self._receive(stream):
+                        message = self.framer.next_message()
                         if message is not None:
                             return message
                         deadline = deadline or Deadline(timeout_msec)
@@ -282,35 +236,32 @@ class MessageStream(Watchable):
                 left = deadline.remaining()
                 if left != 0.0 and not self._causes:  # on a broken one nothing is awaited (X7)
                     self._had_to_wait = True
-                    stream.wait(READ, left)
-                    if self.lifetime.ended:
-                        break
+                    stream.wait_readable(left)
                 elif not wait_first:
                     break
+                if lifetime.ended:
+                    return None
                 wait_first = False
             self._incomplete = True
             self._meet_ending()
             return None
         finally:
-            self.lifetime.leave(frame)
-
-    def _lose_synchronisation(self, fault: FramingError) -> None:
-        self._ending, self._met_ending = _Ending(fault), True
-        self.fail(fault)
+            lifetime.leave(frame)
+            del frame
 
     def read(self, maxsize: int, deadline: Deadline, rest_msec: float) -> bytes:
         turn, frame = self._reading, _getframe()
-        stream = self._take(turn, frame, deadline)
-        if stream is None:
-            self._fail_if_not_open()
-            return b""
         framer, began, late = self.framer, False, 0
         try:
+            stream = self._take(turn, frame, deadline)
+            if stream is None:
+                self._fail_if_not_open()
+                return b""
             # Bytes are kept in the framer until the call has all it wants: an exception loses none.
             while framer.pending < maxsize and late < _LATE:
                 if framer.pending and not began:
                     began, deadline = True, Deadline(rest_msec)
-                if self._receive(stream, maxsize - framer.pending if self.exact else _CHUNK):
+                if self._receive(stream, maxsize - framer.pending):
                     late += deadline.passed()
                 elif self._ending is not None or not self._wait_to_read(stream, deadline):
                     break
@@ -322,16 +273,24 @@ class MessageStream(Watchable):
         finally:
             self.lifetime.leave(frame)
             self._end_reading(turn, frame)
+            del frame
 
-    def _receive(self, stream: ByteStream, wanted: int) -> bool:
-        """Feeds the framer with what is there, up to ``wanted`` bytes; False when nothing is."""
+    def _receive(self, stream: ByteStream, wanted: int | None = None) -> bool:
+        """Feeds the framer with what is there; False when nothing is.
+
+        Args:
+            stream: the transport.
+            wanted: the bytes that the call still needs (A2); None for those of the next message.
+        """
         if self._ending is not None:
             return False
-        arrived, framer = self._arrived, self.framer
+        arrived, framer, limit = self._arrived, self.framer, _CHUNK
+        if self.exact:
+            limit = min(framer.bytes_wanted() if wanted is None else wanted, _CHUNK)
         self._fed = framer.received
         try:
             # One C call: what a receive returns is in the list before a signal handler can run.
-            arrived.extend(map(stream.receive, (min(wanted, _CHUNK),)))
+            arrived.extend(map(stream.receive, (limit,)))
             data = arrived[0]
             if data:
                 self._incomplete = False
@@ -358,24 +317,20 @@ class MessageStream(Watchable):
         if left == 0.0 or self._causes:
             return False
         self._had_to_wait = True
-        stream.wait(READ, left)
+        stream.wait_readable(left)
         return not self.lifetime.ended
-
-    def _fail_if_not_open(self) -> None:
-        if self.stream is None:
-            self.fail(not_connected())
 
     # --- looking
 
     def peek(self, maxsize: int, deadline: Deadline) -> PeekResult:
         turn, frame = self._reading, _getframe()
-        stream = self._take(turn, frame, deadline)
-        if stream is None:
-            if self.stream is not None:
-                return PeekResult(-2, b"")
-            self.note(not_connected())
-            return PeekResult(-1, b"")
         try:
+            stream = self._take(turn, frame, deadline)
+            if stream is None:
+                if self.stream is not None:
+                    return PeekResult(-2, b"")
+                self.note(not_connected())
+                return PeekResult(-1, b"")
             while True:
                 data = self.framer.peek(maxsize)
                 if len(data) < maxsize:
@@ -389,14 +344,15 @@ class MessageStream(Watchable):
                     return PeekResult(-2, b"")
         finally:
             self._give(turn, frame)
+            del frame
 
     def poll_in(self, deadline: Deadline) -> bool:
         turn, frame = self._reading, _getframe()
-        stream = self._take(turn, frame, deadline)
-        if stream is None:
-            self._fail_if_not_open()
-            return self.stream is None
         try:
+            stream = self._take(turn, frame, deadline)
+            if stream is None:
+                self._fail_if_not_open()
+                return self.stream is None
             while not self._holds_something() and not self._look(stream, 1):
                 if self._ending is not None or self._causes:
                     if not self.framer.pending:
@@ -407,6 +363,7 @@ class MessageStream(Watchable):
             return True
         finally:
             self._give(turn, frame)
+            del frame
 
     def _look(self, stream: ByteStream, limit: int) -> bytes:
         if self._ending is None:
@@ -425,7 +382,7 @@ class MessageStream(Watchable):
         left = deadline.remaining()
         if left == 0.0:
             return False
-        stream.wait(READ, left)
+        stream.wait_readable(left)
         return not self.lifetime.ended
 
     def _holds_something(self) -> bool:
@@ -456,86 +413,3 @@ class MessageStream(Watchable):
 
     def is_finished(self) -> bool:
         return self._met_ending
-
-    def _tell_ready(self) -> None:
-        on_ready = self.on_ready
-        if on_ready is not None:
-            on_ready()
-
-    # --- writing
-
-    def write(self, data: Buffer, deadline: Deadline) -> bool:
-        return self._write([flat(data)], deadline)
-
-    def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
-        written = self._write(message_buffers(prefix, msg_id, data), deadline)
-        if self.log is not None and self.log.messages and written:
-            self.log.message("sent", msg_id, data)
-        return written
-
-    def write_msgs(
-        self, prefix: int, messages: Iterable[tuple[int, Buffer]], deadline: Deadline
-    ) -> bool:
-        encode_header(prefix, 0, 0)  # a caller's mistake is one even when there are no messages
-        if self.stream is None:
-            self.fail(not_connected())
-            return False
-        if self.log is not None and self.log.messages:
-            messages = self.log.sending(messages)
-        return all(
-            self._write(buffers, deadline, batch) for buffers, batch in batches(prefix, messages)
-        )
-
-    def _write(self, buffers: Buffers, deadline: Deadline, messages: Buffers | None = None) -> bool:
-        turn, frame, stream = self._writing, _getframe(), self.stream
-        if stream is None:
-            self.fail(not_connected())
-            return False
-        if turn.holders.setdefault(0, frame) is not frame and not turn.wait(
-            frame, deadline, self._has_ended
-        ):
-            if not self.lifetime.ended:
-                self.note(TimeoutError("the time was up before anything was written"))
-            return False
-        outgoing = None
-        sending = False
-        try:
-            if not self.lifetime.enter(frame) or self._causes:
-                return False
-            sending = True
-            count = stream.send(buffers)
-            # Nearly always all goes at once, and no record of what was sent is needed.
-            if len(buffers) == 1 and count == len(buffers[0]):
-                return True
-            outgoing = Outgoing(buffers, messages)
-            return self._send_rest(stream, outgoing, count, deadline)
-        except OSError as cause:
-            self.fail(cause)
-            return False
-        except BaseException as cause:
-            if outgoing.inside if outgoing is not None else sending:
-                self.fail(cause)
-            raise
-        finally:
-            self.lifetime.leave(frame)
-            if turn.holders.get(0) is frame:
-                del turn.holders[0]
-            if turn.waiters.bells:
-                turn.waiters.wake_first()
-
-    def _send_rest(
-        self, stream: ByteStream, outgoing: Outgoing, count: int, deadline: Deadline
-    ) -> bool:
-        while not outgoing.sent(count):
-            if not count:
-                left = deadline.remaining()
-                if left == 0.0:
-                    late = TimeoutError(f"the time was up after {outgoing.progress}")
-                    (self.fail if outgoing.inside else self.note)(late)
-                    return False
-                stream.wait(WRITE, left)
-                if self.lifetime.ended:
-                    return False
-            outgoing.uncertain = True
-            count = stream.send(outgoing.buffers)
-        return True

@@ -1,4 +1,4 @@
-"""What ``TCP``, ``TLS`` and ``Pipe`` share: connecting, listening, accepting, and keepalive probes."""
+"""What ``TCP``, ``TLS`` and ``Pipe`` share: connecting, listening, accepting, keepalive probes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .byte_stream import ByteStream
 from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
-from .message_stream import not_connected
 from .sockets import Listener
+from .stream_state import not_connected
 
 __all__ = ["SocketIPC"]
 
@@ -139,9 +139,9 @@ def _set_keepalive(held: _Held, cnt: int, interval: int) -> None:
     if sys.platform != "linux":
         raise OSError(errno.ENOPROTOOPT, "keepalive probes can be set on Linux only")
     sock, frame = held.socket, sys._getframe()
-    if not held.lifetime.enter(frame):
-        raise not_connected()
     try:
+        if not held.lifetime.enter(frame):
+            raise not_connected()
         if sock.family not in (socket.AF_INET, socket.AF_INET6):
             raise OSError(errno.ENOPROTOOPT, "only TCP sockets have keepalive probes")
         wanted = _keepalive_options(cnt, interval)
@@ -155,6 +155,7 @@ def _set_keepalive(held: _Held, cnt: int, interval: int) -> None:
             raise
     finally:
         held.lifetime.leave(frame)
+        del frame
 
 
 def _keepalive_options(cnt: int, interval: int) -> list[tuple[int, int, int]]:

@@ -6,6 +6,7 @@ import errno
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from . import system
@@ -61,6 +62,7 @@ class SocketStream(ByteStream):
             self.local = address_text(sock.getsockname())
         self.remote = remote
         self._fileno = sock.fileno()
+        self.wait_readable = partial(lifetime.wait, [(self._fileno, system.READ)])
         self._receive_flags, self._send_flags = system.flags()
         self._received: list[bytes] = []
 
@@ -127,9 +129,9 @@ class Listener(Watchable):
             OSError: the listener cannot accept, as when descriptors run out.
         """
         frame = sys._getframe()
-        if not self.lifetime.enter(frame):
-            return None
         try:
+            if not self.lifetime.enter(frame):
+                return None
             while True:
                 try:
                     return self.socket.accept()
@@ -146,6 +148,7 @@ class Listener(Watchable):
                     return None
         finally:
             self.lifetime.leave(frame)
+            del frame
             on_read = self.on_read
             if on_read is not None:
                 on_read()

@@ -167,9 +167,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_replace_signals)
 
 
-def wait(
-    interests: Sequence[tuple[int, int]], timeout: float | None
-) -> list[tuple[int, int]]:
+def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[tuple[int, int]]:
     """Waits until one of the descriptors is ready, or has failed.
 
     Args:
@@ -195,9 +193,7 @@ def _poll_of(interests: Sequence[tuple[int, int]]) -> _Poll:
     return poller.poll
 
 
-def _select(
-    interests: Sequence[tuple[int, int]], timeout: float | None
-) -> list[tuple[int, int]]:
+def _select(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[tuple[int, int]]:
     if not interests:  # select(2) of Windows refuses to wait for nothing
         time.sleep(timeout or 0)
         return []
@@ -271,7 +267,8 @@ class Poller:
             if self._epoll is not None:
                 ready = [fd for fd, _ in self._epoll.poll(timeout)]
             else:
-                ready = [fd for fd, _ in wait([(fd, READ) for fd in [signal, *self._watched]], timeout)]
+                interests = [(fd, READ) for fd in [signal, *self._watched]]
+                ready = [fd for fd, _ in wait(interests, timeout)]
         except (OSError, ValueError):
             return []  # select(2) stumbled over a descriptor that was closed meanwhile
         if signal in ready:

@@ -79,7 +79,6 @@ class TCP(SocketIPC):
             A new object, the caller's to close; None when the time was up, after ``close`` or an
             error (``last_error`` tells).
         """
-
         return self._accept_by(Deadline(timeout_msec), TCP, _stream)
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:

@@ -1,4 +1,4 @@
-"""Taking turns, and sleeping until something changes, with nothing that an exception leaves taken."""
+"""Taking turns, and sleeping until something changes. No exception leaves anything taken."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import threading
 from _thread import LockType, allocate_lock
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
@@ -106,8 +107,8 @@ def ring(bell: LockType) -> bool:
 class Turn:
     """The right to read, or to write, which one call has at a time.
 
-    A call takes it with ``holders.setdefault(0, frame) is frame``, or else ``wait``, where ``frame``
-    is its own. One C call takes the turn and records who has it, so there is no moment at which it
+    A call takes it with ``holders.setdefault(0, frame) is frame``, or else ``wait``; ``frame`` is
+    its own. One C call takes the turn and records who has it, so there is no moment at which it
     is taken by nobody; a turn whose holder has ended without ``give`` is taken over.
     """
 
@@ -147,9 +148,10 @@ class Turn:
             left = deadline.remaining()
             if left == 0.0 or over() or is_below(holder, frame):
                 return False
-            self.waiters.wait(
-                lambda: holders.get(0) is not holder or over(), _sooner(left), bell
-            )
+            self.waiters.wait(partial(self._is_free_of, holder, over), _sooner(left), bell)
+
+    def _is_free_of(self, holder: FrameType, over: Callable[[], bool]) -> bool:
+        return self.holders.get(0) is not holder or over()
 
     def _inherit(self, holder: FrameType, frame: FrameType) -> bool:
         """Takes the turn over from a holder that has ended; False where it goes on."""
@@ -165,8 +167,8 @@ class Turn:
         """Gives the turn back, and wakes the next."""
         if self.holders.get(0) is frame:
             del self.holders[0]
-        if self.waiters.bells:
-            self.waiters.wake_first()
+            if self.waiters.bells:
+                self.waiters.wake_first()
 
 
 def _sooner(left: float | None) -> float:

@@ -1,0 +1,81 @@
+"""What a connection has beside reading and writing: a stream, a lifetime and flags."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from .byte_stream import ByteStream, Watchable
+from .lifetime import Lifetime
+from .logs import ConnectionLog
+
+__all__ = ["StreamState", "not_connected"]
+
+
+def not_connected() -> OSError:
+    """What reading and writing meet where there is no connection."""
+    return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+
+class StreamState(Watchable):
+    """The flags of one connection, and what they are about. Thread safe.
+
+    Nothing is attached at first: an object that is not open keeps its flags here, too.
+    """
+
+    def __init__(self) -> None:
+        self.lifetime = Lifetime()
+        self.stream: ByteStream | None = None
+        self.eof = False
+        self.log: ConnectionLog | None = None  # None where nobody listens
+        self._causes: dict[int, BaseException] = {}  # what latched error(), under 0
+        self._latest: BaseException | None = None
+
+    def open(self, stream: ByteStream) -> bool:
+        """Attaches the stream, and owns it; False when ``close`` came first."""
+        stream.on_ready = self._tell_ready
+        self.stream = stream
+        return self.lifetime.own(stream.close)
+
+    def log_to(self, log: ConnectionLog | None) -> None:
+        """Has what happens from now on logged."""
+        self.log = log
+
+    def _tell_ready(self) -> None:
+        on_ready = self.on_ready
+        if on_ready is not None:
+            on_ready()
+
+    @property
+    def error(self) -> bool:
+        return bool(self._causes)
+
+    @property
+    def last_error(self) -> BaseException | None:
+        # Where there is no connection to break, the latest failure counts (X3).
+        latched = self._causes.get(0) if self.stream is not None else None
+        return latched or self._latest
+
+    def fail(self, cause: BaseException) -> None:
+        """Latches ``error()``; the first cause stays (X1, X3)."""
+        first = self._causes.setdefault(0, cause) is cause
+        self._latest = cause
+        if first and self.log is not None:
+            self.log.broken(cause)
+        self.lifetime.nudge()
+        self._tell_ready()
+
+    def _fail_if_not_open(self) -> None:
+        if self.stream is None:
+            self.fail(not_connected())
+
+    def note(self, cause: BaseException) -> None:
+        """Keeps a failure that breaks nothing; the log has it once, however often it recurs."""
+        recurs = str(cause) == str(self._latest)
+        self._latest = cause
+        if self.log is not None and not recurs:
+            self.log.failed(cause)
+
+    def has_ended(self) -> bool:
+        """Whether ``close`` was called, so that no turn is worth waiting for."""
+        return self.lifetime.ended

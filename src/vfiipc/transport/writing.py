@@ -1,0 +1,195 @@
+"""Writing: turns, deadlines, and where one message ends and the next begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from sys import _getframe
+from typing import TYPE_CHECKING, Final
+
+from ..codec import encode, encode_batches, encode_header
+from .byte_stream import ByteStream
+from .deadline import Deadline
+from .stream_state import StreamState
+from .turn import Turn
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["WritingStream"]
+
+_Buffers = list["bytes | memoryview"]
+
+# From this size on, header and data go out as two buffers of one call instead of being joined.
+_LARGE: Final = 32768
+# What one batch of small messages is brought to.
+_BATCH_SIZE: Final = 65536
+
+
+def _flat(data: Buffer) -> bytes | memoryview:
+    """Any bytes-like object as bytes, without a copy where it has no gaps."""
+    if type(data) is bytes:
+        return data
+    try:
+        view = memoryview(data)
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"data must be bytes-like, not {kind}") from None
+    if not view.c_contiguous or not view.nbytes:
+        return view.tobytes()
+    return view.cast("B")
+
+
+def _message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | memoryview]:
+    """One message, ready for sending; errors as ``encode`` has them."""
+    if type(data) is not bytes:
+        data = _flat(data)
+    if len(data) < _LARGE:
+        return [encode(prefix, msg_id, data)]
+    return [encode_header(prefix, msg_id, len(data)), data]
+
+
+class _Outgoing:
+    """_Buffers of one or more whole messages, of which more and more has been sent.
+
+    Args:
+        buffers: what to send; bytes, or flat views of bytes.
+        messages: the messages in them, each whole; None when they are one, or raw data.
+    """
+
+    __slots__ = ("_done", "_messages", "_total", "buffers", "uncertain")
+
+    def __init__(self, buffers: _Buffers, messages: _Buffers | None = None) -> None:
+        self.buffers = buffers
+        self._messages = messages
+        self._total = sum(map(len, buffers))
+        self._done = 0
+        #: Set before a call that sends; then nobody knows how much went out, until ``sent``.
+        self.uncertain = True
+
+    def sent(self, count: int) -> bool:
+        """Moves on by ``count`` bytes; True when nothing is left."""
+        self._done += count
+        self.uncertain = False
+        if self._done == self._total:
+            return True
+        while count:
+            first = self.buffers[0]
+            if count < len(first):
+                self.buffers[0] = memoryview(first)[count:]
+                break
+            count -= len(first)
+            self.buffers = self.buffers[1:]
+        return False
+
+    @property
+    def inside(self) -> bool:
+        """Whether a message is, or may be, half sent, so that the stream cannot go on."""
+        return self.uncertain or self._done not in {
+            0,
+            self._total,
+            *accumulate(map(len, self._messages or ())),
+        }
+
+    @property
+    def progress(self) -> str:
+        return f"{self._done} of {self._total} bytes were written"
+
+
+def _batches(
+    prefix: int, messages: Iterable[tuple[int, Buffer]]
+) -> Iterator[tuple[_Buffers, _Buffers | None]]:
+    """What to send next, and the whole messages in it, or None for one; errors after those before.
+
+    Small messages are joined, so that one buffer holds many of them.
+    """
+    for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, _LARGE):
+        yield (pieces, None) if single else ([b"".join(pieces)], pieces)
+
+
+class WritingStream(StreamState):
+    """Writes raw bytes and messages; several writers take turns. Thread safe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writing = Turn()
+        self.lifetime.turns.append(self._writing.waiters)
+
+    def write(self, data: Buffer, deadline: Deadline) -> bool:
+        return self._write([_flat(data)], deadline)
+
+    def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
+        written = self._write(_message_buffers(prefix, msg_id, data), deadline)
+        if self.log is not None and self.log.messages and written:
+            self.log.message("sent", msg_id, data)
+        return written
+
+    def write_msgs(
+        self, prefix: int, messages: Iterable[tuple[int, Buffer]], deadline: Deadline
+    ) -> bool:
+        encode_header(prefix, 0, 0)  # a caller's mistake is one even when there are no messages
+        if self.stream is None:
+            self._fail_if_not_open()
+            return False
+        if self.log is not None and self.log.messages:
+            messages = self.log.sending(messages)
+        return all(
+            self._write(buffers, deadline, batch) for buffers, batch in _batches(prefix, messages)
+        )
+
+    def _write(
+        self, buffers: _Buffers, deadline: Deadline, messages: _Buffers | None = None
+    ) -> bool:
+        turn, frame, stream = self._writing, _getframe(), self.stream
+        outgoing, sending = None, False
+        try:
+            if turn.holders.setdefault(0, frame) is not frame and not turn.wait(
+                frame, deadline, self.has_ended
+            ):
+                self._note_late()
+                return False
+            if stream is None or not self.lifetime.enter(frame) or self._causes:
+                self._fail_if_not_open()
+                return False
+            sending = True
+            count = stream.send(buffers)
+            # Nearly always all goes at once, and no record of what was sent is needed.
+            if len(buffers) == 1 and count == len(buffers[0]):
+                return True
+            outgoing = _Outgoing(buffers, messages)
+            return self._send_rest(stream, outgoing, count, deadline)
+        except OSError as cause:
+            self.fail(cause)
+            return False
+        except BaseException as cause:
+            if outgoing.inside if outgoing is not None else sending:
+                self.fail(cause)
+            raise
+        finally:
+            self.lifetime.leave(frame)
+            if turn.holders.get(0) is frame:
+                del turn.holders[0]
+            if turn.waiters.bells:
+                turn.waiters.wake_first()
+            del frame
+
+    def _note_late(self) -> None:
+        if not self.lifetime.ended:
+            self.note(TimeoutError("the time was up before anything was written"))
+
+    def _send_rest(
+        self, stream: ByteStream, outgoing: _Outgoing, count: int, deadline: Deadline
+    ) -> bool:
+        while not outgoing.sent(count):
+            if not count:
+                left = deadline.remaining()
+                if left == 0.0:
+                    late = TimeoutError(f"the time was up after {outgoing.progress}")
+                    (self.fail if outgoing.inside else self.note)(late)
+                    return False
+                stream.wait_writable(left)
+                if self.lifetime.ended:
+                    return False
+            outgoing.uncertain = True
+            count = stream.send(outgoing.buffers)
+        return True
