@@ -170,10 +170,8 @@ class Connection:
         except (TypeError, ValueError):
             raise
         except BaseException as cause:
-            # A signal handler may have raised as the system call returned, which hides how much was
-            # sent: the object has latched an error then.
-            if ipc.error():
-                self._end(SENT_IN_PART, cause)
+            # A signal that strikes as the system call returns hides how much was sent.
+            self._end(SENT_IN_PART, cause)
             raise
         if self._refusal is not None:
             raise same_error(self._refusal)

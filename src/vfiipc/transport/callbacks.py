@@ -228,10 +228,13 @@ class _Dispatcher:
     def _disarm(self, registration: Registration) -> None:
         self._timed.pop(registration, None)
         fd, registration.watched = registration.watched, -1
-        if fd >= 0 and self._watched.get(fd) is registration:
+        holder = self._watched.get(fd)
+        if holder is registration:
             del self._watched[fd]
             if registration.active:  # otherwise `forget` has done so, and the number may be reused
                 self._poller.discard(fd)
+        elif holder is not None and holder.active:
+            self._poller.add(fd)  # `forget` has discarded it, but another registration has it
 
     def _look_again(self) -> None:
         now = time.monotonic()

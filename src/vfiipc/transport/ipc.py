@@ -13,6 +13,7 @@ import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import partial
 from operator import index
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
@@ -23,7 +24,7 @@ from .byte_stream import ByteStream, Watchable
 from .callbacks import Registration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
 from .lifetime import Lifetime
-from .logs import connection_log
+from .logs import ConnectionLog, connection_log
 from .message_stream import MessageStream, PeekResult
 from .stream_state import not_connected
 
@@ -124,6 +125,7 @@ class IPC(ABC):
     def _renew(self, fresh: MessageStream | None = None) -> MessageStream:
         """Ends what the object holds, and gives it a new stream, which is not open by default."""
         fresh = fresh or MessageStream()
+        fresh.log_to(self._new_log(open_=False))
         # What is held ends first: an exception that strikes before the exchange leaves an object
         # that is ended, and the next `close` goes on from there.
         self._end(self._messages, self._registration)
@@ -153,7 +155,7 @@ class IPC(ABC):
         """
         if not messages.open(stream):
             return False
-        messages.log_to(connection_log(self._logger, type(self).__name__, open_=True))
+        messages.log_to(self._new_log(open_=True))
         if messages.log is not None:
             messages.log.event(f"{how}: {stream.local or '?'} to {stream.remote or '?'}")
         return True
@@ -165,10 +167,12 @@ class IPC(ABC):
                 self._listener = listener
         if not messages.lifetime.own(listener.close):
             return False
-        messages.log_to(connection_log(self._logger, type(self).__name__, open_=False))
         if messages.log is not None:
             messages.log.event(f"listens on {listener.local}")
         return True
+
+    def _new_log(self, *, open_: bool) -> ConnectionLog | None:
+        return connection_log(self._logger, type(self).__name__, open_=open_)
 
     def _received(self) -> tuple[int, int]:
         """Changes with every byte that is received and belongs to no message given out."""
@@ -406,27 +410,30 @@ class IPC(ABC):
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")
         messages, source = self._messages, self._listener or self._messages
-        registration = None
-        if callback is not None:
-            if not self._in_use() or not isinstance(source, Watchable):
-                messages.note(not_connected())
-                return False
-            try:
-                registration = register(self, source, lambda: callback(data, self))
-            except (OSError, RuntimeError) as cause:  # no descriptor, or no thread, is left
-                messages.note(cause)
-                return False
-        with _exchanging:
-            closed = self._messages is not messages
-            if not closed:
-                registration, self._registration = self._registration, registration
-        if registration is not None:
-            registration.cancel()  # the former one, or one that came too late
-        if closed and callback is not None:
-            return False
+        # The former one goes first, for both would have the same descriptor watched.
+        self._register(messages, None)
         if callback is None:
             wait_until_quiet(self)
-        return True
+            return True
+        if not self._in_use() or not isinstance(source, Watchable):
+            messages.note(not_connected())
+            return False
+        try:
+            registration = register(self, source, partial(callback, data, self))
+        except (OSError, RuntimeError) as cause:  # no descriptor, or no thread, is left
+            messages.note(cause)
+            return False
+        return self._register(messages, registration)
+
+    def _register(self, messages: MessageStream, registration: Registration | None) -> bool:
+        """Exchanges the registration; False, and cancelled, where the object was closed since."""
+        with _exchanging:
+            current = self._messages is messages
+            if current:
+                registration, self._registration = self._registration, registration
+        if registration is not None:
+            registration.cancel()
+        return current
 
     @staticmethod
     def set_callback_stacksize(size: int = -1) -> None:

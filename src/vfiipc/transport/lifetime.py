@@ -181,11 +181,16 @@ class Lifetime:
 
     def _let_go(self) -> None:
         release, frame = self._release, sys._getframe()
-        if release is not None and self._released is not release:
-            holder = self._releasing.setdefault(0, frame)
-            if holder is frame or not is_running(holder):
+        try:
+            if release is not None and self._released is not release and self._claim(frame):
                 release()
                 self._released = release
-                self._releasing.pop(0, None)
-        del frame
+                self._releasing.clear()
+        finally:
+            del frame
         self._closers.wake()
+
+    def _claim(self, frame: FrameType) -> bool:
+        """Whether no other call is about to release, but for one that an exception has ended."""
+        holder = self._releasing.setdefault(0, frame)
+        return holder is frame or not is_running(holder)
