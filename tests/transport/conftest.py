@@ -33,3 +33,9 @@ def path() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         yield Path(directory) / "socket"
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """What a loopback listens under; nobody else does."""
+    return str(request.node.name)

@@ -20,11 +20,6 @@ SOON = 5000
 
 
 @pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.node.name)
-
-
-@pytest.fixture
 def pair() -> Iterator[tuple[Loopback, Loopback]]:
     first, second = loopback_pair()
     with first, second:

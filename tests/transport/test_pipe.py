@@ -17,7 +17,7 @@ import pytest
 from tests.helpers.children import NOBODY, give_up_rights, in_child, status
 from vfiipc import Pipe
 from vfiipc.codec import encode
-from vfiipc.transport import socket_files
+from vfiipc.transport import unix_sockets
 
 from .pipes import connected, descriptors, forks, full, left_behind, reason, serves
 from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside
@@ -100,7 +100,7 @@ class TestNames:
     def test_abstract_ones_are_refused_elsewhere(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(socket_files, "sys", SimpleNamespace(platform="darwin"))
+        monkeypatch.setattr(unix_sockets, "sys", SimpleNamespace(platform="darwin"))
         with Pipe() as pipe:
             for member in (pipe.listen, pipe.connect):
                 assert member(f"\0{path}") is False

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ..exchange import Address
+from ..transport.lifetime import Lifetime
 from ..transport.listening import listening_socket
-from ..transport.socket_files import SocketFile, bound_socket
+from ..transport.unix_sockets import SocketFile, bound_socket
 
 __all__ = ["Acceptor", "listen"]
 
@@ -105,7 +106,7 @@ async def listen(address: Address) -> tuple[socket.socket, SocketFile | None, Ad
         OSError: it cannot listen there.
     """
     if address.scheme == "pipe":
-        listener, file = bound_socket(address.path, None, _BACKLOG)
+        listener, file = bound_socket(address.path, None, _BACKLOG, Lifetime())
         return listener, file, address
     host = None
     if address.host:

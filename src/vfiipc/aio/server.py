@@ -19,7 +19,7 @@ from ..exchange import (
     check_serving_times,
     parse,
 )
-from ..transport.socket_files import SocketFile
+from ..transport.unix_sockets import SocketFile
 from .accepting import Acceptor, listen
 from .connection import Connection
 from .outgoing import MAX_UNSENT

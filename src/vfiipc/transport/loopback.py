@@ -7,22 +7,22 @@ arrive: in which pieces, cut off, damaged or late.
 from __future__ import annotations
 
 import errno
-import threading
+import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from .addresses import check_text
-from .callbacks import Source
-from .connection import Connection
+from .byte_stream import ByteStream, Watchable
 from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
-from .stream import ByteStream
-from .system import READ
+from .system import READ, WRITE
+from .turn import Waiters
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -71,217 +71,264 @@ class Delivery:
         return repeat(self.pieces) if isinstance(self.pieces, int) else iter(self.pieces)
 
 
+@dataclass(eq=False)
+class _Part:
+    """What one ``send`` has put into a channel."""
+
+    data: bytes
+    arrival: float
+    next: _Part | None = None
+
+
+class _Changes(Waiters):
+    """Sleepers that can tell whether they were woken, whatever for."""
+
+    count = 0
+
+    def wake(self) -> None:
+        self.count += 1
+        super().wake()
+
+
 class _Channel:
-    """One direction: a bounded queue of bytes, each with the time at which it arrives."""
+    """One direction: a bounded queue of bytes, which has one writer and one reader at a time.
+
+    There is no lock that a signal handler, a finalizer or a fork could meet taken. The writer
+    appends to a chain of parts, and the reader moves along it; each changes nothing but its own
+    attributes. Each change is a line of plain assignments without a call or a jump. The
+    interpreter runs signal handlers, switches threads and thus forks only between such lines, so
+    nobody ever sees half of a change.
+    """
 
     def __init__(self, capacity: int, delivery: Delivery) -> None:
-        self.changed = threading.Condition(threading.Lock())
-        self._capacity = capacity
-        self._delivery = delivery
-        self._sizes = delivery.sizes()
-        self._piece: int | None = None  # what is left of the piece that is being given
-        self._parts: deque[tuple[float, bytes]] = deque()
-        self._held = 0
-        self._sent = 0
+        self.changed = _Changes()
+        #: The reader's, to be called in the writer's thread when something was put.
+        self.on_ready: Callable[[], object] | None = None
         self.closed = False  # by the writer: the end follows the last byte
         self.abandoned = False  # by the reader: writing fails
-        self.reader: Source | None = None
+        self._capacity = capacity
+        self._delivery = delivery
+        first = _Part(b"", 0.0)
+        # The writer's: the end of the chain, and how many bytes were put into it.
+        self._last = first
+        self._put = 0
+        # The reader's: the part it is at, how far it is there, and how many bytes it has taken.
+        self._position = (first, 0, 0)
+        self._given = b""  # taken, and not yet returned to who receives
+        self._sizes = delivery.sizes()
+        self._piece: int | None = None  # bytes left of the piece being given, 0 for no end of it
 
     def put(self, buffers: Sequence[Buffer]) -> int:
-        with self.changed:
-            if self.abandoned:
-                raise BrokenPipeError(errno.EPIPE, "the other end of the loopback has closed")
-            count = 0
-            for buffer in buffers:
-                room = self._capacity - self._held
-                with memoryview(buffer) as view:
-                    data = bytes(view[:room])
-                if data:
-                    count += len(data)
-                    self._accept(data)
-                if len(data) < memoryview(buffer).nbytes:
-                    break
-            self.changed.notify_all()
-        self.tell()
-        return count
-
-    def _accept(self, data: bytes) -> None:
-        start, self._sent = self._sent, self._sent + len(data)
-        limit = self._delivery.cut_after
-        if limit is not None and self._sent >= limit:
-            data = data[: max(0, limit - start)]
-            self.closed = True
-        hit = [offset for offset in self._delivery.damage if 0 <= offset - start < len(data)]
-        if hit:
-            damaged = bytearray(data)
-            for offset in hit:
-                damaged[offset - start] ^= self._delivery.damage[offset]
-            data = bytes(damaged)
+        if self.abandoned:
+            raise BrokenPipeError(errno.EPIPE, "the other end of the loopback has closed")
+        taken = _front(buffers, self._room())
+        start, cut = self._put, self._delivery.cut_after
+        data = self._damaged(taken[: None if cut is None else cut - start], start)
+        ends = cut is not None and start + len(taken) >= cut and bool(taken)
         if data:
-            self._parts.append((time.monotonic() + self._delivery.delay, data))
-            self._held += len(data)
-
-    def get(self, limit: int, remove: bool) -> bytes | None:
-        with self.changed:
-            if not self._parts:
-                return b"" if self.closed else None
-            if self._parts[0][0] > time.monotonic():
-                return None
-            if self._piece is None:
-                self._piece = next(self._sizes, 0)
-            limit = min(limit, self._piece or limit)
-            data = self._front(limit)
-            if remove:
-                self._remove(len(data))
-                if self._piece:
-                    self._piece = self._piece - len(data) or None
-                else:
-                    self._piece = None
-                self.changed.notify_all()
-            return data
-
-    def _front(self, limit: int) -> bytes:
-        now, parts = time.monotonic(), []
-        for arrival, part in self._parts:
-            if arrival > now or limit <= 0:
-                break
-            parts.append(part[:limit])
-            limit -= len(parts[-1])
-        return b"".join(parts)
-
-    def _remove(self, count: int) -> None:
-        self._held -= count
-        while count:
-            arrival, part = self._parts.popleft()
-            if count < len(part):
-                self._parts.appendleft((arrival, part[count:]))
-                return
-            count -= len(part)
-
-    def readable_in(self) -> float | None:
-        """Seconds until a receive finds something; None when that is not known."""
-        if self._parts:
-            return max(0.0, self._parts[0][0] - time.monotonic())
-        return 0.0 if self.closed else None
-
-    def writable(self) -> bool:
-        return self.abandoned or self._held < self._capacity
+            part = _Part(data, time.monotonic() + self._delivery.delay)
+            end = start + len(data)
+            # Should an exception keep the writer from telling, sleepers look by themselves.
+            self._put = end
+            self._last.next = part
+            self._last = part
+        if ends:
+            self.closed = True  # after the last part was put: see ``get``
+        self.tell()
+        return len(taken)
 
     def tell(self) -> None:
-        """Tells a registered reader that something may have become readable."""
-        reader = self.reader
-        if reader is None or reader.on_ready is None:
-            return
-        with self.changed:
-            due = self.readable_in()
-        if due is None:
-            return
-        if due:
-            timer = threading.Timer(due, self.tell)
-            timer.daemon = True
-            timer.start()
-        else:
-            reader.on_ready()
+        """Tells the reader that something has changed."""
+        self.changed.wake()
+        on_ready = self.on_ready
+        if on_ready is not None:
+            on_ready()
+
+    def _room(self) -> int:
+        return self._capacity - (self._put - self._position[2])
+
+    def _damaged(self, data: bytes, start: int) -> bytes:
+        damaged = bytearray(data)
+        for offset, bits in self._delivery.damage.items():
+            if 0 <= offset - start < len(data):
+                damaged[offset - start] ^= bits
+        return bytes(damaged)
+
+    def get(self, limit: int, remove: bool) -> bytes | None:
+        if not self._given:
+            closed = self.closed  # before the look, which then shows all that came before the end
+            data, position, piece = self._look(limit)
+            if not data:
+                return b"" if closed and position[0].next is None else None
+            if not remove:
+                return data
+            self._position, self._given, self._piece = position, data, piece
+            self.changed.wake()
+        data, rest = self._given[:limit], self._given[limit:]
+        if remove:
+            # No call from here on: what it raised would take with it what is returned.
+            self._given = rest
+        return data
+
+    def _look(self, limit: int) -> tuple[bytes, tuple[_Part, int, int], int | None]:
+        """What has arrived, at most the piece that is due; and position and piece after it."""
+        if self._piece is None:
+            self._piece = next(self._sizes, 0)
+        piece = self._piece
+        limit = min(limit, piece or limit)
+        part, offset, taken = self._position
+        now, found = time.monotonic(), []
+        while limit > 0:
+            if offset == len(part.data):
+                if part.next is None or part.next.arrival > now:
+                    break
+                part, offset = part.next, 0
+            found.append(part.data[offset : offset + limit])
+            count = len(found[-1])
+            offset, taken, limit = offset + count, taken + count, limit - count
+        data = b"".join(found)
+        return data, (part, offset, taken), piece - len(data) or None if piece else None
+
+    def arrival(self) -> float | None:
+        """When there is something to receive (``time.monotonic``); None while that is unknown."""
+        closed = self.closed
+        part, offset, _ = self._position
+        if self._given or offset < len(part.data):
+            return part.arrival
+        if part.next is not None:
+            return part.next.arrival
+        return 0.0 if closed else None
+
+    def is_ready(self, event: int) -> bool:
+        if event == WRITE:
+            return self.abandoned or self._room() > 0
+        arrival = self.arrival()
+        return arrival is not None and arrival <= time.monotonic()
 
 
 class _MemoryStream(ByteStream):
-    """One end: it reads one channel and writes the other."""
+    """One end: it reads one channel and writes the other.
 
-    def __init__(self, incoming: _Channel, outgoing: _Channel, name: str = "") -> None:
-        self.incoming, self.outgoing = incoming, outgoing
+    One that is lost before anybody owns it, to an exception say, closes like a socket: nothing
+    refers to it but who has it.
+    """
+
+    def __init__(self, incoming: _Channel, outgoing: _Channel, name: str) -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+        super().__init__(Lifetime())
         self.local = self.remote = name
-        self.lifetime = Lifetime(self._release, self._wake)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_outgoing") and not self._incoming.abandoned:
+            self.close()
+
+    def belong_to(self, lifetime: Lifetime) -> None:
+        self.lifetime = lifetime
+        lifetime.turns += (self._incoming.changed, self._outgoing.changed)
+
+    @property
+    def on_ready(self) -> Callable[[], object] | None:
+        return self._incoming.on_ready
+
+    @on_ready.setter
+    def on_ready(self, told: Callable[[], object] | None) -> None:
+        self._incoming.on_ready = told
 
     def receive(self, limit: int) -> bytes | None:
-        return self.incoming.get(limit, remove=True)
+        return self._incoming.get(limit, remove=True)
 
     def peek(self, limit: int) -> bytes | None:
-        return self.incoming.get(limit, remove=False)
+        return self._incoming.get(limit, remove=False)
 
     def send(self, buffers: Sequence[Buffer]) -> int:
-        return self.outgoing.put(buffers)
+        return self._outgoing.put(buffers)
 
     def wait(self, event: int, timeout: float | None) -> None:
-        channel = self.incoming if event == READ else self.outgoing
-        with channel.changed:
-            if self.lifetime.ended():
-                return
-            if event == READ:
-                due = channel.readable_in()
-                if due != 0.0:
-                    waits = [seconds for seconds in (timeout, due) if seconds is not None]
-                    channel.changed.wait(min(waits, default=None))
-            elif not channel.writable():
-                channel.changed.wait(timeout)
+        channel = self._incoming if event == READ else self._outgoing
+        changed = channel.changed
+        seen = changed.count
+        arrival = channel.arrival() if event == READ else None
+        if arrival is not None:
+            due = max(0.0, arrival - time.monotonic())
+            timeout = due if timeout is None else min(timeout, due)
 
-    def _wake(self) -> None:
-        for channel in (self.incoming, self.outgoing):
-            with channel.changed:
-                channel.changed.notify_all()
+        def over() -> bool:
+            return changed.count != seen or self.lifetime.ended or channel.is_ready(event)
 
-    def _release(self) -> None:
-        with self.outgoing.changed:
-            self.outgoing.closed = True
-            self.outgoing.changed.notify_all()
-        with self.incoming.changed:
-            self.incoming.abandoned = True
-            self.incoming.changed.notify_all()
-        self.outgoing.tell()
+        changed.wait(over, timeout)
+
+    def has_pending(self) -> bool:
+        return self._incoming.is_ready(READ)
+
+    def recheck_at(self) -> float | None:
+        return self._incoming.arrival()
+
+    def close(self) -> None:
+        self._incoming.abandoned = True
+        self._outgoing.closed = True
+        self._incoming.changed.wake()
+        self._outgoing.tell()
 
 
-class _Listener(Source):
+# Who listens under a name. Entered with ``setdefault``, so that of several one gets it, and removed
+# by nobody but who is entered.
+_names: dict[str, _Listener] = {}
+
+
+class _Listener(Watchable):
     """Connections that wait to be accepted under a name."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lifetime: Lifetime) -> None:
         self.local = name
-        self.waiting: deque[_MemoryStream] = deque()
-        self.changed = threading.Condition(threading.Lock())
-        self.lifetime = Lifetime(self._release, self._wake)
+        self.lifetime = lifetime
+        self._waiting: deque[_MemoryStream] = deque()
+        self._changed = Waiters()
+        lifetime.turns.append(self._changed)
 
     def fileno(self) -> int:
         return -1
 
-    def watched_fileno(self) -> int:
-        return -1
+    def has_pending(self) -> bool:
+        return bool(self._waiting)
 
-    def worth_a_call(self) -> bool:
-        return bool(self.waiting)
-
-    def add(self, stream: _MemoryStream) -> bool:
-        with self.changed:
-            if self.lifetime.ended():
-                return False
-            self.waiting.append(stream)
-            self.changed.notify_all()
-        if self.on_ready is not None:
-            self.on_ready()
-        return True
+    def add(self, stream: _MemoryStream) -> None:
+        """Has a connection wait; it ends if the listener has, or does before it is accepted."""
+        self._waiting.append(stream)
+        if self.lifetime.ended:  # asked last: either this sees the end, or ``close`` the stream
+            self._end_waiting()
+            return
+        self._changed.wake()
+        on_ready = self.on_ready
+        if on_ready is not None:
+            on_ready()
 
     def take(self, deadline: Deadline) -> _MemoryStream | None:
-        with self.changed:
-            self.changed.wait_for(
-                lambda: self.waiting or self.lifetime.ended(), deadline.remaining()
-            )
-            stream = self.waiting.popleft() if self.waiting else None
-        if self.on_change is not None:
-            self.on_change(True)
-        return stream
+        """The next connection; None when the time is up or the listener has ended."""
+        try:
+            while self.lifetime.enter(sys._getframe()):
+                try:
+                    return self._waiting.popleft()
+                except IndexError:
+                    left = deadline.remaining()
+                if left == 0.0:
+                    break
+                self._changed.wait(lambda: self._waiting or self.lifetime.ended, left)
+            return None
+        finally:
+            self.lifetime.leave(sys._getframe())
+            on_read = self.on_read
+            if on_read is not None:
+                on_read()
 
-    def _wake(self) -> None:
-        with self.changed:
-            left, self.waiting = list(self.waiting), deque()
-            self.changed.notify_all()
-        for stream in left:
-            stream.lifetime.end()
+    def close(self) -> None:
+        if _names.get(self.local) is self:
+            del _names[self.local]
+        self._end_waiting()
 
-    def _release(self) -> None:
-        with _names_lock:
-            if _names.get(self.local) is self:
-                del _names[self.local]
-
-
-_names: dict[str, _Listener] = {}
-_names_lock = threading.Lock()
+    def _end_waiting(self) -> None:
+        while self._waiting:
+            with suppress(IndexError):  # another thread may be faster
+                self._waiting.popleft().close()
 
 
 class Loopback(IPC):
@@ -305,18 +352,15 @@ class Loopback(IPC):
             False when the name is taken (``last_error`` tells).
         """
         check_text("name", name)
-        listener = _Listener(name)
-        waiting = Connection(None)
-        self._replace(waiting)
-        with _names_lock:
-            taken = name in _names
-            if not taken:
-                _names[name] = listener
-        if taken:
-            waiting.note(OSError(errno.EADDRINUSE, f"the name {name!r} is taken"))
+        messages = self._renew()
+        listener = _Listener(name, messages.lifetime)
+        # Owned first, so that ``close`` gives the name back whatever interrupts this call.
+        if not messages.lifetime.own(listener.close):
             return False
-        self._replace(waiting, listener=listener)
-        return True
+        if _names.setdefault(name, listener) is not listener:
+            messages.note(OSError(errno.EADDRINUSE, f"the name {name!r} is taken"))
+            return False
+        return self._listen_on(messages, listener)
 
     def connect(
         self,
@@ -329,38 +373,41 @@ class Loopback(IPC):
 
         Args:
             name: as given to ``listen``.
-            outgoing: how arrives what this object writes.
-            incoming: how arrives what the other end writes.
+            outgoing: how the bytes arrive that this object writes.
+            incoming: how the bytes arrive that the other end writes.
 
         Returns:
             False when nobody listens (``last_error`` tells).
         """
         check_text("name", name)
-        waiting = Connection(None)
-        self._replace(waiting)
-        with _names_lock:
-            listener = _names.get(name)
-        near, far = _streams(self._capacity, outgoing, incoming, name)
-        if listener is None or not listener.add(far):
-            waiting.note(ConnectionRefusedError(errno.ECONNREFUSED, f"no {name!r} listens"))
+        messages = self._renew()
+        listener = _names.get(name)
+        if listener is None or listener.lifetime.ended:
+            messages.note(ConnectionRefusedError(errno.ECONNREFUSED, f"no {name!r} listens"))
             return False
-        self._replace(_connection(near), how="connected")
-        return True
+        near, far = _streams(self._capacity, outgoing, incoming, name)
+        listener.add(far)
+        near.belong_to(messages.lifetime)
+        return self._open(messages, near)
 
     def accept(self, timeout_msec: float = -1) -> Loopback | None:
         """The next connection of a listening object; None in time, after ``close`` or an error."""
         deadline = Deadline(timeout_msec)
-        connection, listener = self._connection, self._listener
+        messages, listener = self._messages, self._listener
         if not isinstance(listener, _Listener):
-            connection.note(OSError(errno.EINVAL, "accept needs an object that listens"))
+            messages.note(OSError(errno.EINVAL, "accept needs an object that listens"))
             return None
         stream = listener.take(deadline)
         if stream is None:
             return None
         peer = Loopback(self._capacity)
         peer.strict = self.strict
-        peer._replace(_connection(stream))
+        peer._hold(stream, "accepted")
         return peer
+
+    def _hold(self, stream: _MemoryStream, how: str) -> None:
+        stream.belong_to(self._messages.lifetime)
+        self._open(self._messages, stream, how)
 
 
 def loopback_pair(
@@ -373,16 +420,16 @@ def loopback_pair(
 
     Args:
         capacity: bytes that each direction holds, 1 or more; a full one blocks the writer.
-        first_to_second: how arrives at the second what the first writes.
+        first_to_second: how the bytes arrive that the first writes.
         second_to_first: the same the other way.
 
     Raises:
-        TypeError, ValueError: ``capacity`` is no integer, or less than 1.
+        TypeError, ValueError: ``capacity`` is not an integer, or less than 1.
     """
     first, second = Loopback(capacity), Loopback(capacity)
     near, far = _streams(capacity, first_to_second, second_to_first, "")
-    first._replace(_connection(near), how="connected")
-    second._replace(_connection(far), how="connected")
+    first._hold(near, "connected")
+    second._hold(far, "connected")
     return first, second
 
 
@@ -402,7 +449,12 @@ def _streams(
     return _MemoryStream(back, there, name), _MemoryStream(there, back, name)
 
 
-def _connection(stream: _MemoryStream) -> Connection:
-    connection = Connection(stream)
-    stream.incoming.reader = connection
-    return connection
+def _front(buffers: Sequence[Buffer], room: int) -> bytes:
+    """The first ``room`` bytes of the buffers."""
+    views = []
+    for buffer in buffers:
+        if room <= 0:
+            break
+        views.append(memoryview(buffer)[:room])
+        room -= len(views[-1])
+    return b"".join(views)

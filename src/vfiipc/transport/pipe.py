@@ -10,13 +10,12 @@ import warnings
 from operator import index
 from typing import Final
 
-from .connection import Connection
 from .deadline import Deadline
 from .lifetime import Lifetime
 from .listening import check_backlog
-from .socket_files import SocketFile, address_of, bound_socket, named, path_text, unix_socket
 from .socket_ipc import SocketIPC
 from .sockets import Listener, SocketStream
+from .unix_sockets import SocketFile, address_of, bound_socket, named, path_text, unix_socket
 
 __all__ = ["Pipe"]
 
@@ -57,7 +56,7 @@ class Pipe(SocketIPC):
     def __repr__(self) -> str:
         if isinstance(self._listener, _PipeListener):
             return f"<Pipe listening on {self._listener.path!r}>"
-        if self._connection.stream is not None:
+        if self._messages.stream is not None:
             return f"<Pipe to {self.remote_addr() or 'an unknown peer'}>"
         return "<Pipe not open>"
 
@@ -77,8 +76,8 @@ class Pipe(SocketIPC):
         """
         path, deadline = path_text(path), Deadline(timeout_msec)
 
-        def reach(attempt: Lifetime) -> Connection:
-            return Connection(_stream(_reach(path, attempt, deadline)))
+        def reach(lifetime: Lifetime) -> SocketStream:
+            return _stream(_reach(path, lifetime, deadline), path, lifetime)
 
         return self._connect_by(reach)
 
@@ -106,15 +105,11 @@ class Pipe(SocketIPC):
         path, backlog = path_text(path), check_backlog(backlog)
         if mode is not None and not 0 <= index(mode) <= _HIGHEST_MODE:
             raise ValueError(f"mode is {mode:#o}, but must be in 0..{_HIGHEST_MODE:#o}")
-        waiting = Connection(None)
-        self._replace(waiting)
-        try:
-            listener = _PipeListener(*bound_socket(path, mode, backlog), path)
-        except (OSError, ValueError) as cause:
-            waiting.note(cause)
-            return False
-        self._replace(waiting, listener=listener)
-        return True
+
+        def bind(lifetime: Lifetime) -> _PipeListener:
+            return _PipeListener(*bound_socket(path, mode, backlog, lifetime), path, lifetime)
+
+        return self._listen_by(bind)
 
     def accept(self, timeout_msec: float = -1) -> Pipe | None:
         """The next connection of a listening object.
@@ -126,15 +121,7 @@ class Pipe(SocketIPC):
             A new object, the caller's to close; None when the time was up, after ``close`` or an
             error (``last_error`` tells).
         """
-
-        def take(sock: socket.socket, _: object) -> Pipe:
-            stream = _stream(sock)
-            peer = Pipe()
-            peer.strict = self.strict
-            peer._replace(Connection(stream))
-            return peer
-
-        return self._accept_by(Deadline(timeout_msec), take)
+        return self._accept_by(Deadline(timeout_msec), Pipe, _stream)
 
 
 class _PipeListener(Listener):
@@ -144,18 +131,20 @@ class _PipeListener(Listener):
         sock: the listening socket.
         file: what it has made; None where there is none.
         path: as the user gave it.
+        lifetime: of the object that listens.
     """
 
-    def __init__(self, sock: socket.socket, file: SocketFile | None, path: str) -> None:
-        super().__init__(sock)
+    def __init__(
+        self, sock: socket.socket, file: SocketFile | None, path: str, lifetime: Lifetime
+    ) -> None:
+        super().__init__(sock, lifetime)
         self.path = path
         self._file = file
-        self.lifetime = Lifetime(self._release)
 
-    def _release(self) -> None:
+    def close(self) -> None:
         if self._file is not None:
             self._file.remove()
-        self.socket.close()
+        super().close()
 
 
 def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
@@ -178,12 +167,9 @@ def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
                 raise TimeoutError(errno.ETIMEDOUT, "the time was up before the queue had room")
             # The system tells nobody that there is room again.
             lifetime.wait([], deadline.within(pause))
-            if lifetime.ended():
+            if lifetime.ended:
                 raise InterruptedError
             pause = min(2 * pause, _LONGEST_PAUSE)
-    except InterruptedError:
-        sock.close()
-        raise
     except OSError as cause:
         sock.close()
         raise named(cause, path) from None
@@ -193,9 +179,9 @@ def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
     return sock
 
 
-def _stream(sock: socket.socket) -> SocketStream:
+def _stream(sock: socket.socket, _: object, lifetime: Lifetime) -> SocketStream:
     try:
-        return SocketStream(sock, remote=_credentials(sock))
+        return SocketStream(sock, lifetime, remote=_credentials(sock))
     except BaseException:
         sock.close()
         raise

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.children import give_up_rights, in_child, status
+from tests.helpers.intrusion import interrupt, intruding
 from vfiipc import Pipe
+from vfiipc.transport.lifetime import Lifetime
+from vfiipc.transport.unix_sockets import bound_socket
 
 from .pipes import connected, descriptors, forks, full, left_behind, reason, serves
 from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside
+from .suite.closing import untouched
+
+MODULE = "unix_sockets.py"
+KINDS = {
+    "stream": socket.SOCK_STREAM,
+    "datagram": socket.SOCK_DGRAM,
+    "seqpacket": socket.SOCK_SEQPACKET,
+}
 
 
 @pytest.fixture
@@ -29,7 +42,7 @@ def server(path: Path) -> Iterator[Pipe]:
 
 class TestTakingAPath:
     def test_one_that_was_left_behind(self, path: Path) -> None:
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        for kind in KINDS.values():
             left_behind(path, kind)
             with Pipe() as server:
                 assert server.listen(path), server.last_error
@@ -52,12 +65,52 @@ class TestTakingAPath:
                 assert other.listen(path) is False
                 assert reason(other)[0] == errno.EADDRINUSE
 
-    def test_one_with_a_socket_of_another_kind(self, path: Path) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, Pipe() as other:
+    @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+    @pytest.mark.parametrize("backlog", [None, 0, 5])
+    def test_one_with_a_socket_of_any_kind(
+        self, path: Path, kind: int, backlog: int | None
+    ) -> None:
+        with socket.socket(socket.AF_UNIX, kind) as sock, Pipe() as other:
             sock.bind(str(path))
+            if backlog is not None and kind != socket.SOCK_DGRAM:
+                sock.listen(backlog)
             assert other.listen(path) is False
             assert reason(other)[0] == errno.EADDRINUSE
             assert path.exists()
+
+    @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+    def test_its_server_does_not_notice(self, path: Path, kind: int) -> None:
+        with socket.socket(socket.AF_UNIX, kind) as sock, Pipe() as other:
+            sock.bind(str(path))
+            sock.setblocking(False)
+            if kind != socket.SOCK_DGRAM:
+                sock.listen(5)
+            for _ in range(10):
+                assert other.listen(path) is False
+            with pytest.raises(BlockingIOError):
+                sock.recv(1) if kind == socket.SOCK_DGRAM else sock.accept()
+
+    def test_a_datagram_socket_that_has_a_peer(self, path: Path) -> None:
+        # The system refuses to connect to one, for another reason than that it is gone.
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer,
+            Pipe() as other,
+        ):
+            sock.bind(str(path))
+            peer.bind(str(path.with_name("peer")))
+            sock.connect(str(path.with_name("peer")))
+            assert other.listen(path) is False
+            assert path.exists()
+
+    def test_no_callback_comes_for_who_asks(self, server: Pipe, path: Path) -> None:
+        calls: list[object] = []
+        assert server.set_callback(lambda _data, ipc: calls.append(ipc))
+        with Pipe() as other:
+            for _ in range(10):
+                assert other.listen(path) is False
+        assert server.accept(50) is None
+        assert not calls
 
     def test_other_files_stay(self, path: Path) -> None:
         def file() -> None:
@@ -180,6 +233,45 @@ class TestTakingAPath:
                 assert not path.exists()
                 fcntl.flock(directory, fcntl.LOCK_UN)
                 assert listening.result() is True
+        finally:
+            os.close(directory)
+
+    def test_close_ends_the_waiting(self, path: Path) -> None:
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            with Pipe() as pipe:
+                listening = Aside(pipe.listen, path).until_blocked()
+                pipe.close()
+                assert listening.result() is False
+                assert untouched(pipe)
+                assert not pipe.is_server()
+                assert not path.exists()
+        finally:
+            os.close(directory)
+
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_an_exception_leaves_no_lock_and_no_descriptor(self, path: Path) -> None:
+        def struck(step: int) -> bool:
+            left_behind(path)
+            with Pipe() as pipe:
+                with suppress(KeyboardInterrupt), intruding(MODULE, step, interrupt) as happened:
+                    assert pipe.listen(path)
+                pipe.close()
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(directory, fcntl.LOCK_UN)
+                assert pipe.listen(path), pipe.last_error
+            assert not path.exists()
+            return bool(happened)
+
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            assert struck(0)
+            before = descriptors()
+            steps = next(step for step in itertools.count() if not struck(step))
+            assert steps > 20
+            # One that strikes between the end of the lock and that of its descriptor loses it.
+            assert descriptors() <= before + 1
         finally:
             os.close(directory)
 
@@ -320,6 +412,33 @@ class TestRemoving:
             assert other.listen(path), other.last_error
             server.close()
             assert serves(other, path)
+
+    def test_it_is_removed_once(self, path: Path) -> None:
+        lifetime = Lifetime()
+        sock, file = bound_socket(str(path), None, 5, lifetime)
+        assert file is not None
+        file.remove()
+        sock.close()
+        assert not path.exists()
+        # The new file may get the number of the old one.
+        for _ in range(5):
+            left_behind(path)
+            file.remove()
+            assert path.exists()
+            path.unlink()
+
+    def test_close_may_be_struck_anywhere(self, path: Path) -> None:
+        def struck(step: int) -> bool:
+            with Pipe() as server:
+                assert server.listen(path), server.last_error
+                with suppress(KeyboardInterrupt), intruding(MODULE, step, interrupt) as happened:
+                    server.close()
+                server.close()
+                assert not path.exists()
+                assert not server.is_server()
+            return bool(happened)
+
+        assert next(step for step in itertools.count() if not struck(step)) > 3
 
     def test_another_file_stays(self, server: Pipe, path: Path) -> None:
         path.unlink()

@@ -11,10 +11,11 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
+
+from .lifetime import Lifetime
 
 if sys.platform != "win32":
     import fcntl
@@ -69,16 +70,16 @@ def named(cause: OSError, path: str) -> OSError:
     return OSError(cause.errno, cause.strerror or os.strerror(cause.errno), path)
 
 
-def unix_socket() -> socket.socket:
-    """A new Unix stream socket; ``OSError`` where the platform has none."""
+def unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
+    """A new Unix socket; ``OSError`` where the platform has none."""
     family = getattr(socket, "AF_UNIX", None)
     if family is None:
         raise OSError(errno.EAFNOSUPPORT, "this platform has no Unix sockets")
-    return socket.socket(family, socket.SOCK_STREAM)
+    return socket.socket(family, kind)
 
 
 class SocketFile:
-    """The file that a bound socket has made. It is known by device and inode.
+    """A socket's file. It is known by device and inode.
 
     The numbers cannot come to mean another file while the socket is open, for it holds the inode.
 
@@ -95,7 +96,7 @@ class SocketFile:
         found = self._path.lstat()
         if not stat.S_ISSOCK(found.st_mode):
             raise OSError(errno.EADDRINUSE, "what is there is no socket", path)
-        self._identity = found.st_dev, found.st_ino
+        self._identity: tuple[int, int] | None = (found.st_dev, found.st_ino)
         self._process = os.getpid()
 
     def is_there(self) -> bool:
@@ -121,15 +122,20 @@ class SocketFile:
             os.close(descriptor)
 
     def remove(self) -> None:
-        """Removes it where it is still there, in the process that made it."""
-        # To be called before the socket is closed: as long as it listens, nobody replaces its file.
+        """Removes it where it is still there, in the process that made it. May be called again.
+
+        To be called before the socket is closed: as long as that is open, nobody replaces its file.
+        """
         if self._process == os.getpid() and self.is_there():
             with suppress(OSError):
                 self._path.unlink()
+        # Only now, for an exception out of a signal handler may end this before: then it is called
+        # again. Afterwards it must not be found again, for the socket gives the inode back.
+        self._identity = None
 
 
 def bound_socket(
-    path: str, mode: int | None, backlog: int
+    path: str, mode: int | None, backlog: int, lifetime: Lifetime
 ) -> tuple[socket.socket, SocketFile | None]:
     """A listening socket, and its file; None for an abstract name, which has none.
 
@@ -138,8 +144,10 @@ def bound_socket(
         mode: the file's permissions, in place before anybody can connect; None for what the
             umask leaves.
         backlog: connections that may wait to be accepted.
+        lifetime: of the object that is to listen.
 
     Raises:
+        InterruptedError: the lifetime has ended.
         OSError: why it cannot listen there: EADDRINUSE, where somebody does or where a file is
             that is no socket.
         ValueError: it is no path.
@@ -154,7 +162,8 @@ def bound_socket(
             sock.bind(address)
             sock.listen(backlog)
             return sock, None
-        with _alone_in(Path(path).parent):
+        with closing(_Lock(Path(path).parent)) as lock:
+            lock.acquire(lifetime)
             return sock, _listen(sock, path, mode, backlog)
     except OSError as cause:
         sock.close()
@@ -193,60 +202,63 @@ def _bind(sock: socket.socket, path: str) -> SocketFile:
 
 
 def _clear(path: str) -> None:
-    """Removes a socket that nobody listens on; ``OSError`` for anything else."""
+    """Removes the file of a socket that is gone; ``OSError`` for anything else."""
     try:
         file = SocketFile(path)
     except FileNotFoundError:
         return
-    if _answers(path):
+    if _is_alive(path):
         raise OSError(errno.EADDRINUSE, "the path is in use: a server listens there")
     if file.is_there():
         with suppress(FileNotFoundError):
             Path(path).unlink()
 
 
-def _answers(path: str) -> bool:
-    """Whether there is a server, which meets a connection that ends at once."""
-    with unix_socket() as probe:
-        probe.setblocking(False)
+def _is_alive(path: str) -> bool:
+    """Whether a socket belongs to this file. Its owner does not notice that somebody asks.
+
+    A datagram socket cannot connect to one of another type (EPROTOTYPE). To one of its own it can,
+    or must not (EPERM), without sending anything. ECONNREFUSED tells that the socket is gone.
+    """
+    with unix_socket(socket.SOCK_DGRAM) as probe:
         number = probe.connect_ex(os.fsencode(path))
     if number == errno.EACCES:
         raise OSError(number, "no permission to find out whether a server listens there")
-    # A full queue, and a socket of another kind, belong to somebody.
     return number not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Keeps out others of this library that take a path here, in any thread and process.
+class _Lock(list[int]):
+    """Keeps out others of this library that take a path in a directory, in any thread and process.
 
-    Between bind and listen a socket looks like one that was left behind. Where the directory
-    cannot be locked, or somebody keeps it locked, it goes on: ``_listen`` looks once more.
+    Between the question whether a file's socket is gone and the file's removal, another server
+    could replace it and lose its own. Where the directory cannot be locked, or somebody keeps it
+    locked, it goes on without: ``_listen`` looks once more. The items are what there is to close.
     """
-    descriptor = _to_lock(directory)
-    if descriptor is None:
-        yield
-        return
-    try:
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        if sys.platform != "win32":
+            with suppress(OSError):
+                # One step: an exception out of a signal handler cannot lose the descriptor.
+                flags = os.O_RDONLY | os.O_CLOEXEC
+                self.extend(map(os.open, (directory,), (flags,)))
+
+    def acquire(self, lifetime: Lifetime) -> None:
         end = time.monotonic() + _PATIENCE
-        while not _locked(descriptor) and time.monotonic() < end:
-            time.sleep(_PAUSE)
-        yield
-    finally:
-        # Closing alone would not do: a child forked meanwhile has the descriptor, too.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        for descriptor in self:
+            while not _locked(descriptor) and time.monotonic() < end:
+                lifetime.wait([], _PAUSE)
+                if lifetime.ended:
+                    raise InterruptedError
 
+    def close(self) -> None:
+        while self:
+            # Closing alone would not do: a child forked meanwhile has the descriptor, too.
+            with suppress(OSError):
+                fcntl.flock(self[0], fcntl.LOCK_UN)
+            os.close(self.pop())
 
-def _to_lock(directory: Path) -> int | None:
-    """A descriptor to lock; None where the platform or the permissions allow none."""
-    if sys.platform == "win32":
-        return None
-    try:
-        return os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
+    __del__ = close  # should an exception have kept it from being closed
 
 
 def _locked(descriptor: int) -> bool:
