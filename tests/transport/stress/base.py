@@ -20,9 +20,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tests.helpers.source import ROOT
 from vfiipc import IPC, TCP, TLS, Loopback, Message, Pipe, loopback_pair
@@ -78,17 +79,33 @@ _CHILD = f"from {__name__} import child; child()"
 def run(scenario: Callable[..., object], *arguments: str, warnings: str = "ignore") -> str:
     """Runs a scenario in a process of its own; fails with what it says. Gives what it printed."""
     names = scenario.__module__, scenario.__name__
-    done = subprocess.run(
-        [sys.executable, "-W", warnings, "-c", _CHILD, *names, *arguments],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_STUCK + 20,
-    )
-    told = f"{done.stdout[-200:]}\n{done.stderr[-6000:]}"
-    assert done.returncode == 0, f"{names[1]}{arguments}, STRESS_SEED={_SEED}:\n{told}"
-    return done.stdout
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        subprocess.Popen(
+            [sys.executable, "-W", warnings, "-c", _CHILD, *names, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            status: int | str = process.wait(_STUCK + 10)
+        except subprocess.TimeoutExpired:
+            status = "is stuck"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what it has left behind, too
+        told = [_end_of(stream) for stream in (out, err)]
+    assert status == 0, f"{names[1]}{arguments} {status}, STRESS_SEED={_SEED}:\n{''.join(told)}"
+    return told[0]
+
+
+def _end_of(stream: IO[str]) -> str:
+    stream.seek(0)
+    return stream.read()[-6000:]
 
 
 def child() -> None:
@@ -288,11 +305,11 @@ class Loop:
         return not self._thread.is_alive()
 
 
-def until(condition: Callable[[], object]) -> bool:
-    """Whether something comes true within the time that patience allows."""
-    end = time.monotonic() + PATIENCE
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
+    """Whether something comes true in time."""
+    end = time.monotonic() + seconds
     while not condition():
-        if time.monotonic() > end:
+        if time.monotonic() >= end:
             return False
         time.sleep(0.0002)
     return True
