@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import struct
+from types import ModuleType
 
 import pytest
 from construct import Int8ub, Int16ub, Int32sb, Int32ub, Int32ul, Int64sb, Struct
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.spec.test_framing_prose import RULES
 from tests.spec.vectors import SPEC
-from vfiipc.codec import HEADER, MAX_DATA_SIZE, layout
+from vfiipc.codec import HEADER, MAX_DATA_SIZE, layout, wire
 
 UINT, INT = st.integers(0, 2**32 - 1), st.integers(-(2**31), 2**31 - 1)
 
@@ -45,17 +47,30 @@ def test_mixed_byte_orders_are_packed_field_by_field(
         packer.unpack_from(packed, 1)
 
 
-def test_the_walk_finds_widths_signs_and_orders() -> None:
+def derived_from(declared: object, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module as it would be with another declaration."""
+    spec = importlib.util.spec_from_file_location(layout.__name__, layout.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr(wire, "HEADER", declared)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_widths_signs_and_orders_are_those_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = Struct(
         "prefix" / Int16ub * "documented", "size" / Int32ul, "msg_id" / ("more" / Int64sb)
     )
-    prefix, size, msg_id = layout._walk(declared)
+    derived = derived_from(declared, monkeypatch)
+    prefix, size, msg_id = derived.PREFIX, derived.SIZE, derived.MSG_ID
     assert (prefix.name, prefix.offset, prefix.packer.format) == ("prefix", 0, ">H")
     assert (size.name, size.offset, size.packer.format) == ("size", 2, "<L")
     assert (msg_id.name, msg_id.offset, msg_id.packer.format) == ("msg_id", 6, ">q")
     assert (prefix.lowest, prefix.highest) == (0, 2**16 - 1)
     assert (size.lowest, size.highest) == (0, 2**32 - 1)
     assert (msg_id.lowest, msg_id.highest) == (-(2**63), 2**63 - 1)
+    assert (derived.HEADER_SIZE, derived.JUDGED_SIZE, derived.COUNTED) == (14, 6, 8)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +80,12 @@ def test_the_walk_finds_widths_signs_and_orders() -> None:
         Struct("prefix" / Int32ub, "size" / Int32ub, "msg_id" / Int32sb, "more" / Int8ub),
     ],
 )
-def test_a_header_with_other_fields_is_refused_at_import(declared: object) -> None:
+def test_a_header_with_other_fields_is_refused_at_import(
+    declared: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted = "^the receiver reads prefix, size and msg_id, in this order: see HEADER$"
     with pytest.raises(ImportError, match=wanted):
-        layout._walk(declared)
+        derived_from(declared, monkeypatch)
 
 
 def test_the_numbers_are_those_of_the_spec() -> None:

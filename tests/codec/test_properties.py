@@ -267,17 +267,6 @@ def test_a_change_back_continues_the_message(held: int) -> None:
     assert framer.discarded == 0
 
 
-def test_a_change_that_does_not_concern_the_message_leaves_it_in_progress() -> None:
-    framer = Framer(PREFIX, 10_000)
-    framer.receive_data(encode(PREFIX, 1, bytes(9_000))[:8_000])
-    assert framer.next_message() is None
-    begun = framer._large
-    framer.size_limit = 9_000
-    assert framer._large is begun is not None
-    framer.size_limit = 8_999
-    assert framer._large is None
-
-
 # Kinds of bytes
 
 MESSAGE_OF_12 = encode(PREFIX, 5, b"twelve bytes")

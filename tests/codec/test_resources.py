@@ -83,6 +83,22 @@ def test_the_beginning_of_a_message_does_not_keep_a_large_block() -> None:
         tracemalloc.stop()
 
 
+def test_a_change_that_does_not_concern_the_message_moves_none_of_it() -> None:
+    framer = Framer(PREFIX, 3 * MIB)
+    message = encode(PREFIX, 1, bytes(2 * MIB))
+    framer.receive_data(message[:-1])
+    assert framer.next_message() is None
+
+    def change() -> None:
+        for limit in (2 * MIB, MAX_DATA_SIZE, 2 * MIB):
+            framer.size_limit = limit
+        framer.prefix = int(str(PREFIX))  # another object, the same number
+
+    assert peak_of(change) < CONSTANT
+    framer.receive_data(message[-1:])
+    assert framer.drain() == [(1, bytes(2 * MIB))]
+
+
 def test_a_header_that_claims_a_gigabyte_takes_nothing() -> None:
     framer = Framer(PREFIX, 1 << 30)
 

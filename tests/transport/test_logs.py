@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -16,7 +17,7 @@ from vfiipc import IPC, TCP, Loopback, Pipe, loopback_pair
 from vfiipc.codec import encode
 from vfiipc.transport import TLS, logs
 
-from .suite.base import LIMIT, LONG, PREFIX, Aside
+from .suite.base import LIMIT, LONG, PREFIX
 
 SECRET = b"4111111111111111"
 
@@ -233,9 +234,23 @@ def test_tls_has_a_logger_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
 def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "vfiipc")
     first, second = loopback_pair()
+    called: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename in (logs.__file__, logging.__file__):
+            called.append(frame.f_code.co_name)
+
     with first, second:
-        reading = Aside(second.read_msg, PREFIX, LIMIT, LONG)
-        assert first.write_msg(PREFIX, 1, b"")
-        assert reading.result() == (1, b"")
-        assert first._connection.log is second._connection.log is None
+        sys.setprofile(note)
+        try:
+            assert first.write_msg(PREFIX, 1, b"")
+            assert first.write_msgs(PREFIX, [(2, b""), (3, b"")])
+            assert first.write(b"no message" + encode(PREFIX, 4, b""))
+            assert second.read_msg(PREFIX, LIMIT, LONG) == (1, b"")
+            assert second.read_msgs(PREFIX, LIMIT, LONG) == [(2, b""), (3, b""), (4, b"")]
+            assert second.read_msg(PREFIX, LIMIT, 0) is None
+        finally:
+            sys.setprofile(None)
+        assert second.discarded
+    assert called == []
     assert caplog.records == []

@@ -6,10 +6,12 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.relay import Relay
 from vfiipc import TLS
 from vfiipc.codec import encode
 
@@ -226,48 +228,52 @@ class TestCallbacks:
                     assert writing.result() is True
 
 
+@contextmanager
+def relayed(certificates: Certificates, flags: int) -> Iterator[tuple[TLS, TLS, Relay]]:
+    """A client, what was accepted, and who passes on their bytes."""
+    with TLS() as server, TLS() as client:
+        assert server.setKeyCert(*certificates.good)
+        assert client.addCA(certificates.ca)
+        assert client.setCheckConfig(flags), client.last_error
+        assert server.listen(0, HOST), server.last_error
+        with Relay(port_of(server)) as relay:
+            connecting = Aside(client.connect, HOST, relay.port, LONG)
+            accepted = server.accept(LONG)
+            assert accepted is not None
+            with accepted:
+                while connecting.thread.is_alive():
+                    assert not accepted.poll_in(5), accepted.last_error
+                assert connecting.result(), client.last_error
+                yield client, accepted, relay
+
+
 @pytest.mark.parametrize("flags", [TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED], ids=["ssl", "pyOpenSSL"])
 class TestBroken:
     """With each of the engines at the client."""
 
     def test_cut_off_is_an_error(self, certificates: Certificates, flags: int) -> None:
-        second, first = tls_pair(certificates, lambda ipc: ipc.setCheckConfig(flags))
-        with first, second:
+        with relayed(certificates, flags) as (second, first, relay):
             assert first.write(b"abc")
             assert second.read(3, LONG) == b"abc"
-            stream = first._connection.stream
-            assert stream is not None
-            descriptor = socket.socket(fileno=socket.dup(stream.fileno()))
-            descriptor.shutdown(socket.SHUT_WR)
-            descriptor.close()
+            relay.to_client.shutdown(socket.SHUT_WR)
             assert second.read(1, LONG) == b""
             assert second.error()
             assert not second.eof()
             assert "close_notify" in str(second.last_error)
 
     def test_gone_in_mid_message(self, certificates: Certificates, flags: int) -> None:
-        second, first = tls_pair(certificates, lambda ipc: ipc.setCheckConfig(flags))
-        with first, second:
+        with relayed(certificates, flags) as (second, first, relay):
             half = encode(PREFIX, 1, b"12345")[:14]
             assert first.write(half)
             assert second.peek(14, LONG).n > 0
-            stream = first._connection.stream
-            assert stream is not None
-            descriptor = socket.socket(fileno=socket.dup(stream.fileno()))
-            descriptor.shutdown(socket.SHUT_RDWR)
-            descriptor.close()
+            relay.to_client.shutdown(socket.SHUT_RDWR)
             assert second.read_msg(PREFIX, LIMIT, LONG) is None
             assert second.error()
             assert second.read(100, 0) == half
 
     def test_damage_is_an_error(self, certificates: Certificates, flags: int) -> None:
-        second, first = tls_pair(certificates, lambda ipc: ipc.setCheckConfig(flags))
-        with first, second:
-            stream = first._connection.stream
-            assert stream is not None
-            descriptor = socket.socket(fileno=socket.dup(stream.fileno()))
-            descriptor.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
-            descriptor.close()
+        with relayed(certificates, flags) as (second, first, relay):
+            relay.to_client.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
             assert second.read(1, LONG) == b""
             assert second.error()
             assert isinstance(second.last_error, ssl.SSLError)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vfiipc import TLS
-from vfiipc.transport import tls_config
 from vfiipc.transport.tls_names import matches_pattern
 
 from .certificates import HOST, Certificates, served
@@ -117,16 +117,16 @@ class TestChecks:
 
 @pytest.fixture(params=["1.2", "1.3"])
 def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The version of TLS that clients speak."""
-    made = tls_config._context
+    """The version of TLS that is spoken, by both sides."""
+    new = ssl.SSLContext.__new__
 
-    def limited(config: tls_config.Config, server: bool) -> ssl.SSLContext:
-        context = made(config, server)
+    def limited(kind: type[ssl.SSLContext], *arguments: Any, **keywords: Any) -> ssl.SSLContext:
+        context = new(kind, *arguments, **keywords)
         if request.param == "1.2":
             context.maximum_version = ssl.TLSVersion.TLSv1_2
         return context
 
-    monkeypatch.setattr(tls_config, "_context", limited)
+    monkeypatch.setattr(ssl.SSLContext, "__new__", limited)
     return str(request.param)
 
 

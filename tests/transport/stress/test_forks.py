@@ -1,0 +1,222 @@
+"""A process that forks while threads are inside: the child has the connections, and no more."""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import vfiipc
+from vfiipc import IPC
+
+from .base import (
+    LIMIT,
+    PATIENCE,
+    PATIENCE_MSEC,
+    PREFIX,
+    TRANSPORTS,
+    Loop,
+    Tally,
+    chance,
+    pair_of,
+    run,
+    until,
+)
+
+SECONDS = 0.5
+FRAMING: Any = {"prefix": PREFIX, "size_limit": LIMIT}
+LAST = 77
+
+
+class Child:
+    """A forked child that does its work when it is told to."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        start, self._go = os.pipe()
+        self._pid = os.fork()
+        if self._pid:
+            os.close(start)
+            return
+        status = 1
+        try:
+            # The thread that faulthandler waits for is not here: a signal does.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGALRM, chain=True)
+            signal.alarm(int(2 * PATIENCE))
+            os.close(self._go)
+            os.read(start, 1)
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - told by the parent
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def works(self) -> bool:
+        """Lets it do its work; whether all was good."""
+        os.close(self._go)
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1]) == 0
+
+
+@contextmanager
+def busy(first: IPC, second: IPC, *, writing: bool) -> Any:
+    """Threads inside the members of both ends, some of which wait, and a callback."""
+    turns = itertools.count()
+    calls: list[Callable[[], object]] = [
+        lambda: first.read_msg(PREFIX, LIMIT),
+        lambda: first.read(1, 1),
+        lambda: first.poll_in(1),
+        lambda: second.peek(1, 1),
+        lambda: first.set_callback(None if next(turns) % 2 else lambda data, ipc: None),
+    ]
+    if writing:
+        calls.append(lambda: first.write_msg(PREFIX, 1, b"", 1))
+    loops = [Loop(call) for call in calls]
+    try:
+        yield
+    finally:
+        first.close()
+        second.close()
+        for loop in loops:
+            loop.stop()
+
+
+def inside(transport: str) -> None:
+    """The child reads, writes, has callbacks of its own and closes."""
+    tally, moment = Tally(SECONDS), chance("forks", transport)
+    while tally.going():
+        first, second = pair_of(transport)
+        # Two processes cannot both write to a connection of TLS.
+        with busy(first, second, writing=not transport.startswith("tls")):
+            time.sleep(moment.uniform(0.001, 0.01))
+            child = Child(lambda: _use(first, second))  # noqa: B023
+        # Here the threads have ended and the parent has closed: what comes now is the child's.
+        if not tally.check(child.works(), "the child cannot use its connection"):
+            break
+    tally.report()
+
+
+def _use(first: IPC, second: IPC) -> None:
+    _exchange(first, second)
+    _exchange(second, first)
+    told = threading.Event()
+    assert first.set_callback(lambda data, ipc: told.set()), first.last_error
+    assert second.write_msg(PREFIX, LAST, b"", PATIENCE_MSEC), second.last_error
+    assert told.wait(PATIENCE), "no callback"
+    assert first.set_callback(None)
+    first.close()
+    assert second.read(1, 0) == b"" or second.read(1 << 20, PATIENCE_MSEC)
+    second.close()
+    assert first.getFD() == second.getFD() == -1
+
+
+def _exchange(source: IPC, target: IPC) -> None:
+    """Some messages, of which the first may be taken for the rest of one that was cut."""
+    while target.read_msg(PREFIX, LIMIT, 20) is not None:
+        pass
+    for _ in range(4):
+        assert source.write_msg(PREFIX, LAST, b"", PATIENCE_MSEC), source.last_error
+    while (message := target.read_msg(PREFIX, LIMIT, PATIENCE_MSEC)) is not None:
+        if message.msg_id == LAST:
+            return
+    raise AssertionError(f"nothing can be read: {target.last_error!r}")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_child_uses_what_threads_were_inside_of(transport: str) -> None:
+    run(inside, transport)
+
+
+def parents(transport: str) -> None:
+    """Nothing that the child does wakes the parent, or takes anything from it."""
+    tally = Tally(SECONDS)
+    while tally.going():
+        first, second = pair_of(transport)
+        got: list[object] = []
+        returned = threading.Event()
+
+        def read(
+            first: IPC = first, got: list[object] = got, at: threading.Event = returned
+        ) -> None:
+            got.append(first.read_msg(PREFIX, LIMIT, 2 * PATIENCE_MSEC))
+            at.set()
+
+        reading = threading.Thread(target=read, daemon=True)
+        reading.start()
+        other, _ = kept = pair_of(transport)
+        told = threading.Event()
+        assert other.set_callback(lambda data, ipc: told.set())  # noqa: B023
+
+        def work(ends: tuple[IPC, ...] = (first, second, *kept)) -> None:
+            for ipc in ends:
+                ipc.set_callback(lambda data, ipc: None)
+                ipc.set_callback(None)
+                ipc.close()
+
+        tally.check(Child(work).works(), "the child cannot close")
+        tally.check(not returned.wait(0.02) and not told.is_set(), "the parent was woken")
+        tally.check(second.write_msg(PREFIX, 5, b""), f"nothing is sent: {second.last_error!r}")
+        tally.check(returned.wait(PATIENCE) and got == [(5, b"")], f"the parent has read {got}")
+        tally.check(kept[1].write_msg(PREFIX, 5, b""), "the parent cannot write")
+        tally.check(told.wait(PATIENCE), "the parent gets no callback")
+        for ipc in (first, second, *kept):
+            ipc.close()
+    tally.report()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "loopback", "pipe"])
+def test_a_parent_goes_on(transport: str) -> None:
+    run(parents, transport)
+
+
+def servers() -> None:
+    """``Server.close()`` in a child returns; a connection there works, whoever waited for it."""
+    tally, moment = Tally(SECONDS), chance("fork servers")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    while tally.going():
+        server = vfiipc.serve(_echo, "127.0.0.1:0", grace=60, **FRAMING)
+        clients = [vfiipc.connect(server.address, **FRAMING) for _ in range(2)]
+        receiving = Loop(lambda: _quietly(clients[0].recv))  # noqa: B023
+        tally.check(until(lambda: server.connections == 2), "the clients are not served")  # noqa: B023
+        time.sleep(moment.uniform(0, 0.005))
+        closing = Child(server.close)
+        tally.check(closing.works(), "Server.close() does not return in a child")
+        tally.check(clients[1].request(b"x", PATIENCE), "the parent's server has ended")
+        asking = Child(lambda: _ask(clients[0]))  # noqa: B023
+        clients[0].close()
+        receiving.stop()
+        tally.check(asking.works(), "a connection does not work in a child")
+        clients[1].close()
+        server.close()
+    tally.report()
+
+
+def _ask(conn: vfiipc.Connection) -> None:
+    assert conn.request(b"child", PATIENCE).data == b"child"
+    conn.close()
+
+
+def _quietly(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except OSError:
+        return None
+
+
+def _echo(conn: vfiipc.Connection) -> None:
+    for msg_id, data in conn:
+        conn.send(data, msg_id)
+
+
+def test_a_server_in_a_child() -> None:
+    run(servers)
