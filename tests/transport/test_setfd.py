@@ -255,7 +255,7 @@ class TestKeepalive:
         with TCP() as ipc:
             assert ipc.setFD(ends[0])
             assert ipc.setKeepalive(3, 1) is False
-            assert "no TCP socket" in str(ipc.last_error)
+            assert "not a TCP socket" in str(ipc.last_error)
             assert not ipc.error()
 
     def test_not_open(self) -> None:

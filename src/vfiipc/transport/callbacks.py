@@ -52,10 +52,10 @@ class Registration:
         #: Cleared by ``cancel``; no callback starts afterwards.
         self.active = True
         #: A reading call was made, so that it is to be armed again.
-        self.was_read = True
+        self.was_read = False
         #: Whether the thread has been told to look at it.
         self.poked = False
-        self.state = _State.SILENT
+        self.state = _State.ARMED
         self.watched = -1  # the descriptor that the thread watches for it
         self._dispatcher = dispatcher
 

@@ -143,7 +143,7 @@ def _set_keepalive(held: _Held, cnt: int, interval: int) -> None:
         if not held.lifetime.enter(frame):
             raise not_connected()
         if sock.family not in (socket.AF_INET, socket.AF_INET6):
-            raise OSError(errno.ENOPROTOOPT, "only TCP sockets have keepalive probes")
+            raise OSError(errno.ENOPROTOOPT, "not a TCP socket: it has no keepalive probes")
         wanted = _keepalive_options(cnt, interval)
         former = [(level, name, sock.getsockopt(level, name)) for level, name, _ in wanted]
         try:
