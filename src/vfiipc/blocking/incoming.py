@@ -113,24 +113,30 @@ class Incoming:
         Raises:
             ConnectionClosed, OSError, SyncLostError: no more can come.
         """
-        frame = _getframe()
-        waiter = Waiter(frame)
+        waiter = Waiter(_getframe())
         try:
-            self._begin_change(frame)
-            try:
-                if self._inbox and not self._receivers:
-                    return self._inbox.take()
-                if self.end is not None:
-                    raise same_error(self.end)
-                self._receivers.append(waiter)
-            finally:
-                self._end_change(frame)
-            return self._wait(waiter, end)
+            return self._take_or_join(waiter) or self._wait(waiter, end)
         except BaseException:
             self._leave(waiter, empty_handed=True)
             raise
         finally:
             waiter.frame = None  # it holds this waiter
+
+    def _take_or_join(self, waiter: Waiter) -> Message | None:
+        """The oldest unclaimed message; otherwise the waiter is in line for the next one."""
+        # A turn is taken by a call that does nothing else: one that goes on after an interruption
+        # would still count as its holder.
+        frame = _getframe()
+        try:
+            self._begin_change(frame)
+            if self._inbox and not self._receivers:
+                return self._inbox.take()
+            if self.end is not None:
+                raise same_error(self.end)
+            self._receivers.append(waiter)
+            return None
+        finally:
+            self._end_change(frame)
             del frame
 
     def open_request(self, waiter: Waiter) -> int:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
 from .byte_stream import Watchable
 from .system import Poller
@@ -23,6 +24,10 @@ from .turn import Waiters
 __all__ = ["Registration", "register", "wait_until_quiet"]
 
 _log = logging.getLogger("vfiipc")
+
+
+# Seconds; what a system waits at most differs, and a source may name a moment that never comes.
+_LONGEST_PAUSE: Final = 3600.0
 
 
 class _State(Enum):
@@ -169,7 +174,7 @@ class _Dispatcher:
             return 0
         if not self._timed:
             return None
-        return max(0.0, min(self._timed.values()) - time.monotonic())
+        return min(max(0.0, min(self._timed.values()) - time.monotonic()), _LONGEST_PAUSE)
 
     def _became_readable(self, fd: int) -> None:
         registration = self._watched.get(fd)

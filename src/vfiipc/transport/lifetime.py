@@ -58,6 +58,7 @@ class Lifetime:
         "_released",
         "_releasing",
         "_watches",
+        "broken",
         "ended",
         "turns",
     )
@@ -65,6 +66,8 @@ class Lifetime:
     def __init__(self) -> None:
         #: Whether ``end`` was called.
         self.ended = False
+        #: Set before a ``nudge``: nothing is worth waiting for any more.
+        self.broken = False
         #: Others that sleep for the sake of this connection, and are woken with it.
         self.turns: list[Waiters] = []
         self._calls: dict[FrameType, None] = {}
@@ -133,7 +136,7 @@ class Lifetime:
         timeout: float | None,
         unless: Callable[[], bool] | None = None,
     ) -> list[tuple[int, int]]:
-        """Waits until a descriptor is ready, the time is up, it has ended, or was nudged.
+        """Waits until a descriptor is ready, the time is up, it has ended or broken, or was nudged.
 
         It may return early: the caller looks again. Where no descriptor is left to be woken by, it
         returns after 20 ms.
@@ -158,13 +161,14 @@ class Lifetime:
         self._watches[watch] = None
         ready: list[tuple[int, int]] = []
         try:
-            if not self.ended and (unless is None or not unless()):
+            if not (self.ended or self.broken or (unless is not None and unless())):
                 if watch.interests != interests:
                     watch.watch(interests)
                 ready = watch.poll(None if timeout is None else timeout * 1000)
                 # The signal may have been set for the sake of an earlier wait with this watch.
-                if (watch.signal_fileno, system.READ) in ready:
+                if watch.signalled in ready:
                     watch.signal.clear()
+                    ready.remove(watch.signalled)
         finally:
             self._watches.pop(watch, None)
         # A watch that an exception keeps from coming here is closed with its last reference.

@@ -44,6 +44,10 @@ _HIGHEST_MASK: Final = 255
 
 _numbers = count(1)
 
+# Looked up once: `getLogger` takes a lock of `logging`, which an exception out of a signal handler can
+# leave taken.
+_LOGGERS: Final = {name: logging.getLogger(name) for name, _ in CHANNELS.values()}
+
 
 class ConnectionLog:
     """Writes what happens on one connection. Thread safe.
@@ -116,11 +120,11 @@ def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog
     """The log of a new connection; None where nobody would see it.
 
     Args:
-        logger_name: a key of ``logging``.
+        logger_name: the logger of a channel.
         kind: the name of its class.
         open_: whether it is a connection, which gets an ID; otherwise there is none yet.
     """
-    logger = logging.getLogger(logger_name)
+    logger = _LOGGERS[logger_name]
     # Without a handler, `logging` would still print warnings, where silence is documented.
     if not logger.hasHandlers() or not logger.isEnabledFor(logging.ERROR):
         return None

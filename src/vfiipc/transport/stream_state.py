@@ -62,6 +62,8 @@ class StreamState(Watchable):
         self._latest = cause
         if first and self.log is not None:
             self.log.broken(cause)
+        # Said before the nudge, so that nobody begins to wait between the two (X7).
+        self.lifetime.broken = self.stream is not None
         self.lifetime.nudge()
         self._tell_ready()
 

@@ -214,11 +214,12 @@ class Watch:
         OSError: there is no descriptor left.
     """
 
-    __slots__ = ("interests", "poll", "signal", "signal_fileno")
+    __slots__ = ("interests", "poll", "signal", "signalled")
 
     def __init__(self) -> None:
         self.signal = Signal()
-        self.signal_fileno = self.signal.fileno()
+        #: Among what ``poll`` gives when the signal was set.
+        self.signalled = (self.signal.fileno(), READ)
         self.watch([])
 
     def watch(self, interests: Sequence[tuple[int, int]]) -> None:
@@ -226,7 +227,7 @@ class Watch:
         #: What is waited for beside the signal.
         self.interests = interests
         #: Waits for so many milliseconds, or for ever; gives descriptors and events.
-        self.poll = _poll_of([*interests, (self.signal_fileno, READ)])
+        self.poll = _poll_of([*interests, self.signalled])
 
 
 class Poller:

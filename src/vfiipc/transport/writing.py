@@ -188,7 +188,7 @@ class WritingStream(StreamState):
                     (self.fail if outgoing.inside else self.note)(late)
                     return False
                 stream.wait_writable(left)
-                if self.lifetime.ended:
+                if self.lifetime.ended or self._causes:
                     return False
             outgoing.uncertain = True
             count = stream.send(outgoing.buffers)
