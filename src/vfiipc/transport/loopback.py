@@ -121,9 +121,11 @@ class _Channel:
     def put(self, buffers: Sequence[Buffer]) -> int:
         if self.abandoned:
             raise BrokenPipeError(errno.EPIPE, "the other end of the loopback has closed")
-        taken = _front(buffers, self._room())
+        taken = bytes(memoryview(buffers[0])[: self._room()])
         start, cut = self._put, self._delivery.cut_after
-        data = self._damaged(taken[: None if cut is None else cut - start], start)
+        data = taken if cut is None else taken[: cut - start]
+        if self._delivery.damage:
+            data = self._damaged(data, start)
         ends = cut is not None and start + len(taken) >= cut and bool(taken)
         if data:
             part = _Part(data, time.monotonic() + self._delivery.delay)
@@ -173,7 +175,7 @@ class _Channel:
     def _look(self, limit: int) -> tuple[bytes, tuple[_Part, int, int], int | None]:
         """What has arrived, at most the piece that is due; and position and piece after it."""
         if self._piece is None:
-            self._piece = next(self._sizes, 0)
+            self._piece = max(0, next(self._sizes, 0))
         piece = self._piece
         limit = min(limit, piece or limit)
         part, offset, taken = self._position
@@ -447,14 +449,3 @@ def _streams(
     there = _Channel(capacity, outgoing or Delivery())
     back = _Channel(capacity, incoming or Delivery())
     return _MemoryStream(back, there, name), _MemoryStream(there, back, name)
-
-
-def _front(buffers: Sequence[Buffer], room: int) -> bytes:
-    """The first ``room`` bytes of the buffers."""
-    views = []
-    for buffer in buffers:
-        if room <= 0:
-            break
-        views.append(memoryview(buffer)[:room])
-        room -= len(views[-1])
-    return b"".join(views)
