@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from vfiipc import TLS
-from vfiipc.transport import tls_config
-from vfiipc.transport.tls_names import matches_pattern
+from vfiipc.transport.tls import ssl_engine
+from vfiipc.transport.tls.config import Config
+from vfiipc.transport.tls.names import matches_pattern
 
 from .certificates import HOST, Certificates, served
 from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, port_of, until
@@ -118,15 +119,15 @@ class TestChecks:
 @pytest.fixture(params=["1.2", "1.3"])
 def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The version of TLS that clients speak."""
-    made = tls_config._context
+    made = ssl_engine.context_for
 
-    def limited(config: tls_config.Config, server: bool) -> ssl.SSLContext:
+    def limited(config: Config, server: bool) -> ssl.SSLContext:
         context = made(config, server)
         if request.param == "1.2":
             context.maximum_version = ssl.TLSVersion.TLSv1_2
         return context
 
-    monkeypatch.setattr(tls_config, "_context", limited)
+    monkeypatch.setattr(ssl_engine, "context_for", limited)
     return str(request.param)
 
 
