@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,14 +67,15 @@ class TestTickets:
             yield client
 
     def test_a_reading_call_keeps_its_time(self, client: TLS) -> None:
-        for member, arguments in [
-            (client.read_msg, (PREFIX, LIMIT)),
-            (client.read, (1,)),
-            (client.poll_in, ()),
-            (client.peek, (1,)),
-        ]:
+        calls: list[Callable[[], object]] = [
+            lambda: client.read_msg(PREFIX, LIMIT, 20),
+            lambda: client.read(1, 20),
+            lambda: client.poll_in(20),
+            lambda: client.peek(1, 20),
+        ]
+        for call in calls:
             begin = time.monotonic()
-            member(*arguments, 20)
+            call()
             assert time.monotonic() - begin < 0.5
         assert not client.error(), client.last_error
 
