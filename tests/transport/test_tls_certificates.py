@@ -11,7 +11,7 @@ import pytest
 from vfiipc import TLS
 from vfiipc.transport.tls import ssl_engine
 from vfiipc.transport.tls.config import Config
-from vfiipc.transport.tls.names import matches_pattern
+from vfiipc.transport.tls.openssl_engine import matches_pattern
 
 from .certificates import HOST, Certificates, served
 from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, port_of, until
