@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vfiipc import TLS
-from vfiipc.transport.tls_names import matches_pattern
+from vfiipc.transport.tls.openssl_engine import matches_pattern
 
 from .certificates import HOST, Certificates, served
 from .suite.base import LIMIT, LONG, PATIENCE, PREFIX, Aside, port_of, until

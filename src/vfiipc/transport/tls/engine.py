@@ -23,13 +23,14 @@ class Engine(Protocol):
     Not thread safe. A failure is an ``ssl.SSLError``; the alert for the peer is then part of the
     outgoing ciphertext.
 
-    An exception out of a signal handler can end any of these calls. What it has done stays done, and
+    An exception out of a signal handler can end any of these calls. What was done stays done, and
     the next call goes on from there. An engine that cannot tell how far it got says so on the next
     call: it raises ``errors.interrupted()``.
     """
 
-    #: Whether the session is one of TLS 1.2, in which a peer may ask to renegotiate.
-    is_tls12: bool
+    @property
+    def is_tls12(self) -> bool:
+        """Whether the session is one of TLS 1.2, in which a peer may ask to renegotiate."""
 
     def handshake(self) -> bool:
         """Goes on with the handshake; True when it is complete, False when bytes are missing."""

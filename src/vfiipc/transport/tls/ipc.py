@@ -305,13 +305,13 @@ class TLS(SocketIPC):
         Raises:
             OSError: it has failed, or the time was up, or the object was closed.
         """
-        stream, frame = self._messages.stream, sys._getframe()
-        if not isinstance(stream, TLSStream) or not stream.lifetime.enter(frame):
+        stream = self._messages.stream
+        if not isinstance(stream, TLSStream) or not stream.lifetime.enter(sys._getframe()):
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         try:
             stream.make_handshake(Deadline(timeout_msec))
         finally:
-            stream.lifetime.leave(frame)
+            stream.lifetime.leave(sys._getframe())
 
     def getFD(self) -> int:
         """The listening descriptor, to wait on; -1 on a connection.

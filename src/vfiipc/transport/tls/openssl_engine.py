@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from ..addresses import is_literal
 from .config import Config
 from .engine import RECORD, Engine, EngineMaker, Receive
 from .errors import Check, cut_off, failed, interrupted, refused_certificate
-from .names import matches
 
 if TYPE_CHECKING:
     import ssl
 
     from typing_extensions import Buffer
 
-__all__ = ["engines"]
+__all__ = ["engines", "matches_pattern"]
 
 # Faults as OpenSSL numbers them (X509_V_ERR_...), the flag that lifts each, and a text.
 _LIFTED: Final = {
@@ -203,3 +204,38 @@ def _translated(cause: SSL.Error) -> ssl.SSLError:
     faults = cause.args[0] if cause.args and isinstance(cause.args[0], list) else []
     text = faults[-1][2] if faults else "TLS has failed"
     return failed(text.upper().replace(" ", "_"), text)
+
+
+def matches(certificate: x509.Certificate, host: str) -> bool:
+    """Whether the alternative names of ``certificate`` include the host (RFC 9525).
+
+    Args:
+        certificate: what the server has shown. Its common name does not count.
+        host: a name, or an IP address; a name never matches an address, or the reverse.
+    """
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
+    names = extension.value
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        wanted = host.encode("idna").decode()
+        patterns = names.get_values_for_type(x509.DNSName)
+        return any(matches_pattern(pattern, wanted) for pattern in patterns)
+    return address in names.get_values_for_type(x509.IPAddress)
+
+
+def matches_pattern(pattern: str, host: str) -> bool:
+    """Whether a name of a certificate means this host.
+
+    Args:
+        pattern: a name; its first label may be ``*``, which stands for one label.
+        host: in ASCII.
+    """
+    pattern, host = pattern.lower().rstrip("."), host.lower().rstrip(".")
+    if not pattern.startswith("*."):
+        return pattern == host and bool(host)
+    label, dot, rest = host.partition(".")
+    return bool(label and dot) and "." in rest and rest == pattern[2:]

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .config import BOTH_TIMES, Config, load_authorities, load_key_cert
 from .engine import RECORD, Engine, EngineMaker, Receive
 from .errors import Check, cut_off, failed
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 __all__ = ["context_for", "engines"]
 
 # Lifts the checks of both times, and nothing else (X509_V_FLAG_NO_CHECK_TIME of OpenSSL).
 _NO_CHECK_TIME: Final = 0x200000
+# Stands where the first byte of a record will be. A record of this byte alone looks unread if an
+# exception strikes just then; longer ones never do.
+_BLANK: Final = 0xA5
 
 
 def engines(config: Config, server: bool) -> EngineMaker:
@@ -52,8 +58,10 @@ def context_for(config: Config, server: bool) -> ssl.SSLContext:
 class _SSLEngine(Engine):
     """See ``Engine``.
 
-    Bytes go from one place to the next in one expression of C calls, between which no signal handler
-    runs. So nothing is lost, whatever it raises.
+    Ciphertext goes from one place to the next in one expression of C calls, between which no signal
+    handler runs. Reading plaintext does run handlers when the work is done, and would lose it. So
+    the first byte of a record is read alone; the number of the others is known before they are
+    read, and afterwards ``pending`` tells whether they were.
 
     Args:
         context: what is checked, and which certificates are shown.
@@ -68,20 +76,29 @@ class _SSLEngine(Engine):
         )
         # The methods of SSLObject are written in Python; these, which they call, are not.
         inner: Any = getattr(self._session, "_sslobj", self._session)
-        self._read = inner.read
-        self.write = inner.write
+        self._read, self._pending, self._write = inner.read, inner.pending, inner.write
+        self._uses = 0  # of the session; a signal handler may add one in the middle of another
+        self._record = memoryview(bytearray(RECORD))
+        self._record[0] = _BLANK
+        self._begun = False  # the first byte of a record is in _record
+        self._rest: int | None = None  # how many follow, once that is known
 
     @property
     def is_tls12(self) -> bool:
         return self._session.version() == "TLSv1.2"
 
     def handshake(self) -> bool:
+        self._uses = uses = self._uses + 1
         try:
             self._session.do_handshake()
         except ssl.SSLWantReadError:
             return False
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             raise failed("UNEXPECTED_EOF", "the peer has closed during the handshake") from None
+        except ssl.SSLError:
+            if self._uses == uses:
+                raise
+            return False  # the other use hides what this one has met
         return True
 
     def fill(self, receive: Receive, limit: int, flags: int) -> int:
@@ -95,15 +112,44 @@ class _SSLEngine(Engine):
             any(map(out.extend, map(self._out.read, (-1,))))
 
     def read(self, out: list[bytes]) -> bool:
+        uses = self._uses
         try:
-            out.extend(map(self._read, (RECORD,)))
+            data = self._next_record()
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLZeroReturnError:
-            out.append(b"")
+            data = b""
         except ssl.SSLEOFError:
             raise cut_off() from None
+        except ssl.SSLError:
+            if self._uses == uses:
+                raise
+            return False
+        append = out.append
+        # Nothing interrupts these three.
+        self._begun, self._rest, self._record[0] = False, None, _BLANK
+        append(data)
         return True
+
+    def _next_record(self) -> bytes:
+        """The plaintext of a record, ``b""`` at the end; the same one again if interrupted."""
+        record = self._record
+        if not self._begun:
+            # A call that was interrupted may have read it.
+            if record[0] == _BLANK and not self._pending() and not self._read(1, record[:1]):
+                return b""
+            self._begun = True
+        if self._rest is None:
+            self._rest = self._pending()
+        rest = self._rest
+        if rest and self._pending():
+            self._read(rest, record[1 : 1 + rest])
+        return record[: 1 + rest].tobytes()
+
+    def write(self, data: Buffer) -> int:
+        self._uses += 1
+        count: int = self._write(data)
+        return count
 
     def close_notify(self) -> None:
         try:

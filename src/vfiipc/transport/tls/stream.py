@@ -37,7 +37,7 @@ __all__ = ["TLSStream"]
 _CHUNK: Final = 262144
 # Receives before a close, which would otherwise break the connection because of unread bytes.
 _LAST_RECEIVES: Final = 16
-# Bytes of answers, to records without data, that a peer may leave unread: some 2,000 answers.
+# Bytes of unsent answers to records without data, at which a connection ends: some 2,000 answers.
 _MOST_ANSWERS: Final = 65536
 # Seconds between two looks of those who wait for a step of the handshake that another call makes.
 _LOOK: Final = 0.25
@@ -102,7 +102,6 @@ class TLSStream(ByteStream):
         plain = self._plain
         if not plain:
             with self._lock:
-                self._again[READ] = self._inherited = False
                 self._pull()
             if not plain:
                 return None
@@ -120,7 +119,6 @@ class TLSStream(ByteStream):
         plain = self._plain
         before = len(plain)
         with self._lock:
-            self._again[READ] = self._inherited = False
             self._pull_until(limit)
         if len(plain) > before:
             self._announce()
@@ -147,6 +145,9 @@ class TLSStream(ByteStream):
         Raises:
             OSError: the connection is broken.
         """
+        # A peer that sends many records without data gets less time for the next ones.
+        limit = RECORD if self._again[READ] else _CHUNK
+        self._again[READ] = False
         if self._phase is not _Phase.OPEN and not self._shake():
             return False
         if self._read_failure is not None:
@@ -156,7 +157,7 @@ class TLSStream(ByteStream):
             if engine.read(plain):
                 return True
             self._answer()
-            if not self._fill():
+            if not self._fill(limit):
                 return False
             if engine.read(plain):
                 return True
@@ -168,26 +169,27 @@ class TLSStream(ByteStream):
             raise
         return False
 
-    def _fill(self) -> bool:
+    def _fill(self, limit: int) -> bool:
         """Brings ciphertext from the socket into the engine; False when there is none."""
+        self._inherited = False
         try:
-            self._engine.fill(self.socket.recv, _CHUNK, self._receive_flags)
+            self._engine.fill(self.socket.recv, limit, self._receive_flags)
         except (BlockingIOError, InterruptedError):
             return False
         return True
 
     def _answer(self) -> None:
-        """Sends the answers to records without data that were read.
+        """Sends what the engine answers to records without data.
 
         Raises:
-            OSError: the peer asks for too many, or for a renegotiation.
+            OSError: the peer asks for a renegotiation, or does not read the answers.
         """
         unsent = self._unsent
         before = len(unsent)
         self._engine.drain(unsent)
         self._answers += len(unsent) - before
         if len(unsent) > before and self._engine.is_tls12:
-            # Nothing else is answered there. Each refusal alone would invite the next request.
+            # Nothing else is answered there, and to refuse alone would invite the next request.
             raise self._fail(failed("RENEGOTIATION", "the peer has asked to renegotiate"))
         if unsent:
             self._flush_quietly()
@@ -218,7 +220,7 @@ class TLSStream(ByteStream):
             OSError: it has failed, or its time has passed (``TimeoutError``).
         """
         with self._lock:
-            self._again[READ] = self._inherited = False
+            self._again[READ] = False
             return self._shake()
 
     def _shake(self) -> bool:
@@ -231,7 +233,7 @@ class TLSStream(ByteStream):
             done = engine.handshake()
             self._flush()
             if not done:
-                if not self._fill():
+                if not self._fill(RECORD):
                     if self._deadline.passed():
                         raise TimeoutError("the time was up before the handshake was complete")
                     return False
@@ -373,8 +375,8 @@ class TLSStream(ByteStream):
     def has_pending(self) -> bool:
         if self._plain:
             return True
-        frame = sys._getframe()
-        if not self.lifetime.enter(frame):
+        # The frame is kept in no variable: it would be a cycle.
+        if not self.lifetime.enter(sys._getframe()):
             return False
         try:
             try:
@@ -387,7 +389,7 @@ class TLSStream(ByteStream):
                 self._tell_others()  # the descriptor is silent now
             return found
         finally:
-            self.lifetime.leave(frame)
+            self.lifetime.leave(sys._getframe())
 
     def is_spurious(self) -> bool:
         return not self.has_pending()

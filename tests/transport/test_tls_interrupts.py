@@ -1,0 +1,223 @@
+"""Signal handlers that raise while TLS is at work, and forks, at the level of ``TLSStream``."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from vfiipc import TLS
+from vfiipc.transport.deadline import Deadline
+from vfiipc.transport.lifetime import Lifetime
+from vfiipc.transport.system import READ, WRITE
+from vfiipc.transport.tls.config import Config
+from vfiipc.transport.tls.engines import engines
+from vfiipc.transport.tls.errors import Check
+from vfiipc.transport.tls.stream import TLSStream
+
+from .certificates import HOST, Certificates
+from .suite.base import LONG, Aside, until
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer"),
+    pytest.mark.timeout(60, method="thread"),  # the other method needs the same signal
+]
+
+ENGINES = pytest.mark.parametrize(
+    "flags", [TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED], ids=["ssl", "pyOpenSSL"]
+)
+SIZE = 2_000_000
+ROUNDS = 2_000 if os.environ.get("SOAK") else 300
+
+
+@pytest.fixture
+def streams(certificates: Certificates, flags: Check) -> Iterator[tuple[TLSStream, TLSStream]]:
+    """A client with the engine that ``flags`` need, and a server; the handshake is complete."""
+    key, cert = certificates.good
+    server = Config(key_file=str(key), cert_file=str(cert))
+    client = Config(authorities=((str(certificates.ca), None),), ignored=flags)
+    made = [engines(client, server=False)(HOST), engines(server, server=True)(None)]
+    pair = [
+        TLSStream(sock, engine, Lifetime(), remote="", handshake=Deadline(LONG))
+        for sock, engine in zip(socket.socketpair(), made, strict=True)
+    ]
+    shaking = Aside(pair[1].make_handshake, Deadline(LONG))
+    pair[0].make_handshake(Deadline(LONG))
+    shaking.result()
+    yield pair[0], pair[1]
+    for stream in pair:
+        stream.close()
+
+
+class _Struck(Exception):
+    pass
+
+
+def _strike(*_: object) -> None:
+    raise _Struck
+
+
+def under_fire(work: Callable[[], object], seed: int) -> int:
+    """Calls ``work`` until it returns True; a signal handler raises now and then. How often?"""
+    chance, struck = random.Random(seed), 0
+    before = signal.signal(signal.SIGALRM, _strike)
+    try:
+        while True:
+            try:
+                if struck < ROUNDS:
+                    signal.setitimer(signal.ITIMER_REAL, chance.uniform(2e-5, 4e-4))
+                if work():
+                    return struck
+            except _Struck:
+                struck += 1
+    finally:
+        with suppress(_Struck):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def send_all(stream: TLSStream, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        count = stream.send([rest[:20_000]])
+        rest = rest[count:]
+        if not count:
+            stream.wait(WRITE, 1)
+
+
+def receive_until_end(stream: TLSStream) -> bytes:
+    parts: list[bytes | None] = []
+    while not parts or parts[-1] != b"":
+        parts.append(stream.receive(65536))
+        if parts[-1] is None:
+            stream.wait(READ, 1)
+    return b"".join(filter(None, parts))
+
+
+@pytest.mark.parametrize("flags", [Check.IGNORE_NONE], ids=["ssl"])
+def test_a_reader_loses_nothing(streams: tuple[TLSStream, TLSStream]) -> None:
+    reader, writer = streams
+    data = random.Random(1).randbytes(SIZE)
+    sending = Aside(send_all, writer, data)
+    received: list[bytes | None] = []
+
+    def read() -> bool:
+        # In one expression of C calls, so that the test itself loses nothing.
+        while sum(map(len, filter(None, received))) < SIZE:
+            received.extend(map(reader.receive, (30_000,)))
+            if received[-1] is None:
+                reader.wait(READ, 0.1)
+        return True
+
+    assert under_fire(read, 2) > 10
+    sending.result()
+    assert b"".join(filter(None, received)) == data
+
+
+@ENGINES
+def test_a_writer_sends_no_garbage(streams: tuple[TLSStream, TLSStream], flags: Check) -> None:
+    writer, reader = streams
+    reading = Aside(receive_until_end, reader)
+    left = iter(range(400))
+
+    def write() -> bool:
+        for _ in left:
+            send_all(writer, bytes(5000))
+        return True
+
+    if flags:
+        # pyOpenSSL cannot always tell how far it got, and then it says so.
+        with pytest.raises(ssl.SSLError, match="struck"):
+            under_fire(write, 3)
+        writer.close()
+        with pytest.raises(ssl.SSLEOFError):
+            reading.result()
+    else:
+        assert under_fire(write, 3) > 10
+        writer.close()
+        assert set(reading.result()) == {0}
+    writer.close()
+
+
+@ENGINES
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_that_closes_leaves_the_session_to_its_parent(
+    streams: tuple[TLSStream, TLSStream],
+) -> None:
+    first, second = streams
+    send_all(second, b"before")
+    child = os.fork()
+    if not child:
+        first.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    send_all(second, b"after")
+    received = bytearray()
+
+    def complete() -> bool:
+        received.extend(first.receive(100) or b"")
+        return len(received) == 11
+
+    until(complete)
+    assert received == b"beforeafter"
+    send_all(first, b"answer")
+    until(lambda: second.peek(6) == b"answer")
+
+
+@ENGINES
+def test_a_child_gets_a_lock_of_its_own(streams: tuple[TLSStream, TLSStream]) -> None:
+    first, second = streams
+    assert second.send([b"x"]) == 1
+    until(lambda: first.peek(1) == b"x")
+    first.note_fork()
+    assert first.receive(1) == b"x"
+
+
+@pytest.mark.parametrize("flags", [Check.IGNORE_NONE], ids=["ssl"])
+def test_a_handler_may_write_while_its_thread_reads(
+    streams: tuple[TLSStream, TLSStream],
+) -> None:
+    reader, writer = streams
+    echoed = Aside(receive_until_end, writer)
+    sent: list[int] = []
+
+    def answer(*_: object) -> None:
+        sent.append(reader.send([b"y"]))
+        signal.setitimer(signal.ITIMER_REAL, 5e-4)
+
+    before = signal.signal(signal.SIGALRM, answer)
+    signal.setitimer(signal.ITIMER_REAL, 5e-4)
+    try:
+        for _ in range(20_000):
+            assert reader.receive(1) is None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    reader.close()
+    assert echoed.result() == b"y" * sum(sent)
+    assert sum(sent) > 5
+
+
+def test_modules_do_not_import_each_other() -> None:
+    from tests.helpers.source import all_sources, imports
+
+    package = "vfiipc.transport.tls"
+    sources = [source for source in all_sources() if source.is_in(package)]
+    names = frozenset(source.name for source in sources)
+    needs = {
+        source.name: {target for _, target in imports(source, names) if target in names}
+        for source in sources
+    }
+    assert needs[f"{package}.engines"] >= {f"{package}.config", f"{package}.openssl_engine"}
+    while needs:
+        free = [name for name, targets in needs.items() if not targets & needs.keys()]
+        assert free, f"a circle of imports among {sorted(needs)}"
+        for name in free:
+            del needs[name]
