@@ -65,7 +65,7 @@ class Inbox:
         del arrived[0]
 
     def move_to(self, waiting: HasMessage) -> None:
-        """Gives the oldest message to ``waiting``, in one step; ``IndexError`` without one."""
+        """Gives the oldest message to ``waiting`` in one step; ``IndexError`` without one."""
         message = self._messages[0]
         size = self.size - len(message.data)
         waiting.message = message

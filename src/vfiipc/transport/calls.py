@@ -6,8 +6,8 @@ call to clean up behind itself. What a call holds is recorded together with its 
 meets the record can ask whether that frame is still running. This holds for every thread, also for
 one that ``threading`` does not know, and for the threads that a fork has left behind.
 
-A call that asks for its own frame deletes the variable before it returns: a frame that is kept in one
-of its own variables is garbage that only the collector finds, with all that the call has held.
+A call that asks for its own frame deletes the variable before it returns. A frame that is kept in
+one of its own variables is garbage that only the collector finds, with all that the call has held.
 """
 
 from __future__ import annotations

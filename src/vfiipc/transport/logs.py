@@ -44,8 +44,8 @@ _HIGHEST_MASK: Final = 255
 
 _numbers = count(1)
 
-# Looked up once: `getLogger` takes a lock of `logging`, which an exception out of a signal handler can
-# leave taken.
+# Looked up once: `getLogger` takes a lock of `logging`, which an exception out of a signal handler
+# can leave taken.
 _LOGGERS: Final = {name: logging.getLogger(name) for name, _ in CHANNELS.values()}
 
 
