@@ -200,6 +200,7 @@ class listener_of:
     def __init__(self, transport: str) -> None:
         self._transport = transport
         self._folder = tempfile.TemporaryDirectory()
+        self.folder = self._folder.name
         self.server = self._listening()
 
     def _listening(self) -> TCP | TLS | Pipe | Loopback:
