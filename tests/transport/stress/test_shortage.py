@@ -195,12 +195,11 @@ def opening(transport: str) -> None:
             _fails(tally, "connect", client, lambda: listener.join(client, 500))
             _fails(tally, "listen", spare.server, lambda: _listen(spare))
         tally.check(_listen(spare), f"listen: {spare.server.last_error!r}")
-        waiting = TCP() if transport.startswith("tls") else other
-        assert (
-            listener.join(other)
-            if waiting is other
-            else waiting.connect(server.local_addr(), 0, PATIENCE_MSEC)
-        )
+        if transport.startswith("tls"):  # nobody makes the handshake here
+            other = tcp = TCP()
+            assert tcp.connect(server.local_addr(), 0, PATIENCE_MSEC)
+        else:
+            assert listener.join(other)
         with all_in_use(), no_descriptors():
             _fails(tally, "accept", server, lambda: server.accept(50))
         accepted = server.accept(PATIENCE_MSEC)
