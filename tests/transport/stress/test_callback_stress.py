@@ -24,7 +24,7 @@ from .base import (
     until,
 )
 
-SECONDS = 1.0
+SECONDS = 0.7
 
 
 class Pause:
@@ -131,7 +131,7 @@ def unregistered(transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["tcp", "loopback", "tls-ssl", "tls-openssl"])
 def test_unregistering_while_the_peer_writes(transport: str) -> None:
-    run(unregistered, transport)
+    run(unregistered, arguments=[transport])
 
 
 def endless(transport: str) -> None:
@@ -163,4 +163,4 @@ def endless(transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["loopback", "tls-ssl"])
 def test_endless_data(transport: str) -> None:
-    run(endless, transport)
+    run(endless, arguments=[transport])
