@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -65,7 +65,7 @@ TRANSPORTS = ["tcp", "setfd", "loopback", "pipe", "tls-ssl", "tls-openssl"]
 _SOAK = os.environ.get("SOAK") == "1"
 _SEED = os.environ.get("STRESS_SEED", "1")
 # Seconds after which a child is stuck.
-_STUCK = 400 if _SOAK else 20
+_STUCK = 400 if _SOAK else 25
 _PROBLEMS = 3
 # Seconds between two signals, of which the second is needed seldom.
 _AGAIN = 0.005
@@ -76,14 +76,22 @@ _CHILD = f"from {__name__} import child; child()"
 # --- children
 
 
-def run(scenario: Callable[..., object], *arguments: str, warnings: str = "ignore") -> str:
-    """Runs a scenario in a process of its own; fails with what it says. Gives what it printed."""
-    names = scenario.__module__, scenario.__name__
+def run(*scenarios: Callable[..., object], arguments: Sequence[str] = ()) -> str:
+    """Runs scenarios in a process of their own; fails with what they say, all together.
+
+    Args:
+        scenarios: functions of one test module.
+        arguments: what each of them gets.
+
+    Returns:
+        What they printed.
+    """
+    names = scenarios[0].__module__, ",".join(one.__name__ for one in scenarios)
     with (
         tempfile.TemporaryFile("w+") as out,
         tempfile.TemporaryFile("w+") as err,
         subprocess.Popen(
-            [sys.executable, "-W", warnings, "-c", _CHILD, *names, *arguments],
+            [sys.executable, "-W", "ignore", "-c", _CHILD, *names, *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -99,7 +107,7 @@ def run(scenario: Callable[..., object], *arguments: str, warnings: str = "ignor
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it has left behind, too
         told = [_end_of(stream) for stream in (out, err)]
-    assert status == 0, f"{names[1]}{arguments} {status}, STRESS_SEED={_SEED}:\n{''.join(told)}"
+    assert status == 0, f"{names[1]} of {arguments} {status}, STRESS_SEED={_SEED}:\n{''.join(told)}"
     return told[0]
 
 
@@ -110,13 +118,18 @@ def _end_of(stream: IO[str]) -> str:
 
 def child() -> None:
     """What the process runs."""
-    module, name, *arguments = sys.argv[1:]
+    module, names, *arguments = sys.argv[1:]
     faulthandler.dump_traceback_later(_STUCK, exit=True)
     # An exception that strikes a finalizer is swallowed there, and told here.
     sys.unraisablehook = lambda unraisable: None
-    getattr(importlib.import_module(module), name)(*arguments)
-    sys.stdout.flush()
+    told = []
+    for name in names.split(","):
+        try:
+            getattr(importlib.import_module(module), name)(*arguments)
+        except SystemExit as problems:
+            told.append(f"{name}: {problems}")
     faulthandler.cancel_dump_traceback_later()
+    sys.exit("\n".join(told) or None)
 
 
 def chance(*words: object) -> random.Random:
@@ -200,6 +213,7 @@ class listener_of:
     def __init__(self, transport: str) -> None:
         self._transport = transport
         self._folder = tempfile.TemporaryDirectory()
+        self.folder = self._folder.name
         self.server = self._listening()
 
     def _listening(self) -> TCP | TLS | Pipe | Loopback:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import warnings
 from typing import Any
 
@@ -25,7 +24,7 @@ from .base import (
     until,
 )
 
-SECONDS = 0.4
+SECONDS = 0.3
 
 
 class Cycle:
@@ -74,7 +73,7 @@ def collected(transport: str, threshold: str) -> None:
     ],
 )
 def test_an_end_is_collected_while_the_other_works(transport: str, threshold: str) -> None:
-    run(collected, transport, threshold)
+    run(collected, arguments=[transport, threshold])
 
 
 def listeners() -> None:
@@ -101,10 +100,16 @@ def test_listeners_are_collected() -> None:
     run(listeners)
 
 
-def warned(transport: str) -> None:
+def warned() -> None:
     """Who is collected is closed, and said so."""
-    tally = Tally(1)
+    tally = Tally(SECONDS)
     tally.going()
+    for transport in TRANSPORTS:
+        _is_warned(tally, transport)
+    tally.report()
+
+
+def _is_warned(tally: Tally, transport: str) -> None:
     first, second = pair_of(transport)
     Cycle(first)
     Cycle(listener_of("tcp" if transport == "setfd" else transport).server)
@@ -121,10 +126,7 @@ def warned(transport: str) -> None:
         tally.check(until(lambda: told() >= 2), f"no ResourceWarning: {caught}")
         tally.check(second.peek(1, PATIENCE_MSEC).n in (0, -1), "the connection is open still")
     second.close()
-    sys.stdout.flush()
-    tally.report()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_who_is_collected_is_closed(transport: str) -> None:
-    run(warned, transport)
+def test_who_is_collected_is_closed() -> None:
+    run(warned)

@@ -28,7 +28,7 @@ from .base import (
     until,
 )
 
-SECONDS = 0.4
+SECONDS = 0.3
 FLOOD = bytes(32 << 20)
 
 Start = Callable[[Callable[[], None]], object]
@@ -150,7 +150,7 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="calls pthread_
 @needs_linux
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_another_thread_closes(transport: str) -> None:
-    run(closed, transport)
+    run(closed, arguments=[transport])
 
 
 @needs_linux

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,7 @@ from .base import (
     until,
 )
 
-SECONDS = 0.5
+SECONDS = 0.4
 FRAMING: Any = {"prefix": PREFIX, "size_limit": LIMIT}
 LAST = 77
 
@@ -69,11 +69,11 @@ class Child:
 
 
 @contextmanager
-def busy(first: IPC, second: IPC, *, writing: bool) -> Any:
+def busy(first: IPC, second: IPC, *, writing: bool) -> Iterator[None]:
     """Threads inside the members of both ends, some of which wait, and a callback."""
     turns = itertools.count()
     calls: list[Callable[[], object]] = [
-        lambda: first.read_msg(PREFIX, LIMIT),
+        lambda: first.read_msg(PREFIX, LIMIT, 100),
         lambda: first.read(1, 1),
         lambda: first.poll_in(1),
         lambda: second.peek(1, 1),
@@ -85,10 +85,9 @@ def busy(first: IPC, second: IPC, *, writing: bool) -> Any:
     try:
         yield
     finally:
-        first.close()
-        second.close()
         for loop in loops:
             loop.stop()
+        first.set_callback(None)
 
 
 def inside(transport: str) -> None:
@@ -100,8 +99,11 @@ def inside(transport: str) -> None:
         with busy(first, second, writing=not transport.startswith("tls")):
             time.sleep(moment.uniform(0.001, 0.01))
             child = Child(lambda: _use(first, second))  # noqa: B023
-        # Here the threads have ended and the parent has closed: what comes now is the child's.
-        if not tally.check(child.works(), "the child cannot use its connection"):
+        # Here the threads have ended, so that what comes now is the child's.
+        good = tally.check(child.works(), "the child cannot use its connection")
+        first.close()
+        second.close()
+        if not good:
             break
     tally.report()
 
@@ -130,11 +132,6 @@ def _exchange(source: IPC, target: IPC) -> None:
         if message.msg_id == LAST:
             return
     raise AssertionError(f"nothing can be read: {target.last_error!r}")
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_child_uses_what_threads_were_inside_of(transport: str) -> None:
-    run(inside, transport)
 
 
 def parents(transport: str) -> None:
@@ -174,9 +171,11 @@ def parents(transport: str) -> None:
     tally.report()
 
 
-@pytest.mark.parametrize("transport", ["tcp", "loopback", "pipe"])
-def test_a_parent_goes_on(transport: str) -> None:
-    run(parents, transport)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_parent_and_child(transport: str) -> None:
+    # Whoever closes a connection of TLS says so to the peer: it is closed for both.
+    both = [inside] if transport.startswith("tls") else [inside, parents]
+    run(*both, arguments=[transport])
 
 
 def servers() -> None:

@@ -29,7 +29,7 @@ from .base import (
 )
 
 #: Seconds of each scenario.
-SECONDS = 0.5
+SECONDS = 0.3
 BUFFERED = 2000
 #: As many small messages as every connection holds on its way.
 WRITTEN = 100
@@ -126,7 +126,7 @@ def readers_of_much(transport: str) -> None:
         got: list[int] = []
 
         def work(name: str = name, first: IPC = first, got: list[int] = got) -> None:
-            got.extend(READERS[name](first, 1))
+            got.extend(READERS[name](first, PATIENCE_MSEC))
             if got and got[-1] == BUFFERED - 1:
                 striker.armed = False
 
@@ -200,9 +200,8 @@ def two_readers(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("scenario", [readers_of_much, readers_of_nothing, two_readers])
-def test_readers(scenario: Callable[[str], None], transport: str) -> None:
-    run(scenario, transport)
+def test_readers(transport: str) -> None:
+    run(readers_of_much, readers_of_nothing, two_readers, arguments=[transport])
 
 
 # --- writers
@@ -273,6 +272,5 @@ def two_writers(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("scenario", [writers, two_writers])
-def test_writers(scenario: Callable[[str], None], transport: str) -> None:
-    run(scenario, transport)
+def test_writers(transport: str) -> None:
+    run(writers, two_writers, arguments=[transport])

@@ -27,7 +27,7 @@ from .base import (
 )
 
 #: Seconds of each scenario.
-SECONDS = 0.5
+SECONDS = 0.3
 MUCH = 30
 FRAMING: Any = {"prefix": PREFIX, "size_limit": LIMIT}
 
@@ -101,9 +101,8 @@ def connecting(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "loopback", "pipe", "tls-ssl", "tls-openssl"])
-@pytest.mark.parametrize("scenario", [accepting, connecting])
-def test_openers(scenario: Callable[[str], None], transport: str) -> None:
-    run(scenario, transport)
+def test_openers(transport: str) -> None:
+    run(accepting, connecting, arguments=[transport])
 
 
 # --- connections
@@ -157,7 +156,7 @@ def connection() -> None:
     It is closed where the call may have sent a part of a message. What answers no request is lost
     by those calls alone that were about to return it, which is one message.
     """
-    tally, moment, striker = Tally(2 * SECONDS), chance("connection"), Striker(interrupt)
+    tally, moment, striker = Tally(3 * SECONDS), chance("connection"), Striker(interrupt)
     with vfiipc.serve(_answer, "127.0.0.1:0", **FRAMING) as server:
         talk = Talk(server.address)
         for name in itertools.cycle([*CALLS, "request", "request"]):
