@@ -27,6 +27,8 @@ from .suite.base import LONG, Aside, until
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer"),
     pytest.mark.timeout(60, method="thread"),  # the other method needs the same signal
+    # An exception that strikes inside a finalizer is reported, and goes no further.
+    pytest.mark.filterwarnings("ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning"),
 ]
 
 ENGINES = pytest.mark.parametrize(
