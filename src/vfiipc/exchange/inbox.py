@@ -48,8 +48,8 @@ class Inbox:
         """Whether no more should be read before something is taken."""
         return len(self._messages) >= self.max_count or self.size >= self.max_size
 
-    # An exception out of a signal handler strikes at calls. So sizes are computed first, and no call
-    # lies between the change of the queue and that of its size.
+    # An exception out of a signal handler strikes at calls. So sizes are computed first, and no
+    # call lies between the change of the queue and that of its size.
 
     def put(self, message: Message) -> None:
         size = self.size + len(message.data)

@@ -55,7 +55,6 @@ class Lifetime:
         "_calls",
         "_closers",
         "_release",
-        "_released",
         "_releasing",
         "_watches",
         "broken",
@@ -74,7 +73,6 @@ class Lifetime:
         self._watches: dict[system.Watch, None] = {}
         self._closers = Waiters()
         self._release: Callable[[], None] | None = None
-        self._released: Callable[[], None] | None = None
         self._releasing: dict[int, FrameType] = {}
 
     def own(self, release: Callable[[], None]) -> bool:
@@ -186,9 +184,9 @@ class Lifetime:
     def _let_go(self) -> None:
         release, frame = self._release, sys._getframe()
         try:
-            if release is not None and self._released is not release and self._claim(frame):
+            if release is not None and self._claim(frame):
                 release()
-                self._released = release
+                self._release = None  # and with it all that was open
                 self._releasing.clear()
         finally:
             del frame
