@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -125,7 +126,9 @@ class Server:
         self._max_connections = max_connections
         self._handlers: dict[Connection, threading.Thread] = {}
         self._closing = False
-        self._changed = Waiters()  # woken when one of these two has changed
+        self._accepts = True  # until the accepting thread has ended
+        self._process = os.getpid()  # a forked child has none of these threads
+        self._changed = Waiters()  # woken when one of these has changed
         self._accepting = threading.Thread(
             target=self._accept_all, name=f"vfiipc server {target}", daemon=True
         )
@@ -148,6 +151,13 @@ class Server:
     # --- accepting
 
     def _accept_all(self) -> None:
+        try:
+            self._accept_until_closed()
+        finally:
+            self._accepts = False
+            self._changed.wake()
+
+    def _accept_until_closed(self) -> None:
         failing = False
         while self._has_place():
             peer = self._listener.accept()
@@ -232,13 +242,16 @@ class Server:
         self._closing = True
         self._listener.close()
         self._changed.wake()
-        self._accepting.join()
+        # Not `Thread.join`: a signal handler that comes here during another `join` would hang in it.
+        while self._accepts and self._process == os.getpid():
+            self._changed.wait(lambda: not self._accepts)
 
     def _others(self) -> list[Connection]:
-        """Connections with a handler in another thread; a forked child has none of its parent's."""
+        """Connections with a handler in another thread."""
         own = threading.current_thread()
-        running = list(self._handlers.items())
-        return [held for held, thread in running if thread is not own and thread.is_alive()]
+        if self._process != os.getpid():
+            return []
+        return [held for held, thread in list(self._handlers.items()) if thread is not own]
 
     def _wait_for_handlers(self, seconds: float) -> bool:
         end = time.monotonic() + min(seconds, threading.TIMEOUT_MAX / 2)

@@ -150,8 +150,9 @@ class Tally:
         self.problems: list[str] = []
 
     def going(self) -> bool:
-        """Counts a round; False when the time is up, or enough went wrong."""
-        going = time.monotonic() < self._end and len(self.problems) < _PROBLEMS
+        """Counts a round; False after the first when the time is up, or enough went wrong."""
+        in_time = not self.rounds or time.monotonic() < self._end
+        going = in_time and len(self.problems) < _PROBLEMS
         self.rounds += going
         return going
 
@@ -172,6 +173,12 @@ class Tally:
 
 
 # --- pairs
+
+
+def is_torn(ipc: IPC) -> bool:
+    """Whether a session of pyOpenSSL was struck inside a step, and says so (S12, S13)."""
+    return "struck inside TLS" in str(ipc.last_error)
+
 
 
 @cache

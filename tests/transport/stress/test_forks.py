@@ -26,6 +26,7 @@ from .base import (
     Loop,
     Tally,
     chance,
+    is_torn,
     pair_of,
     run,
     until,
@@ -109,6 +110,10 @@ def inside(transport: str) -> None:
 
 
 def _use(first: IPC, second: IPC) -> None:
+    first.poll_in(0)
+    second.poll_in(0)
+    if is_torn(first) or is_torn(second):
+        return
     _exchange(first, second)
     _exchange(second, first)
     told = threading.Event()
