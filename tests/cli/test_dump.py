@@ -190,7 +190,7 @@ def test_other_prefixes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert _dump(capsys, "no/such/file") == (
-        2,
+        1,
         "",
         "vfiipc dump: cannot read no/such/file: no such file or directory\n",
     )
@@ -221,4 +221,4 @@ def test_a_long_file_on_a_terminal(
         monkeypatch.setitem(sys.modules, "rich.console", None)
     status, out, err = _dump(capsys, path, *GIVEN, "--no-payload")
     assert (status, len(out.splitlines())) == (0, 2)
-    assert ("pip install 'vfiipc[cli]'" in err) is not rich
+    assert ("pip install '.[cli]'" in err) is not rich

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from vfiipc.cli.hexdump import dump, dump_message, is_text
+from vfiipc.cli.hexdump import dump, dump_message
+from vfiipc.cli.payload import is_text
 from vfiipc.codec import MESSAGE, encode
 
 

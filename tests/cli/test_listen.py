@@ -102,7 +102,7 @@ def test_answers_by_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("{}", "must be an array of rules"),
         ("[1]", "rule 1: must be an object"),
         ('[{"answer": "a"}, {"anser": "b"}]', "rule 2: 'anser' is unknown; use answer, "),
@@ -111,7 +111,7 @@ def test_answers_by_rules(tmp_path: Path) -> None:
         ('[{"answer_hex": "0"}]', "rule 1: answer_hex must be pairs"),
         ('[{"answer": "a", "id": "7"}]', "rule 1: id: msg_id must be an int"),
         ('[{"answer": "a", "answer_id": 2147483648}]', "rule 1: answer_id: msg_id is 2147483648"),
-        ('[{"answer": "a", "matches": "("}]', "rule 1: matches is no regular expression"),
+        ('[{"answer": "a", "matches": "("}]', "rule 1: matches is not a regular expression"),
     ],
 )
 def test_bad_rules_are_named(rules: str, says: str, tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_raw_stream_is_sent_and_the_answers_printed(
 
 def test_what_cannot_be(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
     address = unused_address()
-    assert _replay(capsys, "no/such/file", address)[0] == 2
+    assert _replay(capsys, "no/such/file", address)[0] == 1
     status, _, err = _replay(capsys, recording, address)
     assert status == 1
     assert f"connection refused: nothing listens at {address}" in err
