@@ -118,6 +118,10 @@ def test_addresses_are_shown_as_they_are_typed() -> None:
         (["send", "h:1", "--id"], "vfiipc send: argument --id: expected one argument"),
         (["send", "h:1", "--ip", "7", "a"], "vfiipc: unrecognized arguments: --ip a"),
         (["send", "h:1", "--id", "2147483648"], "msg_id is 2147483648, but must be in"),
+        (["proxy", "0", "1", "--delay", "-1"], "'-1' is not a delay; use seconds from 0"),
+        (["echo", "--max-connections", "0"], "'0' is not a count"),
+        (["echo", "127.0.0.1:80x"], "'80x' is not a port"),
+        (["send", "h:1", "x", "--raw", "--no-answer"], "not allowed with argument"),
         (["demo", "fast"], "vfiipc: unrecognized arguments: fast"),
     ],
 )

@@ -9,8 +9,10 @@ import pytest
 
 from tests.cli.program import run, started
 from vfiipc.__main__ import main
-from vfiipc.codec import encode, encode_header
-from vfiipc.recording import Recorder
+from vfiipc.cli.arguments import Parser
+from vfiipc.cli.view import NOWHERE, Printer, Way, add_view
+from vfiipc.codec import Message, encode, encode_header
+from vfiipc.recording import Decoded, Recorder
 
 PREFIX = 0x004E4659
 GIVEN = ["--prefix", "0x004E4659"]
@@ -163,6 +165,42 @@ def test_a_damaged_hex_dump(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     status, out, err = _dump(capsys, _file(tmp_path, content))
     assert (status, out.count("hello")) == (1, 1)
     assert "line 2: not pairs of hexadecimal digits" in err
+
+
+def test_where_a_hex_dump_fails_is_told_even_if_nothing_was_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytes(32).hex(" ", 16).replace(" ", "\n").encode() + b"\nno digits\n"
+    status, out, err = _dump(capsys, _file(tmp_path, content))
+    assert (status, out) == (1, "")
+    assert "no prefix found in 32 bytes, which end early (line 3: not pairs of hex" in err
+
+
+@pytest.mark.parametrize("time", [1e300, -1e300, float("nan"), float("inf"), 1e12, -1e12])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_times_that_make_no_sense_are_left_out(
+    form: list[str], time: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = Parser()
+    add_view(parser)
+    printer = Printer(parser.parse_args(form), PREFIX)
+    printer.item(Way(1, "here", "there"), Decoded(5, Message(1, b"hello")), time)
+    printer.event(Way(1, "here", "there"), "closed", "closed", time)
+    first, *_, last = capsys.readouterr().out.splitlines()
+    if form:
+        assert "time" not in json.loads(first)
+        assert "time" not in json.loads(last)
+    else:
+        assert first.startswith("#1  here > there  at 5  ")
+        assert last == "#1  here > there  closed"
+
+
+def test_microseconds_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser()
+    add_view(parser)
+    for time, shown in [(1.9999996, "02.000000"), (0.000005, "00.000005"), (59.25, "59.250000")]:
+        Printer(parser.parse_args([]), PREFIX).event(NOWHERE, "closed", "closed", time)
+        assert capsys.readouterr().out.split()[0].endswith(f":{shown}")
 
 
 @pytest.mark.parametrize(
