@@ -13,11 +13,10 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals to sen
 
 
 def test_a_signal_raises_once_while_others_clean_up() -> None:
-    with pytest.raises(Ended) as ended, ending_signals():
-        try:
+    with ending_signals():
+        with pytest.raises(Ended) as ended:
             os.kill(os.getpid(), signal.SIGTERM)
-        finally:
-            os.kill(os.getpid(), signal.SIGHUP)  # it does not disturb
+        os.kill(os.getpid(), signal.SIGHUP)  # it does not disturb
     assert ended.value.status == 143
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
