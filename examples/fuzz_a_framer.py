@@ -1,7 +1,7 @@
 """Hypothesis finds what is wrong with a framer, and shows the smallest stream that proves it.
 
 ``NaiveFramer`` reads as many write one first: it trusts the size, and that the prefix is where it
-expects it. Put a framer of your own in its place. It needs ``pip install 'vfiipc[testing]'``.
+expects it. Put a framer of your own in its place. It needs ``pip install '.[testing]'`` in a clone.
 
 Run ``python examples/fuzz_a_framer.py``; it prints::
 

@@ -130,5 +130,5 @@ def test_without_hypothesis_the_import_says_what_to_install() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: vfiipc.testing needs hypothesis: pip install 'vfiipc[testing]'"
+        "ModuleNotFoundError: vfiipc.testing needs hypothesis; in a clone: pip install '.[testing]'"
     )

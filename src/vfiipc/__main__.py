@@ -10,7 +10,14 @@ from . import __version__
 from .cli import bench, demo, dump, echo, listen, proxy, replay, send
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
-from .cli.streams import CLOSED_OUTPUT, complain, finish_output
+from .cli.signals import Ended, ending_signals
+from .cli.streams import (
+    CLOSED_OUTPUT,
+    OutputFailed,
+    complain,
+    finish_output,
+    prepare_streams,
+)
 
 __all__ = ["main"]
 
@@ -27,7 +34,8 @@ examples:
   vfiipc dump session.pcap           explain a recording
 
 `vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the
-reason given; 2 wrong arguments; 130 ended by Ctrl-C.
+reason given; 2 wrong arguments, or a malformed file of answers; 130 ended by
+Ctrl-C, 143 by SIGTERM; 141 nobody reads the output any more.
 """
 
 
@@ -38,15 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments behind the program's name; those of the process where none are given.
 
     Returns:
-        The exit status: 0; 1 for what could not be done; 2 for wrong arguments; 130 after Ctrl-C;
-        141 when nobody reads the output any more.
+        The exit status: 0; 1 for what could not be done; 2 for wrong arguments or a malformed file
+        of answers; 130 after Ctrl-C, 128 and its number after another signal; 141 when nobody reads
+        the output any more.
     """
+    prepare_streams()
     try:
-        status = _run(argv)
+        with ending_signals():
+            status = _run(argv)
+    except Ended as ended:
+        status = ended.status
     except KeyboardInterrupt:
         status = _INTERRUPTED
-    except OSError as error:  # connections never raise one, so it is the output
-        status = _without_output(error)
+    except OutputFailed as failed:
+        status = _without_output(failed.error)
     unwritten = finish_output()
     return _without_output(unwritten) if unwritten and not status else status
 
@@ -63,10 +76,17 @@ def _run(argv: Sequence[str] | None) -> int:
         parsed = _parser().parse_args(argv)
     except SystemExit as ended:
         return int(ended.code or 0)
+    program = f"vfiipc {parsed.command}"
+    if sys.stdout is None:
+        complain(program, "standard output is closed; send it to /dev/null if nobody wants it")
+        return 1
     try:
         return int(parsed.run(parsed))
     except Failure as failure:
-        complain(f"vfiipc {parsed.command}", str(failure))
+        complain(program, str(failure))
+        return failure.status
+    except (OSError, MemoryError) as error:  # the system lacks something
+        complain(program, describe(error))
         return 1
 
 

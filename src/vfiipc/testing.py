@@ -1,7 +1,7 @@
 """Hypothesis strategies for the framing: fuzz your own message handler, or your own framer.
 
-Needs the extra ``testing`` (``pip install 'vfiipc[testing]'``). A test of a framer in one line of
-strategy and three of test::
+Needs the extra ``testing`` (in a clone: ``pip install '.[testing]'``). A test of a framer in one
+line of strategy and three of test::
 
     @given(stream=streams(), data=st.data())
     def test_my_framer(stream, data):
@@ -42,7 +42,7 @@ try:
     from hypothesis.strategies import DrawFn, SearchStrategy
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "vfiipc.testing needs hypothesis: pip install 'vfiipc[testing]'", name=error.name
+        "vfiipc.testing needs hypothesis; in a clone: pip install '.[testing]'", name=error.name
     ) from error
 
 __all__ = [

@@ -26,14 +26,28 @@ class Ended(NamedTuple):
     err: str
 
 
-def run(*arguments: str, data: bytes = b"") -> Ended:
+def within(shell: str) -> list[str]:
+    """``vfiipc`` as a shell starts it, after or with what it is told: limits, redirections.
+
+    Args:
+        shell: commands, in which ``"$@"`` is the program with its arguments.
+    """
+    return ["/bin/sh", "-c", shell, "sh", *PROGRAM]
+
+
+def run(
+    *arguments: str,
+    data: bytes = b"",
+    env: dict[str, str] | None = None,
+    program: list[str] = PROGRAM,
+) -> Ended:
     """Runs ``vfiipc`` to its end."""
     done = subprocess.run(
-        [*PROGRAM, *arguments],
+        [*program, *arguments],
         input=data,
         capture_output=True,
         timeout=TIMEOUT,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **(env or {})},
     )
     return Ended(done.returncode, done.stdout, done.stderr.decode())
 
@@ -55,6 +69,9 @@ class Running(NamedTuple):
         assert self.process.stdout is not None
         self.process.stdout.close()
 
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
     def interrupt(self) -> None:
         """Ctrl-C, which goes to all processes of the terminal's job."""
         os.killpg(self.process.pid, signal.SIGINT)
@@ -69,14 +86,19 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def started(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Running]:
+def started(
+    *arguments: str,
+    stdin: int = subprocess.DEVNULL,
+    env: dict[str, str] | None = None,
+    program: list[str] = PROGRAM,
+) -> Iterator[Running]:
     with subprocess.Popen(
-        [*PROGRAM, *arguments],
+        [*program, *arguments],
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **(env or {})},
     ) as process:
         try:
             yield Running(process)

@@ -57,7 +57,7 @@ def test_a_table_on_a_terminal(
     assert main(["bench", server, "--count", "5"]) == 0
     out, err = capsys.readouterr()
     assert "slowest round trip" in out
-    assert ("pip install 'vfiipc[cli]'" in err) is not rich
+    assert ("pip install '.[cli]'" in err) is not rich
 
 
 def test_a_peer_that_is_no_echo(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,4 +83,4 @@ def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     refused, above, count = capsys.readouterr().err.splitlines()
     assert refused.startswith("vfiipc bench: connection refused")
     assert above == "vfiipc bench: --size 2,097,152 is above --limit 1,048,576"
-    assert "'0' is no count; use 1..10000000" in count
+    assert "'0' is not a count; use 1..10000000" in count

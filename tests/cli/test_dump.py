@@ -9,8 +9,10 @@ import pytest
 
 from tests.cli.program import run, started
 from vfiipc.__main__ import main
-from vfiipc.codec import encode, encode_header
-from vfiipc.recording import Recorder
+from vfiipc.cli.arguments import Parser
+from vfiipc.cli.view import NOWHERE, Printer, Way, add_view
+from vfiipc.codec import Message, encode, encode_header
+from vfiipc.recording import Decoded, Recorder
 
 PREFIX = 0x004E4659
 GIVEN = ["--prefix", "0x004E4659"]
@@ -165,6 +167,42 @@ def test_a_damaged_hex_dump(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "line 2: not pairs of hexadecimal digits" in err
 
 
+def test_where_a_hex_dump_fails_is_told_even_if_nothing_was_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytes(32).hex(" ", 16).replace(" ", "\n").encode() + b"\nno digits\n"
+    status, out, err = _dump(capsys, _file(tmp_path, content))
+    assert (status, out) == (1, "")
+    assert "no prefix found in 32 bytes, which end early (line 3: not pairs of hex" in err
+
+
+@pytest.mark.parametrize("time", [1e300, -1e300, float("nan"), float("inf"), 1e12, -1e12])
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_times_that_make_no_sense_are_left_out(
+    form: list[str], time: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = Parser()
+    add_view(parser)
+    printer = Printer(parser.parse_args(form), PREFIX)
+    printer.item(Way(1, "here", "there"), Decoded(5, Message(1, b"hello")), time)
+    printer.event(Way(1, "here", "there"), "closed", "closed", time)
+    first, *_, last = capsys.readouterr().out.splitlines()
+    if form:
+        assert "time" not in json.loads(first)
+        assert "time" not in json.loads(last)
+    else:
+        assert first.startswith("#1  here > there  at 5  ")
+        assert last == "#1  here > there  closed"
+
+
+def test_microseconds_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser()
+    add_view(parser)
+    for time, shown in [(1.9999996, "02.000000"), (0.000005, "00.000005"), (59.25, "59.250000")]:
+        Printer(parser.parse_args([]), PREFIX).event(NOWHERE, "closed", "closed", time)
+        assert capsys.readouterr().out.split()[0].endswith(f":{shown}")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
@@ -190,7 +228,7 @@ def test_other_prefixes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert _dump(capsys, "no/such/file") == (
-        2,
+        1,
         "",
         "vfiipc dump: cannot read no/such/file: no such file or directory\n",
     )
@@ -221,4 +259,4 @@ def test_a_long_file_on_a_terminal(
         monkeypatch.setitem(sys.modules, "rich.console", None)
     status, out, err = _dump(capsys, path, *GIVEN, "--no-payload")
     assert (status, len(out.splitlines())) == (0, 2)
-    assert ("pip install 'vfiipc[cli]'" in err) is not rich
+    assert ("pip install '.[cli]'" in err) is not rich

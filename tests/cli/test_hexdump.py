@@ -4,23 +4,8 @@ import re
 
 import pytest
 
-from vfiipc.cli.hexdump import dump, dump_message, is_text
+from vfiipc.cli.hexdump import dump, dump_message
 from vfiipc.codec import MESSAGE, encode
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"", True),
-        ("Grüße\tund\nZeilen\r\n".encode(), True),
-        (b"\xff", False),
-        (b"\x1b[2J", False),
-        (b"over\rwritten", False),
-        (b"\0", False),
-    ],
-)
-def test_text_is_what_a_terminal_can_show(data: bytes, expected: bool) -> None:
-    assert is_text(data) is expected
 
 
 def test_dump_shows_every_byte() -> None:

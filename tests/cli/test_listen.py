@@ -10,7 +10,6 @@ import pytest
 from tests.cli.program import Running, connect, receive, run, send, started
 from vfiipc.__main__ import main
 from vfiipc.cli.answers import Rule, answer_to, read_rules
-from vfiipc.cli.failures import Failure
 from vfiipc.codec import Message
 
 
@@ -102,7 +101,20 @@ def test_answers_by_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
+        ("\xff", "is not JSON"),
+        ("[" * 200_000, "rules.json is nested too deeply"),
+        ('[{"answer": NaN}]', "is not JSON: NaN is not a JSON value"),
+        ('[{"answer": "\\ud800"}]', "rule 1: answer holds half of a surrogate pair"),
+        ('[{"answer": "a", "matches": "\\ud800"}]', "rule 1: matches holds half of a surrogate"),
+        ('[{"answer": "a", "matches": 5}]', "rule 1: matches must be a string"),
+        ('[{"answer": "a", "matches": "a{99999999999}"}]', "the repetition number is too large"),
+        (
+            json.dumps([{"answer": "a", "matches": "(" * 9999 + ")" * 9999}]),
+            "rule 1: matches is too large a regular expression",
+        ),
+        ('[{"answer": "a", "id": 7.0}]', "rule 1: id must be a whole number"),
+        ('[{"answer": "a", "id": true}]', "rule 1: id must be a whole number"),
         ("{}", "must be an array of rules"),
         ("[1]", "rule 1: must be an object"),
         ('[{"answer": "a"}, {"anser": "b"}]', "rule 2: 'anser' is unknown; use answer, "),
@@ -111,14 +123,26 @@ def test_answers_by_rules(tmp_path: Path) -> None:
         ('[{"answer_hex": "0"}]', "rule 1: answer_hex must be pairs"),
         ('[{"answer": "a", "id": "7"}]', "rule 1: id: msg_id must be an int"),
         ('[{"answer": "a", "answer_id": 2147483648}]', "rule 1: answer_id: msg_id is 2147483648"),
-        ('[{"answer": "a", "matches": "("}]', "rule 1: matches is no regular expression"),
+        ('[{"answer": "a", "matches": "("}]', "rule 1: matches is not a regular expression"),
     ],
 )
-def test_bad_rules_are_named(rules: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / "rules.json").write_text(rules)
-    with pytest.raises(Failure) as failed:
-        read_rules(str(tmp_path / "rules.json"))
-    assert says in str(failed.value)
+def test_bad_rules_are_named(
+    rules: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules.json").write_bytes(rules.encode("latin-1"))
+    assert main(["listen", "--answers", str(tmp_path / "rules.json")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert says in err
+
+
+def test_answers_are_sent_as_they_are_written(tmp_path: Path) -> None:
+    text = '[{"answer": {"amount": 100.00, "rate": 1e400, "a": [1, -0.0, "\\ud800", true, null]}}]'
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "rules.json").write_text(text, encoding=encoding)
+        answer = answer_to(read_rules(str(tmp_path / "rules.json")), Message(1, b""))
+        assert answer == (1, text[12:-2].encode())
 
 
 def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:

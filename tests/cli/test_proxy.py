@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import (
+    PROGRAM,
     Running,
     accept,
     connect,
@@ -22,6 +25,7 @@ from tests.cli.program import (
     send,
     started,
     unused_address,
+    within,
 )
 from vfiipc.__main__ import main
 from vfiipc.codec import encode
@@ -29,10 +33,13 @@ from vfiipc.codec import encode
 
 @contextmanager
 def _between(
-    *arguments: str,
+    *arguments: str, program: list[str] = PROGRAM
 ) -> Iterator[tuple[Running, socket.socket, socket.socket]]:
     """The program, the client that is connected to it, and the server that it has connected to."""
-    with listening() as (listener, target), started("proxy", "0", target, *arguments) as running:
+    with (
+        listening() as (listener, target),
+        started("proxy", "0", target, *arguments, program=program) as running,
+    ):
         address = running.line().split()[-1]
         with connect(address) as client, accept(listener) as server:
             yield running, client, server
@@ -155,6 +162,58 @@ def test_a_recording_is_never_overwritten(
     assert main(["proxy", "0", "127.0.0.1:1", "--record", "/no/such/folder/x"]) == 1
     assert "cannot record to /no/such/folder/x" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit of the shell")
+@pytest.mark.parametrize("ends", ["once", "Ctrl-C", "SIGTERM"])
+def test_traffic_goes_on_when_the_recording_cannot(ends: str, tmp_path: Path) -> None:
+    full = tmp_path / "full.pcap"
+    options = ["--record", str(full), "--no-payload", *(["--once"] if ends == "once" else [])]
+    small = within('ulimit -f 32; exec "$@"')  # blocks of 512 bytes
+    data = os.urandom(4096)
+    with _between(*options, program=small) as (running, client, server):
+        for here, there in [(client, server), (server, client)] * 10:
+            send(here, 1, data)
+            assert receive(there) == [(1, data)]
+        client.close()
+        assert _all(server) == b""
+        server.close()
+        if ends == "Ctrl-C":
+            running.interrupt()
+        elif ends == "SIGTERM":
+            running.send_signal(signal.SIGTERM)
+        status, out, err = running.end()
+    assert status == 1
+    at_once, at_the_end = err.splitlines()
+    assert at_once.startswith(f"vfiipc proxy: recording to {full} has failed: file too large; ")
+    assert at_the_end == f"vfiipc proxy: {full} does not hold all that passed"
+    assert out.count(b"data: 4,096 bytes") == 20
+
+
+def test_a_port_alone_is_a_target() -> None:
+    with listening() as (listener, target):
+        port = target.rpartition(":")[2]
+        with (
+            started("proxy", "0", port) as running,
+            connect(running.line().split()[-1]) as client,
+            accept(listener) as server,
+        ):
+            client.sendall(b"hello")
+            assert server.recv(100) == b"hello"
+
+
+def test_an_end_is_passed_on_without_a_descriptor_to_spare() -> None:
+    resource = pytest.importorskip("resource")
+    with _between() as (running, client, server):
+        send(client, 1, b"hello")
+        receive(server)
+        running.line()  # connected: everything is open
+        if sys.platform == "linux":
+            pid = running.process.pid
+            former = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, former[1]))
+        client.shutdown(socket.SHUT_WR)
+        assert _all(server) == b""
 
 
 def test_it_cuts_after_so_many_bytes(tmp_path: Path) -> None:

@@ -92,6 +92,18 @@ def test_no_answer(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"no answer from {address} within 0.2 s; answers as recorded: 0" in err
 
 
+def test_a_recording_without_answers_proves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "session.pcap")
+    with Recorder(path) as recorder:
+        track = recorder.connection("192.0.2.1:2", "192.0.2.2:55000")
+        track.data(True, encode(DEFAULT_PREFIX, 1, b"question"))
+    status, out, err = _replay(capsys, path, unused_address())
+    assert (status, out) == (1, [])
+    assert "no message that answers the client, so there is nothing to compare" in err
+
+
 def test_the_other_side(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
     with _peer(lambda message: [Message(message.msg_id, b"question")]) as (address, received):
         status, _, err = _replay(capsys, recording, address, "--side", "server", "--timeout", "0.2")
@@ -112,7 +124,7 @@ def test_a_raw_stream_is_sent_and_the_answers_printed(
 
 def test_what_cannot_be(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
     address = unused_address()
-    assert _replay(capsys, "no/such/file", address)[0] == 2
+    assert _replay(capsys, "no/such/file", address)[0] == 1
     status, _, err = _replay(capsys, recording, address)
     assert status == 1
     assert f"connection refused: nothing listens at {address}" in err

@@ -60,6 +60,7 @@ def test_options_stand_anywhere(order: str, server: str, capfd: pytest.CaptureFi
 
 def test_standard_input_is_sent_when_nothing_else_is_named(server: str) -> None:
     assert run("send", server, data=b"two\nlines\n")[:2] == (0, b"two\nlines\n")
+    assert run("send", server, data=b"one\r\ntwo\r\n")[:2] == (0, b"one\r\ntwo\r\n")
     assert run("send", server, "--file", "-", data=b"")[:2] == (0, b"\n")
 
 
@@ -88,6 +89,23 @@ def test_the_prefix_of_your_choice() -> None:
         assert run("send", address, "hi", "--prefix", "0x41444B49")[:2] == (0, b"hi\n")
 
 
+def test_no_answer_is_waited_for() -> None:
+    data = os.urandom(4 << 20)
+    received = []
+    with listening() as (listener, address):
+
+        def serve() -> None:
+            with accept(listener) as connection:
+                received.extend(receive(connection))
+                assert connection.recv(1) == b""
+
+        server = threading.Thread(target=serve)
+        server.start()
+        assert run("send", address, "--no-answer", data=data) == (0, b"", "")
+        server.join()
+    assert received == [(0, data)]
+
+
 # --- what can go wrong ----------------------------------------------------------------------------
 
 
@@ -96,6 +114,14 @@ def test_refused() -> None:
     status, out, err = run("send", address, "hello")
     assert (status, out) == (1, b"")
     assert err == f"vfiipc send: connection refused: nothing listens at {address}\n"
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["send", "h:1", "--file", "no/such/file"]) == 1
+    assert main(["send", "h:1", "--file", str(tmp_path)]) == 1
+    missing, folder = capsys.readouterr().err.splitlines()
+    assert missing == "vfiipc send: cannot read no/such/file: no such file or directory"
+    assert folder == f"vfiipc send: cannot read {tmp_path}: is a directory"
 
 
 def test_unknown_host() -> None:

@@ -138,7 +138,7 @@ def test_a_link_that_is_not_understood(tmp_path: Path) -> None:
 def test_without_the_library_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _record(tmp_path / "a")
     monkeypatch.setitem(sys.modules, "cypcap", None)
-    with pytest.raises(MissingReader, match=r"pip install 'vfiipc\[cli\]'"):
+    with pytest.raises(MissingReader, match=r"pip install '\.\[cli\]'"):
         Capture(tmp_path / "a")
 
 

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from ..codec import Message, encode_header
-from .failures import Failure, describe
+from .failures import Failure, Malformed, describe
 
 __all__ = ["Rule", "answer_to", "read_rules"]
 
+_HALF_A_PAIR = "holds half of a surrogate pair, which no text in UTF-8 has"
 _KEYS = {"id", "matches", "answer", "answer_hex", "answer_id"}
+
+
+class _Number(float):
+    """A number with the text that stands for it in the file, for that is what gets sent."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> _Number:
+        number = cls(text)
+        number.text = text
+        return number
 
 
 class Rule(NamedTuple):
@@ -40,27 +54,32 @@ def read_rules(path: str) -> list[Rule]:
     """The rules in a file: a JSON array of objects.
 
     Raises:
-        Failure: it cannot be read, or is not what it should be; says where.
+        Failure: it cannot be read.
+        Malformed: it is not what it should be; says where.
     """
     try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_bytes()
     except OSError as error:
         raise Failure(f"cannot read {path}: {describe(error)}") from error
+    try:
+        entries = json.loads(text, parse_float=_Number.parse, parse_constant=_refuse)
     except ValueError as error:
-        raise Failure(f"{path} is no JSON: {error}") from error
+        raise Malformed(f"{path} is not JSON: {error}") from error
+    except RecursionError:
+        raise Malformed(f"{path} is nested too deeply") from None
     if not isinstance(entries, list):
-        raise Failure(f"{path}: must be an array of rules, as `vfiipc listen --help` shows it")
+        raise Malformed(f"{path}: must be an array of rules, as `vfiipc listen --help` shows it")
     return [_rule(f"{path}, rule {number}", entry) for number, entry in enumerate(entries, 1)]
 
 
 def _rule(place: str, entry: Any) -> Rule:
     if not isinstance(entry, dict):
-        raise Failure(f"{place}: must be an object")
+        raise Malformed(f"{place}: must be an object")
     unknown = sorted(entry.keys() - _KEYS)
     if unknown:
-        raise Failure(f"{place}: {unknown[0]!r} is unknown; use {', '.join(sorted(_KEYS))}")
+        raise Malformed(f"{place}: {unknown[0]!r} is unknown; use {', '.join(sorted(_KEYS))}")
     if ("answer" in entry) == ("answer_hex" in entry):
-        raise Failure(f"{place}: needs either answer or answer_hex")
+        raise Malformed(f"{place}: needs either answer or answer_hex")
     return Rule(
         _data(place, entry),
         _msg_id(place, entry, "id"),
@@ -74,25 +93,54 @@ def _data(place: str, entry: dict[str, Any]) -> bytes:
         try:
             return bytes.fromhex(entry["answer_hex"])
         except (TypeError, ValueError):
-            raise Failure(f"{place}: answer_hex must be pairs of hexadecimal digits") from None
+            raise Malformed(f"{place}: answer_hex must be pairs of hexadecimal digits") from None
     answer = entry["answer"]
-    return (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+    try:
+        return (answer if isinstance(answer, str) else _written(answer)).encode()
+    except UnicodeEncodeError:
+        raise Malformed(f"{place}: answer {_HALF_A_PAIR}") from None
+    except RecursionError:
+        raise Malformed(f"{place}: answer is nested too deeply") from None
+
+
+def _written(value: Any) -> str:
+    """A value as JSON, with its numbers as they are in the file."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)}: {_written(value[key])}' for key in value)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return value.text if isinstance(value, _Number) else json.dumps(value)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _msg_id(place: str, entry: dict[str, Any], key: str) -> int | None:
     value = entry.get(key)
+    if isinstance(value, (_Number, bool)):
+        raise Malformed(f"{place}: {key} must be a whole number")
     try:
         if value is not None:
             encode_header(0, value, 0)
     except (TypeError, ValueError) as error:
-        raise Failure(f"{place}: {key}: {error}") from None
+        raise Malformed(f"{place}: {key}: {error}") from None
     return value
 
 
 def _pattern(place: str, entry: dict[str, Any]) -> re.Pattern[bytes] | None:
     if "matches" not in entry:
         return None
+    matches = entry["matches"]
+    if not isinstance(matches, str):
+        raise Malformed(f"{place}: matches must be a string")
     try:
-        return re.compile(entry["matches"].encode(), re.DOTALL)
-    except (AttributeError, re.error) as error:
-        raise Failure(f"{place}: matches is no regular expression: {error}") from None
+        with warnings.catch_warnings():  # of what other releases may understand otherwise
+            warnings.simplefilter("ignore")
+            return re.compile(matches.encode(), re.DOTALL)
+    except UnicodeEncodeError:
+        raise Malformed(f"{place}: matches {_HALF_A_PAIR}") from None
+    except (re.error, OverflowError) as error:
+        raise Malformed(f"{place}: matches is not a regular expression: {error}") from None
+    except (RecursionError, MemoryError):
+        raise Malformed(f"{place}: matches is too large a regular expression") from None

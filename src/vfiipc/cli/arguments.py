@@ -20,6 +20,8 @@ __all__ = [
     "add_command",
     "add_framing",
     "add_timeout",
+    "count",
+    "delay",
     "hex_bytes",
     "limit",
     "msg_id",
@@ -34,6 +36,7 @@ DEFAULT_LIMIT = 16 << 20
 
 _PREFIX_SIZE: int = HEADER.prefix.sizeof()
 _LONGEST_TIMEOUT = 2_000_000
+_MOST = 10_000_000
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 Commands = Any  # argparse keeps the type of its sub-commands to itself
@@ -170,15 +173,37 @@ def limit(text: str) -> int:
 
 def timeout(text: str) -> int:
     """A time in seconds, given back in milliseconds."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1
+    seconds = _seconds(text)
     if not 0 < seconds <= _LONGEST_TIMEOUT:
         raise ArgumentTypeError(
-            f"{text!r} is no time-out; use seconds above 0, up to {_LONGEST_TIMEOUT}"
+            f"{text!r} is not a time-out; use seconds above 0, up to {_LONGEST_TIMEOUT}"
         )
     return max(1, round(seconds * 1000))
+
+
+def delay(text: str) -> float:
+    """A time in seconds, which may be 0."""
+    seconds = _seconds(text)
+    if not 0 <= seconds <= _LONGEST_TIMEOUT:
+        raise ArgumentTypeError(
+            f"{text!r} is not a delay; use seconds from 0 up to {_LONGEST_TIMEOUT}"
+        )
+    return seconds
+
+
+def count(text: str) -> int:
+    """A number of things, at least one."""
+    match = re.fullmatch(r"0*(\d{1,8})", text, re.ASCII)
+    if match is None or not 0 < int(match[1]) <= _MOST:
+        raise ArgumentTypeError(f"{text!r} is not a count; use 1..{_MOST}")
+    return int(match[1])
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1
 
 
 def hex_bytes(text: str) -> bytes:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .. import IPC
 from ..codec import Message
 from . import arguments, links
-from .failures import Failure, no_answer
+from .failures import INSTALL_CLI, Failure, no_answer
 from .streams import note, say
 
 __all__ = ["add_to", "percentile"]
@@ -48,18 +48,16 @@ def add_to(commands: arguments.Commands) -> None:
         help="bytes of data in each message; K, M and G are understood (64)",
     )
     parser.add_argument(
-        "--count", metavar="NUMBER", type=_count, default=5000, help="messages in each part (5000)"
+        "--count",
+        metavar="NUMBER",
+        type=arguments.count,
+        default=5000,
+        help="messages in each part (5000)",
     )
     arguments.add_framing(parser)
     arguments.add_timeout(parser, "the connection, and for each answer")
     parser.add_argument("--json", action="store_true", help="one JSON object, times in seconds")
     links.add_tls(parser)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text[:10]) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no count; use 1..10000000")
-    return int(text)
 
 
 class _Result(NamedTuple):
@@ -175,12 +173,15 @@ def _table(result: _Result) -> bool:
         from rich.console import Console
         from rich.table import Table
     except ImportError:
-        note("a nicer table needs rich; install it with: pip install 'vfiipc[cli]'")
+        note(f"a nicer table needs rich; {INSTALL_CLI}")
         return False
     table = Table()
     table.add_column("each way and back")
     table.add_column("result", justify="right")
     for name, value in _rows(result):
         table.add_row(name, value)
-    Console().print(table)
+    console = Console()
+    with console.capture() as captured:
+        console.print(table)
+    say(captured.get().rstrip("\n"))
     return True

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from ..recording import (
     Annotator,
@@ -18,21 +20,22 @@ from ..recording import (
     guess_prefixes,
 )
 from . import arguments
-from .failures import Failure, describe
+from .failures import INSTALL_CLI, Failure, describe
 from .progress import progress
 from .sources import FORMATS, Damaged, Source
-from .streams import complain, note
+from .streams import flush_output, note
 from .view import NOWHERE, Printer, Way, add_view
 
-__all__ = ["add_to", "find_prefix"]
+__all__ = ["add_to", "find_prefix", "open_source"]
 
 _SAMPLE = 16 << 20  # bytes in which a prefix is looked for
 
-_MORE = """\
+_MORE = f"""\
 FILE may be the bytes of one direction as they are, a hex dump as text (of xxd,
 hexdump -C, od -A x -t x1, or digits alone), or a capture (pcap, pcapng) with any
 number of TCP connections. Of a capture both directions are put together again,
-whatever came twice or in another order. Captures need: pip install 'vfiipc[cli]'
+whatever came twice or in another order. Captures need an extra,
+{INSTALL_CLI}
 
 Without --prefix the likely one is looked for, and named with how sure that is.
 FILE may be a pipe and packed with gzip; text may be in UTF-8 or UTF-16.
@@ -63,22 +66,17 @@ def add_to(commands: arguments.Commands) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    try:
-        source = Source(parsed.file, parsed.format)
-    except OSError as error:
-        complain("vfiipc dump", f"cannot read {parsed.file}: {describe(error)}")
-        return 2
-    except Damaged as error:
-        raise Failure(f"{parsed.file}: {error}") from error
-    with source:
+    with open_source(parsed.file, parsed.format) as source:
         chunks = source.chunks()
         prefix = parsed.prefix
         if prefix is None:
             prefix, chunks = find_prefix(chunks, parsed.limit)
-        view = _View(Printer(parsed, prefix), prefix, parsed.limit, timed=source.form == "capture")
+        printer = Printer(parsed, prefix, prompt=source.size is None)
+        view = _View(printer, prefix, parsed.limit, timed=source.form == "capture")
         try:
-            for chunk in progress(chunks, source, parsed.file):
-                view.show(chunk)
+            with closing(progress(chunks, source, parsed.file)) as shown:
+                for chunk in shown:
+                    view.show(chunk)
         except Damaged as error:
             view.finish()
             view.summary(source.skipped)
@@ -86,6 +84,22 @@ def _run(parsed: argparse.Namespace) -> int:
         view.finish()
         view.summary(source.skipped)
     return 0
+
+
+def open_source(path: str, form: str) -> Source:
+    """An input.
+
+    Raises:
+        Failure: it cannot be read.
+    """
+    if path == "-" and sys.stdin is None:
+        raise Failure("standard input is closed; name a file")
+    try:
+        return Source(path, form)
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {describe(error)}") from error
+    except Damaged as error:
+        raise Failure(f"{path}: {error}") from error
 
 
 class _View:
@@ -148,6 +162,7 @@ class _View:
 
     def summary(self, skipped: Counter[str]) -> None:
         """How much there was of everything, beside the output."""
+        flush_output()
         said = [f"messages: {self._counts.pop('messages', 0):,}"]
         if self._timed:
             said.append(f"connections: {len(self._connections):,}")
@@ -225,7 +240,10 @@ def _nothing_found(held: list[Chunk], size: int, failed: Damaged | None) -> str:
         return str(failed)
     if not size:
         return "there are no bytes to look at"
-    said = f"no prefix found in {size:,} bytes; give it with --prefix, and --limit if it is not 16M"
+    said = f"no prefix found in {size:,} bytes"
+    if failed is not None:
+        said += f", which end early ({failed})"
+    said += "; give it with --prefix, and --limit if it is not 16M"
     if any(chunk.data[:2] == b"\x16\x03" for chunk in held):
         said += ". It looks like TLS, whose content cannot be seen"
     return said

@@ -7,8 +7,8 @@ import argparse
 from .. import IPC
 from . import arguments, links
 from .failures import describe
-from .serving import Serving
-from .streams import say
+from .serving import Serving, add_serving
+from .streams import one_line, say
 
 __all__ = ["add_to"]
 
@@ -30,18 +30,16 @@ def add_to(commands: arguments.Commands) -> None:
     )
     links.add_listening(parser)
     arguments.add_framing(parser)
-    parser.add_argument(
-        "--once", action="store_true", help="serve one connection, then end with it"
-    )
+    add_serving(parser)
     links.add_tls(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
     listener, where = links.listen(parsed.address, parsed)
     with listener:
-        say(f"listening at {where}")
+        say(f"listening at {one_line(where)}")
         echo = _Echo(parsed.prefix, parsed.limit)
-        Serving("vfiipc echo", listener, echo.serve).serve(once=parsed.once)
+        Serving("vfiipc echo", listener, echo.serve, parsed).serve()
     return 0
 
 
@@ -53,17 +51,22 @@ class _Echo:
         self._limit = limit
 
     def serve(self, connection: IPC, number: int) -> None:
-        peer = connection.remote_addr() or f"connection {number}"
+        peer = one_line(connection.remote_addr()) or f"connection {number}"
         say(f"{peer} connected")
         count = 0
-        while (message := connection.read_msg(self._prefix, self._limit)) is not None:
-            if not connection.write_msg(self._prefix, message.msg_id, message.data):
-                break
-            count += 1
-        if connection.eof() or connection.error():  # otherwise the program is about to end
-            self._report(connection, peer, count)
-
-    def _report(self, connection: IPC, peer: str, count: int) -> None:
-        how = f"broke: {describe(connection.last_error)}" if connection.error() else "closed"
+        how = ""
+        try:
+            while (message := connection.read_msg(self._prefix, self._limit)) is not None:
+                if not connection.write_msg(self._prefix, message.msg_id, message.data):
+                    break
+                count += 1
+        except OSError as error:  # the process has no descriptors left, for example
+            how = f"given up: {describe(error)}"
+        if connection.error():
+            how = f"broke: {describe(connection.last_error)}"
+        elif connection.eof():
+            how = "closed"
+        if not how:
+            return  # the program is about to end
         dropped = f"bytes discarded: {connection.discarded:,}"
         say(f"{peer} {how}; messages answered: {count:,}; {dropped}")

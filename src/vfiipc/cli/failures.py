@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 from .. import IPC
 
-__all__ = ["Failure", "describe", "no_answer", "no_connection", "seconds"]
+__all__ = [
+    "INSTALL_CLI",
+    "Failure",
+    "Malformed",
+    "describe",
+    "no_answer",
+    "no_connection",
+    "seconds",
+]
+
+
+#: What the README says of the extra for the command line.
+INSTALL_CLI: Final = "in a clone of vfiipc: pip install '.[cli]'"
 
 
 class Failure(Exception):
-    """Ends a command with exit status 1 and this one line."""
+    """Ends a command with this one line and exit status 1: it could not be done."""
+
+    status = 1
+
+
+class Malformed(Failure):
+    """The same with exit status 2: what the user wrote cannot be right."""
+
+    status = 2
 
 
 def describe(error: BaseException | None) -> str:

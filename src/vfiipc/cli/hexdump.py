@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..codec import MESSAGE
 
-__all__ = ["dump", "dump_message", "is_text"]
+__all__ = ["dump", "dump_message"]
 
 _PER_LINE = 16
 _PER_FIELD_LINE = 8
@@ -22,19 +22,11 @@ class _Part(NamedTuple):
     value: Any
 
 
-def is_text(data: bytes) -> bool:
-    """Whether ``data`` can be shown on a terminal as it is: UTF-8 without control characters."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return all(char.isprintable() or char in "\t\n" for char in text.replace("\r\n", "\n"))
-
-
-def dump(data: bytes) -> Iterator[str]:
-    """Lines of offset, bytes in hexadecimal, and what of them is printable ASCII."""
-    for offset in range(0, len(data), _PER_LINE):
-        piece = data[offset : offset + _PER_LINE]
+def dump(data: bytes, stop: int | None = None) -> Iterator[str]:
+    """Lines of offset, bytes of ``data[:stop]`` in hexadecimal, and what is printable ASCII."""
+    stop = len(data) if stop is None else stop
+    for offset in range(0, stop, _PER_LINE):
+        piece = data[offset : min(offset + _PER_LINE, stop)]
         yield f"{offset:08x}  {piece.hex(' '):{3 * _PER_LINE - 1}}  {_as_ascii(piece)}"
 
 

@@ -27,19 +27,21 @@ _LOOPBACK = "127.0.0.1"
 
 def address(text: str) -> Address:
     """Where to listen; without a host, on the loopback alone, and a port may stand alone."""
-    try:
-        found = parse(f":{text}" if text.isdecimal() else text, listening=True)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+    found = _parsed(text, listening=True)
     if found.scheme != "pipe" and not found.host:
         return found._replace(host=_LOOPBACK)
     return found
 
 
 def peer_address(text: str) -> Address:
-    """Where to connect."""
+    """Where to connect; a port may stand alone and is on the loopback, here, too."""
+    return _parsed(text, listening=False)
+
+
+def _parsed(text: str, *, listening: bool) -> Address:
+    is_port = text.isascii() and text.isdecimal()
     try:
-        return parse(text)
+        return parse(f"{_LOOPBACK}:{text}" if is_port else text, listening=listening)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
 
@@ -55,7 +57,7 @@ def add_peer(parser: arguments.Parser) -> None:
         "address",
         metavar="ADDRESS",
         type=peer_address,
-        help="HOST:PORT, tls://HOST:PORT or pipe:///PATH",
+        help="where to connect: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
     )
 
 

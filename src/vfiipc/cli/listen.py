@@ -13,7 +13,7 @@ from ..recording import Annotator, Decoded, Item
 from . import arguments, links
 from .answers import Rule, answer_to, read_rules
 from .failures import describe
-from .serving import Serving
+from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
 
 __all__ = ["add_to"]
@@ -51,9 +51,7 @@ def add_to(commands: arguments.Commands) -> None:
     answers.add_argument("--answers", metavar="FILE", help="answer by the rules in a JSON file")
     arguments.add_framing(parser)
     add_view(parser)
-    parser.add_argument(
-        "--once", action="store_true", help="serve one connection, then end with it"
-    )
+    add_serving(parser)
     links.add_tls(parser)
 
 
@@ -68,7 +66,7 @@ def _run(parsed: argparse.Namespace) -> int:
         printer = Printer(parsed, parsed.prefix)
         printer.started(where)
         talk = _Talk(printer, rules, parsed.prefix, parsed.limit, where)
-        Serving("vfiipc listen", listener, talk.serve).serve(once=parsed.once)
+        Serving("vfiipc listen", listener, talk.serve, parsed).serve()
     return 0
 
 
@@ -91,12 +89,12 @@ class _Talk:
         self._printer.event(way, "connected", "connected", time.time())
         annotator = Annotator(self._prefix, self._limit)
         sent = 0
-        while data := connection.read(_PIECE, -1, 0):
-            sent = self._take(connection, annotator.feed(data), (way, back), sent)
-        if connection.error():
-            how = f"broke: {describe(connection.last_error)}"
-        else:
-            how = "closed"
+        try:
+            while data := connection.read(_PIECE, -1, 0):
+                sent = self._take(connection, annotator.feed(data), (way, back), sent)
+            how = f"broke: {describe(connection.last_error)}" if connection.error() else "closed"
+        except OSError as error:  # the process has no descriptors left, for example
+            how = f"given up: {describe(error)}"
         self._take(connection, annotator.finish(), (way, back), sent)
         self._printer.event(way, "closed", how, time.time())
 

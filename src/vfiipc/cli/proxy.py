@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import os
+import errno
 import socket
 import threading
 import time
+from contextlib import closing
 from typing import NamedTuple
 
 from .. import IPC, TLS
-from ..recording import Annotator, Recorder, Track
+from ..recording import Annotator
 from . import arguments, links
 from .failures import Failure, describe
-from .serving import Serving
+from .record import RecordedTrack, Recording
+from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
 
 __all__ = ["add_to"]
 
 _PIECE = 65536
+_DESCRIPTORS = 6  # for each connection: two sockets, and what waiting for both takes
+_PATIENCE = 2.0  # seconds for a thread to end whose connections were closed
 _PAUSE = 0.001  # seconds between pieces, so that they also arrive as pieces
 
 _MORE = """\
@@ -54,15 +58,18 @@ def add_to(commands: arguments.Commands) -> None:
         help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
     )
     parser.add_argument(
-        "target", metavar="TARGET", type=links.peer_address, help="where to connect for each"
+        "target",
+        metavar="TARGET",
+        type=links.peer_address,
+        help="where to connect for each: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
     )
     parser.add_argument("--record", metavar="FILE", help="write a capture, a new file")
     faults = parser.add_argument_group("faults")
     faults.add_argument(
         "--delay",
         metavar="SECONDS",
-        type=arguments.timeout,
-        default=0,
+        type=arguments.delay,
+        default=0.0,
         help="hold back everything that arrives for so long",
     )
     faults.add_argument(
@@ -77,7 +84,7 @@ def add_to(commands: arguments.Commands) -> None:
     arguments.add_framing(parser)
     arguments.add_timeout(parser, "a connection to TARGET")
     add_view(parser)
-    parser.add_argument("--once", action="store_true", help="serve one connection, then end")
+    add_serving(parser)
     links.add_tls(parser)
 
 
@@ -90,39 +97,21 @@ def _piece(text: str) -> int:
 
 def _run(parsed: argparse.Namespace) -> int:
     listener, where = links.listen(parsed.listen, parsed)
-    with listener:
-        recorder = _recorder(parsed.record)
-        try:
-            printer = Printer(parsed, parsed.prefix)
-            printer.started(where)
-            proxy = _Proxy(parsed, printer, recorder)
-            Serving("vfiipc proxy", listener, proxy.serve).serve(once=parsed.once)
-        finally:
-            if recorder is not None:
-                recorder.close()
+    with listener, closing(Recording(parsed.record)) as recording:
+        printer = Printer(parsed, parsed.prefix)
+        printer.started(where)
+        proxy = _Proxy(parsed, printer, recording)
+        Serving("vfiipc proxy", listener, proxy.serve, parsed, _DESCRIPTORS).serve()
     return 0
-
-
-def _recorder(path: str | None) -> Recorder | None:
-    if path is None:
-        return None
-    try:
-        return Recorder(path)
-    except FileExistsError as error:
-        raise Failure(f"{path} is there already, and is not overwritten") from error
-    except OSError as error:
-        raise Failure(f"cannot record to {path}: {describe(error)}") from error
 
 
 class _Proxy:
     """What is done with each connection."""
 
-    def __init__(
-        self, parsed: argparse.Namespace, printer: Printer, recorder: Recorder | None
-    ) -> None:
+    def __init__(self, parsed: argparse.Namespace, printer: Printer, recording: Recording) -> None:
         self._parsed = parsed
         self._printer = printer
-        self._recorder = recorder
+        self._recording = recording
 
     def serve(self, client: IPC, number: int) -> None:
         place = links.shown(self._parsed.target)
@@ -136,7 +125,7 @@ class _Proxy:
         with target:
             self._printer.event(way, "connected", "connected", time.time())
             ends = (client.remote_addr(), target.remote_addr())
-            track = self._recorder.connection(*ends) if self._recorder else None
+            track = self._recording.connection(*ends)
             said = _Pair(self._parsed, self._printer, track, client, target).run(way)
             self._printer.event(way, "closed", said, time.time())
 
@@ -155,7 +144,7 @@ class _Pair:
         self,
         parsed: argparse.Namespace,
         printer: Printer,
-        track: Track | None,
+        track: RecordedTrack,
         client: IPC,
         target: IPC,
     ) -> None:
@@ -167,7 +156,7 @@ class _Pair:
         self._lock = threading.Lock()
         self._left: int | None = parsed.cut_after
         self._said = ""
-        self._failed: OSError | None = None
+        self._failed: Exception | None = None
 
     def run(self, way: Way) -> str:
         """Passes everything on until both directions have ended; what ended it."""
@@ -175,36 +164,47 @@ class _Pair:
         there = _Direction(True, self._client, self._target, way)
         answers = _Direction(False, self._target, self._client, back)
         other = threading.Thread(target=self._pass_on, args=(answers,), daemon=True)
-        other.start()
-        self._pass_on(there)
-        other.join()
+        try:
+            other.start()
+        except RuntimeError as error:  # no threads left
+            raise OSError(errno.EAGAIN, str(error)) from error
+        try:
+            self._pass_on(there)
+            other.join()
+        finally:  # after Ctrl-C, too
+            self._end("")
+            other.join(_PATIENCE)
+        self._track.cut()
         if self._failed is not None:
             raise self._failed
-        if self._track is not None:
-            self._track.cut()
         return self._said or "closed"
 
     def _pass_on(self, direction: _Direction) -> None:
-        annotator = Annotator(self._parsed.prefix, self._parsed.limit)
         try:
-            while data := direction.source.read(_PIECE, -1, 0):
-                data, last = self._allowed(data)
-                if not self._send(direction, data, annotator) or last:
-                    self._end(f"cut after {self._parsed.cut_after:,} bytes" if last else "")
-                    break
-            else:
-                self._half_close(direction)
-            for item in annotator.finish():
-                self._printer.item(direction.way, item, time.time())
-        except OSError as error:  # the output, or the recording
+            self._pass_all_on(direction)
+        except OSError as error:  # the process has no descriptors left, for example
+            self._end(f"given up: {describe(error)}")
+        except Exception as error:  # noqa: BLE001  (`run` raises it)
             self._failed = error
-            self._end(describe(error))
+            self._end("")
+
+    def _pass_all_on(self, direction: _Direction) -> None:
+        annotator = Annotator(self._parsed.prefix, self._parsed.limit)
+        while data := direction.source.read(_PIECE, -1, 0):
+            data, last = self._allowed(data)
+            if not self._send(direction, data, annotator) or last:
+                self._end(f"cut after {self._parsed.cut_after:,} bytes" if last else "")
+                break
+        else:
+            self._half_close(direction)
+        for item in annotator.finish():
+            self._printer.item(direction.way, item, time.time())
 
     def _send(self, direction: _Direction, data: bytes, annotator: Annotator) -> bool:
         if self._parsed.delay:
-            time.sleep(self._parsed.delay / 1000)
-        if self._track is not None:  # first, or the answer might come before it in the recording
-            self._track.data(direction.from_client, data)
+            time.sleep(self._parsed.delay)
+        # First, or the answer might come before it in the recording.
+        self._track.data(direction.from_client, data)
         size = self._parsed.pieces or len(data)
         for start in range(0, len(data), size):
             if start:
@@ -228,9 +228,9 @@ class _Pair:
         source = direction.source
         over_tls = isinstance(direction.target, TLS)  # which cannot end one way alone
         if source.eof() and not source.error() and not over_tls:
-            if self._track is not None:
-                self._track.end(direction.from_client)
-            _shut_down(direction.target)
+            self._track.end(direction.from_client)
+            with self._lock:  # nobody may close it now: its descriptor could be another's then
+                _shut_down(direction.target)
         else:
             self._end(f"broke: {describe(source.last_error)}" if source.error() else "")
 
@@ -238,8 +238,8 @@ class _Pair:
         """Closes both connections; the first who does tells why."""
         with self._lock:
             self._said = self._said or said
-        self._client.close()
-        self._target.close()
+            self._client.close()
+            self._target.close()
 
 
 def _shut_down(link: IPC) -> None:
@@ -248,7 +248,12 @@ def _shut_down(link: IPC) -> None:
     if descriptor < 0:
         return
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as copy:
-            copy.shutdown(socket.SHUT_WR)
+        sock = socket.socket(fileno=descriptor)  # the same descriptor: a copy may not be had
     except OSError:
-        pass  # it has gone already
+        return  # it has gone already
+    try:
+        sock.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+    finally:
+        sock.detach()

@@ -10,10 +10,9 @@ from .. import IPC
 from ..codec import HEADER_SIZE, Message
 from ..recording import Annotator, Chunk, Decoded
 from . import arguments, links
-from .dump import find_prefix
+from .dump import find_prefix, open_source
 from .failures import Failure, describe, seconds
-from .sources import FORMATS, Damaged, Source
-from .streams import complain
+from .sources import FORMATS, Damaged
 from .view import NOWHERE, Printer, add_view
 
 __all__ = ["add_to"]
@@ -63,6 +62,12 @@ def add_to(commands: arguments.Commands) -> None:
     links.add_tls(parser)
 
 
+_NOTHING_TO_COMPARE = (
+    "the recording has no message that answers the {}, so there is nothing to compare; "
+    "nothing was sent (--side and --connection choose)"
+)
+
+
 class _Step(NamedTuple):
     """Bytes to send, or the message that has to come."""
 
@@ -71,14 +76,7 @@ class _Step(NamedTuple):
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    try:
-        source = Source(parsed.file, parsed.format)
-    except OSError as error:
-        complain("vfiipc replay", f"cannot read {parsed.file}: {describe(error)}")
-        return 2
-    except Damaged as error:
-        raise Failure(f"{parsed.file}: {error}") from error
-    with source:
+    with open_source(parsed.file, parsed.format) as source:
         chunks = source.chunks()
         prefix = parsed.prefix
         try:
@@ -88,6 +86,8 @@ def _run(parsed: argparse.Namespace) -> int:
             steps = list(_steps(list(chunks), parsed, prefix))
         except Damaged as error:  # half a recording would prove nothing
             raise Failure(f"{parsed.file}: {error}") from error
+    if recorded and all(step.expect is None for step in steps):
+        raise Failure(_NOTHING_TO_COMPARE.format(parsed.side))
     with links.dial(parsed.address, parsed.timeout, parsed) as peer:
         replay = _Replay(peer, parsed, prefix)
         return replay.compare(steps) if recorded else replay.print_answers(steps)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ..codec import MAX_DATA_SIZE, Message
 from . import arguments, links
-from .failures import describe, no_answer
-from .hexdump import dump, is_text
-from .streams import complain, note, say, write_bytes
+from .failures import Failure, describe, no_answer
+from .payload import is_text, shown
+from .streams import note, say_pieces, write_bytes
 
 __all__ = ["add_to"]
 
@@ -24,6 +24,7 @@ examples:
   vfiipc send 127.0.0.1:5000 'hello'
   vfiipc send 127.0.0.1:5000 --hex '02 00 ff' --id 7
   vfiipc send [::1]:5000 --file request.bin --raw > answer.bin
+  vfiipc send 127.0.0.1:5000 'beep' --no-answer
   date | vfiipc send tcp://localhost:5000 --prefix 0x004E4659 --timeout 2
 """
 
@@ -48,20 +49,21 @@ def add_to(commands: arguments.Commands) -> None:
         "--id", metavar="NUMBER", type=arguments.msg_id, default=0, help="the message ID (0)"
     )
     arguments.add_timeout(parser, "the connection, and then for the answer")
-    parser.add_argument("--raw", action="store_true", help="print the bytes of the answer")
+    answer = parser.add_mutually_exclusive_group()
+    answer.add_argument("--raw", action="store_true", help="print the bytes of the answer")
+    answer.add_argument(
+        "--no-answer", action="store_true", help="send, and do not wait for an answer"
+    )
     links.add_tls(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    try:
-        data = _data(parsed)
-    except OSError as error:
-        complain("vfiipc send", f"cannot read {parsed.file}: {describe(error)}")
-        return 2
+    data = _data(parsed)
     if len(data) > MAX_DATA_SIZE:
-        complain("vfiipc send", f"{len(data)} bytes are too many; at most {MAX_DATA_SIZE} can go")
-        return 2
-    _show(_exchange(parsed, data), raw=parsed.raw)
+        raise Failure(f"{len(data):,} bytes are too many; at most {MAX_DATA_SIZE:,} can go")
+    answer = _exchange(parsed, data)
+    if answer is not None:
+        _show(answer, raw=parsed.raw)
     return 0
 
 
@@ -70,20 +72,31 @@ def _data(parsed: argparse.Namespace) -> bytes:
         return os.fsencode(parsed.text) if os.name == "posix" else parsed.text.encode("utf-8")
     if parsed.hex is not None:
         return bytes(parsed.hex)
-    if parsed.file not in (None, "-"):
-        return Path(parsed.file).read_bytes()
+    try:
+        if parsed.file not in (None, "-"):
+            return Path(parsed.file).read_bytes()
+        return _standard_input()
+    except OSError as error:
+        name = "standard input" if parsed.file in (None, "-") else parsed.file
+        raise Failure(f"cannot read {name}: {describe(error)}") from error
+
+
+def _standard_input() -> bytes:
     if sys.stdin is None:
-        return b""
+        raise Failure("standard input is closed; name the data with TEXT, --hex or --file")
     if sys.stdin.isatty():
         note("type the message; Ctrl-D on a line of its own ends it")
     return sys.stdin.buffer.read()
 
 
-def _exchange(parsed: argparse.Namespace, data: bytes) -> Message:
+def _exchange(parsed: argparse.Namespace, data: bytes) -> Message | None:
+    """The answer; None where none is waited for."""
     address, timeout_msec = links.shown(parsed.address), parsed.timeout
     with links.dial(parsed.address, timeout_msec, parsed) as connection:
         if not connection.write_msg(parsed.prefix, parsed.id, data, timeout_msec):
             raise no_answer(connection, address, timeout_msec)
+        if parsed.no_answer:
+            return None
         answer = connection.read_msg(parsed.prefix, parsed.limit, timeout_msec)
         if answer is None:
             raise no_answer(connection, address, timeout_msec)
@@ -96,8 +109,7 @@ def _show(answer: Message, *, raw: bool) -> None:
     note(f"answer: message ID {answer.msg_id}, bytes of data: {len(answer.data):,}")
     if raw:
         write_bytes(answer.data)
-    elif is_text(answer.data):
-        write_bytes(answer.data if answer.data.endswith(b"\n") else answer.data + b"\n")
     else:
-        for line in dump(answer.data):
-            say(line)
+        how = "text" if is_text(answer.data) else "hex"
+        end = "" if how == "text" and answer.data.endswith(b"\n") else "\n"
+        say_pieces(shown(answer.data, how, len(answer.data)), end=end)

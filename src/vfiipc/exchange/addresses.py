@@ -13,6 +13,7 @@ __all__ = ["Address", "parse"]
 _HIGHEST_PORT: Final = 65535
 _FORMS: Final = "use tcp://HOST:PORT, tls://HOST:PORT, pipe:///PATH or HOST:PORT"
 _HOST_AND_PORT: Final = re.compile(r"(?:\[([^][/\s]*)\]|([^][/\s]*)):(\d+)", re.ASCII)
+_WRONG_PORT: Final = re.compile(r"(?:\[[^][/\s]*\]|[^][:/\s]*):([^][:/\s]+)")
 # Where nothing listens, but on every adapter; and an address there that can be connected to.
 _REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -88,11 +89,17 @@ def _path(text: str, rest: str) -> str:
     return rest
 
 
+def _fault(rest: str) -> str:
+    """What is wrong with something that is not a host and a port."""
+    if wrong := _WRONG_PORT.fullmatch(rest):
+        return f"is no address, for {wrong[1]!r} is not a port"
+    return "has no port" if rest and not re.search(r":$|[/\s]", rest) else "is no address"
+
+
 def _host_and_port(text: str, rest: str) -> tuple[str, int]:
     match = _HOST_AND_PORT.fullmatch(rest)
     if match is None:
-        missing = "has no port" if rest and not re.search(r":\d*$|[/\s]", rest) else "is no address"
-        raise ValueError(f"{text!r} {missing}: {_FORMS}")
+        raise ValueError(f"{text!r} {_fault(rest)}: {_FORMS}")
     bracketed, plain, port = match.groups()
     if plain and ":" in plain:
         raise ValueError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5500")

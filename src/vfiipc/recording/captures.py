@@ -113,7 +113,7 @@ def _library() -> Any:
         import cypcap
     except ImportError as error:
         raise MissingReader(
-            f"reading captures needs cypcap ({error}); install it with: pip install 'vfiipc[cli]'"
+            f"reading captures needs cypcap ({error}); in a clone of vfiipc: pip install '.[cli]'"
         ) from error
     return cypcap
 
