@@ -54,13 +54,14 @@ class Requests(Generic[Waiting]):
         pending = self._pending
         if len(pending) >= len(self._ids):
             raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
+        given_up = self._given_up
+        spare = len(pending) + len(given_up) < len(self._ids)
         while True:
-            msg_id = self._ids[self._next]
-            self._next += 1
-            if self._next == len(self._ids):
-                self._next = 0
+            place = given_up.next_out(self._next) if spare else self._next
+            self._next = (place + 1) % len(self._ids)
+            msg_id = self._ids[place]
             if msg_id not in pending:
-                self._given_up.discard(msg_id)
+                given_up.discard(msg_id)
                 pending[msg_id] = waiting
                 return msg_id
 
@@ -95,13 +96,33 @@ class _IDs:
     def __init__(self, ids: range) -> None:
         self._ids = ids
         self._blocks: defaultdict[int, int] = defaultdict(int)
+        self._count = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._blocks)
+    def __len__(self) -> int:
+        return self._count
 
     def add(self, msg_id: int) -> None:
+        """Puts in an ID that is not in."""
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
         self._blocks[block] |= 1 << place
+        self._count += 1
+
+    def next_out(self, place: int) -> int:
+        """The first place in the range, from this one on and around, whose ID is not in.
+
+        There has to be one.
+        """
+        if not self._count:
+            return place
+        block, place = divmod(place, _BLOCK)
+        last = (len(self._ids) - 1) // _BLOCK
+        while True:
+            # Adding 1 below a run of ones sets the bit behind the run.
+            bits = self._blocks.get(block, 0) >> place
+            found = block * _BLOCK + place + ((bits + 1) & ~bits).bit_length() - 1
+            if found < min((block + 1) * _BLOCK, len(self._ids)):
+                return found
+            block, place = (block + 1 if block < last else 0), 0
 
     def discard(self, msg_id: int) -> bool:
         """Takes it out; whether it was in."""
@@ -111,6 +132,7 @@ class _IDs:
         bits = self._blocks.get(block, 0)
         if not bits >> place & 1:
             return False
+        self._count -= 1
         bits ^= 1 << place
         if bits:
             self._blocks[block] = bits

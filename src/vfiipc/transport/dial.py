@@ -6,53 +6,61 @@ import errno
 import os
 import socket
 import threading
+import time
 from typing import Any, Final
 
 from .addresses import is_literal
 from .deadline import Deadline
 from .lifetime import Lifetime
+from .racing import Candidate, Race
 from .system import READ, WRITE, Signal
 
-__all__ = ["dial", "resolve"]
+__all__ = ["begin", "dial", "look_up", "outcome", "resolve"]
 
-# Seconds after which the next address is tried beside those under way (RFC 8305, 5).
-_NEXT_AFTER: Final = 0.25
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)}
 
-_Candidate = tuple[int, int, int, str, Any]
+
+def look_up(host: str, port: int) -> list[Candidate]:
+    """The addresses of a host, in the resolver's order; waits, unless the host is a literal.
+
+    Raises:
+        OSError: there is no such host.
+    """
+    flags = socket.AI_NUMERICHOST if is_literal(host) else 0
+    try:
+        return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags))
+    except UnicodeError:
+        raise OSError(errno.EINVAL, f"{host!r} is not a host name") from None
 
 
-def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[_Candidate]:
-    """The addresses of a host, in the resolver's order, families in turn.
-
-    The resolver runs aside, for nothing can wake it; literals never reach it.
+def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[Candidate]:
+    """As ``look_up``, until the deadline; the resolver runs aside, because nothing can wake it.
 
     Raises:
         OSError: there is no such host, or the time is up (``TimeoutError``).
         InterruptedError: the lifetime has ended.
     """
     if is_literal(host):
-        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
-        return list(found)
+        return look_up(host, port)
     signal = Signal()
-    outcome: list[Any] = []
+    found: list[Any] = []
     lock = threading.Lock()
 
     def work() -> None:
         result: Any
         try:
-            result = list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as cause:
+            result = look_up(host, port)
+        except OSError as cause:
             result = cause
         with lock:
-            outcome.append(result)
+            found.append(result)
             if not abandoned:
                 signal.set()
 
     abandoned: list[bool] = []
     threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
     try:
-        while not (outcome or lifetime.ended() or deadline.passed()):
+        while not (found or lifetime.ended() or deadline.passed()):
             lifetime.wait([(signal.fileno(), READ)], deadline.remaining())
     finally:
         with lock:
@@ -60,87 +68,95 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
             signal.close()
     if lifetime.ended():
         raise InterruptedError
-    if not outcome:
+    if not found:
         raise TimeoutError(errno.ETIMEDOUT, f"the time was up before {host!r} was resolved")
-    if isinstance(outcome[0], UnicodeError):
-        raise OSError(errno.EINVAL, f"{host!r} is no host name")
-    if isinstance(outcome[0], OSError):
-        raise outcome[0]
-    return _in_turn(outcome[0])
+    if isinstance(found[0], OSError):
+        raise found[0]
+    result: list[Candidate] = found[0]
+    return result
 
 
-def _in_turn(found: list[_Candidate]) -> list[_Candidate]:
-    """Families in turn, beginning with the resolver's first choice."""
-    first = [candidate for candidate in found if candidate[0] == found[0][0]]
-    others = [candidate for candidate in found if candidate[0] != found[0][0]]
-    ordered = []
-    while first or others:
-        ordered += first[:1] + others[:1]
-        first, others = first[1:], others[1:]
-    return ordered
+def begin(candidate: Candidate) -> tuple[socket.socket, bool]:
+    """A non-blocking socket that connects to the address, and whether it is connected already.
+
+    Raises:
+        OSError: it cannot be reached.
+    """
+    family, kind, protocol, _, address = candidate
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        number = sock.connect_ex(address)
+        if number not in _UNDER_WAY:
+            raise OSError(number, os.strerror(number))
+    except BaseException:
+        sock.close()
+        raise
+    return sock, not number
 
 
-class _Race:
-    """Connection attempts under way, of which the first to succeed is taken."""
+def outcome(sock: socket.socket) -> OSError | None:
+    """Why an attempt has failed that is over; None if the socket is connected."""
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return OSError(number, os.strerror(number)) if number else None
 
-    def __init__(self, candidates: list[_Candidate]) -> None:
-        self._candidates = candidates
+
+class _Attempts:
+    """The attempts under way.
+
+    Args:
+        race: says which comes when.
+    """
+
+    def __init__(self, race: Race) -> None:
+        self._race = race
         self._running: dict[int, socket.socket] = {}
-        self.failure: OSError | None = None
-
-    def start_next(self) -> socket.socket | None:
-        """Begins with the next address; the socket if it is connected at once."""
-        family, kind, protocol, _, address = self._candidates.pop(0)
-        sock = None
-        try:
-            sock = socket.socket(family, kind, protocol)
-            sock.setblocking(False)
-            number = sock.connect_ex(address)
-            if number not in _UNDER_WAY:
-                raise OSError(number, os.strerror(number))
-        except OSError as cause:
-            self.failure = cause
-            if sock is not None:
-                sock.close()
-            return None
-        if not number:
-            return sock
-        self._running[sock.fileno()] = sock
-        return None
-
-    def check(self, ready: list[int]) -> socket.socket | None:
-        """The first of those that are ready which is connected; the others have failed."""
-        for fileno in ready:
-            sock = self._running.pop(fileno)
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if not number:
-                return sock
-            self.failure = OSError(number, os.strerror(number))
-            sock.close()
-        return None
 
     def run(self, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
+        """The first socket that is connected.
+
+        Raises:
+            OSError, InterruptedError: as ``dial``.
+        """
         while True:
-            winner = self.start_next() if self._candidates else None
-            while winner is None and self._running:
-                left = deadline.remaining()
-                if self._candidates:
-                    left = deadline.within(_NEXT_AFTER)
-                interests = [(fileno, WRITE) for fileno in self._running]
-                ready = lifetime.wait(interests, left)
-                if lifetime.ended():
-                    raise InterruptedError
-                winner = self.check(ready)
-                if winner is None and deadline.passed():
-                    raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
-                if self._candidates:
-                    break
+            winner = self._begin_those_due()
             if winner is not None:
                 return winner
-            if not self._candidates and not self._running:
-                raise self.failure or OSError(errno.EADDRNOTAVAIL, "the host has no address")
+            self._race.check()
+            pause = self._race.pause(time.monotonic())
+            left = deadline.remaining() if pause is None else deadline.within(pause)
+            ready = lifetime.wait([(fileno, WRITE) for fileno in self._running], left)
+            if lifetime.ended():
+                raise InterruptedError
+            winner = self._look_at(ready)
+            if winner is not None:
+                return winner
+            if deadline.passed():
+                raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
 
-    def clean_up(self) -> None:
+    def _begin_those_due(self) -> socket.socket | None:
+        while (candidate := self._race.next(time.monotonic())) is not None:
+            try:
+                sock, connected = begin(candidate)
+            except OSError as cause:
+                self._race.failed(cause)
+                continue
+            if connected:
+                return sock
+            self._running[sock.fileno()] = sock
+        return None
+
+    def _look_at(self, ready: list[int]) -> socket.socket | None:
+        for fileno in ready:
+            sock = self._running.pop(fileno)
+            failure = outcome(sock)
+            if failure is None:
+                return sock
+            sock.close()
+            self._race.failed(failure)
+        return None
+
+    def close(self) -> None:
         for sock in self._running.values():
             sock.close()
 
@@ -159,10 +175,10 @@ def dial(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> socket
             the time was up.
         InterruptedError: the lifetime has ended.
     """
-    race = _Race(resolve(host, port, lifetime, deadline))
+    attempts = _Attempts(Race(resolve(host, port, lifetime, deadline)))
     try:
-        sock = race.run(lifetime, deadline)
+        sock = attempts.run(lifetime, deadline)
     finally:
-        race.clean_up()
+        attempts.close()
     sock.setblocking(True)
     return sock

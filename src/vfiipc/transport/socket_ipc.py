@@ -56,6 +56,12 @@ class SocketIPC(IPC):
             return False
         return True
 
+    def _listen_on(self, sock: socket.socket) -> bool:
+        """Listens with a socket that listens already, and owns it; otherwise as ``listen``."""
+        self._replace(Connection(None))
+        self._replace(self._connection, listener=Listener(sock))
+        return True
+
     def _accept_by(
         self, deadline: Deadline, take: Callable[[socket.socket, object], Peer]
     ) -> Peer | None:

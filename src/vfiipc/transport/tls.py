@@ -274,6 +274,13 @@ class TLS(SocketIPC):
         self._replace(self._connection, listener=listener)
         return True
 
+    def _listen_on(self, sock: socket.socket) -> bool:
+        try:
+            self._engines = self._config.engines(server=True)
+        except OSError as cause:
+            return self._refuse(cause)
+        return super()._listen_on(sock)
+
     def accept(self, timeout_msec: float = -1) -> TLS | None:
         """The next connection of a listening object, as soon as TCP has connected.
 
