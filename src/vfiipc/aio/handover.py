@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from .limits import until_done, within
@@ -45,26 +46,32 @@ async def hand_over(
         OSError: the handshake has failed.
     """
     if context is None:
-        await _made(sock, protocol, make())
+        await _made(sock, protocol, make)
         return
-    making = make(ssl=context, ssl_handshake_timeout=handshake_timeout + _MORE)
+    make = partial(make, ssl=context, ssl_handshake_timeout=handshake_timeout + _MORE)
     what = "the handshake was not complete"
-    making = _made(sock, protocol, making)
-    await within(handshake_timeout, making, what, lambda _: protocol.drop())
+    try:
+        making = _made(sock, protocol, make)
+        await within(handshake_timeout, making, what, lambda _: protocol.drop())
+    finally:
+        if protocol.transport is None:
+            sock.close()  # the task may have been cancelled before it began
 
 
 async def _made(
-    sock: socket.socket, protocol: MessageProtocol, making: Coroutine[Any, Any, object]
+    sock: socket.socket,
+    protocol: MessageProtocol,
+    make: Callable[[], Coroutine[Any, Any, object]],
 ) -> None:
     # The task is not cancelled, because loops can forget a socket that they have just begun with.
     # Once the socket is shut down, it ends by itself.
-    task = asyncio.ensure_future(making)
+    task = asyncio.ensure_future(make())
     try:
         await asyncio.wait([task])
         task.result()
     except BaseException:
         with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+            sock.shutdown(socket.SHUT_RD)
         cancelled = await until_done(task)
         protocol.abort()
         cancelled |= await until_done(asyncio.ensure_future(_closed(sock)))
