@@ -179,7 +179,7 @@ def test_a_name_that_cannot_be_encoded_is_an_os_error(loop: Run[Any], host: str)
     loop(main())
 
 
-@pytest.mark.parametrize("name", ["till..example", "a" * 64, 7])
+@pytest.mark.parametrize("name", ["till..example", "a" * 64, "", "a\0b", ".a", 7])
 def test_a_wrong_server_hostname_is_told_at_once(name: Any) -> None:
     _, for_client = contexts()
     with pytest.raises((ValueError, TypeError), match="server_hostname"):

@@ -114,7 +114,7 @@ async def listen(
     """
     try:
         if address.scheme == "fd":
-            return take_over(inherited(address.fd, tls=tls), tls=tls)
+            return _known(*inherited(address.fd, _BACKLOG, tls=tls))
         if address.scheme == "pipe":
             bind = partial(bound_socket, address.path, None, _BACKLOG)
             return *await aside(bind, _give_back), address
@@ -131,7 +131,14 @@ def take_over(sock: socket.socket, *, tls: bool) -> tuple[socket.socket, None, A
     Raises:
         OSError: it cannot listen.
     """
-    address = parse(listening_at(sock, _BACKLOG, tls=tls), listening=True)
+    try:
+        return _known(sock, listening_at(sock, _BACKLOG, tls=tls))
+    except OSError as cause:
+        raise explained(cause, "cannot listen on the socket that was given") from cause
+
+
+def _known(sock: socket.socket, at: str) -> tuple[socket.socket, None, Address]:
+    address = parse(at, listening=True)
     return sock, None, address.reachable(address.port)
 
 

@@ -156,7 +156,9 @@ def _checked_name(target: Address, context: tls.SSLContext | None, name: str | N
     if context is None:
         raise ValueError(f"server_hostname= is for tls://HOST:PORT, but the address is {target}")
     try:
-        name.encode("idna")
+        acceptable = bool(name.encode("idna")) and "\0" not in name
     except UnicodeError:
-        raise ValueError(f"server_hostname is {name!r}, but must be a host name") from None
+        acceptable = False
+    if not acceptable:
+        raise ValueError(f"server_hostname is {name!r}, but must be a host name")
     return name

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..transport import system
 from ..transport.addresses import is_literal
-from ..transport.dial import begin, look_up, outcome
+from ..transport.dial import begin_next, is_winner, look_up
 from ..transport.racing import Race
 from ..transport.socket_files import address_of, connect_now, named, pauses, unix_socket
 from .aside import aside
@@ -68,12 +68,8 @@ class _Attempts:
                 return winner
 
     def _begin_those_due(self) -> socket.socket | None:
-        while (candidate := self._race.next(self._loop.time())) is not None:
-            try:
-                sock, connected = begin(candidate)
-            except OSError as cause:
-                self._race.failed(cause)
-                continue
+        while (begun := begin_next(self._race, self._loop.time())) is not None:
+            sock, connected = begun
             if connected:
                 return sock
             try:
@@ -96,11 +92,8 @@ class _Attempts:
         for future in ready:
             sock = self._running.pop(future)
             self._forget(future, sock)
-            failure = outcome(sock)
-            if failure is None:
+            if is_winner(self._race, sock):
                 return sock
-            sock.close()
-            self._race.failed(failure)
         return None
 
     def _forget(self, future: asyncio.Future[None], sock: socket.socket) -> None:

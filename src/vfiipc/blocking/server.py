@@ -106,10 +106,7 @@ def serve(
     settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
     if tls is not None and idle_timeout is not None:
         _shorten_handshakes(tls, idle_timeout * 1000)
-    if target is None:
-        listener, reached = _take_over(check_listener(sock, tls=tls is not None), tls)
-    else:
-        listener, reached = _listen(target, tls)
+    listener, reached = _listen(target or check_listener(sock, tls=tls is not None), tls)
     return Server(handler, listener, reached, settings, max_connections, idle_timeout, grace)
 
 
@@ -291,25 +288,29 @@ def _shorten_handshakes(tls: TLS, msec: float) -> None:
     tls.handshake_timeout_msec = msec if allowed < 0 else min(allowed, msec)
 
 
-def _take_over(sock: socket.socket, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
-    try:
-        target = parse(listening_at(sock, _BACKLOG, tls=tls is not None), listening=True)
-    except OSError as cause:
-        raise explained(cause, "cannot listen on the socket that was given") from None
-    listener = tls or (Pipe() if target.scheme == "pipe" else TCP())
+def _take_over(sock: socket.socket, at: str, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
+    """Listens on a socket that exists already, and of which this is the address."""
+    target = parse(at, listening=True)
+    listener = tls if tls is not None else Pipe() if target.scheme == "pipe" else TCP()
     if not listener._listen_on(sock):
-        raise explained(listener.last_error, f"cannot listen on {target}")
+        assert listener.last_error is not None
+        raise listener.last_error
     return listener, target.reachable(target.port)
 
 
-def _listen(target: Address, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
-    listener: TCP | TLS | Pipe
+def _listen(target: Address | socket.socket, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
+    encrypted = tls is not None
+    if isinstance(target, socket.socket):
+        try:
+            return _take_over(target, listening_at(target, _BACKLOG, tls=encrypted), tls)
+        except OSError as cause:
+            raise explained(cause, "cannot listen on the socket that was given") from cause
     if target.scheme == "fd":
         try:
-            sock = inherited(target.fd, tls=tls is not None)
+            return _take_over(*inherited(target.fd, _BACKLOG, tls=encrypted), tls)
         except OSError as cause:
-            raise explained(cause, f"cannot listen on {target}") from None
-        return _take_over(sock, tls)
+            raise explained(cause, f"cannot listen on {target}") from cause
+    listener: TCP | TLS | Pipe
     if target.scheme == "pipe":
         listener = Pipe()
         listening = listener.listen(target.path)

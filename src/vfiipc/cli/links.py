@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import IPC, TCP, TLS, Pipe
 from ..exchange.addresses import Address, parse
-from ..transport.listening import inherited, listening_at
+from ..transport.listening import inherited
 from . import arguments
 from .failures import Failure, describe, no_connection
 
@@ -110,10 +110,10 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
 def _take_over(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     """As ``listen``, on a socket that the program was started with; without TLS."""
     try:
-        sock = inherited(place.fd, tls=False)
-        found = parse(listening_at(sock, _BACKLOG, tls=False), listening=True)
+        sock, at = inherited(place.fd, _BACKLOG, tls=False)
     except OSError as error:
         raise Failure(f"cannot listen at {place}: {describe(error)}") from None
+    found = parse(at, listening=True)
     listener = _new(found, parsed, listening=True)
     if not listener._listen_on(sock):
         raise Failure(f"cannot listen at {place}: {describe(listener.last_error)}")

@@ -43,7 +43,7 @@ class Requests(Generic[Waiting]):
     @property
     def expecting(self) -> bool:
         """Whether a message may be an answer at all, in time or late."""
-        return bool(self._pending) or bool(self._given_up)
+        return bool(self._pending) or bool(self._given_up.blocks)
 
     def open(self, waiting: Waiting) -> int:
         """The ID for a new request; ``waiting`` is what its answer will be matched with.
@@ -55,13 +55,17 @@ class Requests(Generic[Waiting]):
         if len(pending) >= len(self._ids):
             raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
         given_up = self._given_up
-        spare = len(pending) + len(given_up) < len(self._ids)
+        # IDs that were given up are passed over, unless there are no others.
+        sparing = given_up.blocks and len(pending) + given_up.count < len(self._ids)
         while True:
-            place = given_up.next_out(self._next) if spare else self._next
-            self._next = (place + 1) % len(self._ids)
+            place = given_up.next_out(self._next) if sparing else self._next
             msg_id = self._ids[place]
+            self._next = place + 1
+            if self._next == len(self._ids):
+                self._next = 0
             if msg_id not in pending:
-                given_up.discard(msg_id)
+                if given_up.blocks:
+                    given_up.discard(msg_id)
                 pending[msg_id] = waiting
                 return msg_id
 
@@ -71,7 +75,7 @@ class Requests(Generic[Waiting]):
 
     def is_late(self, msg_id: int) -> bool:
         """Whether it is the answer to a request that was given up: counted, and to be dropped."""
-        if not self._given_up or not self._given_up.discard(msg_id):
+        if not self._given_up.discard(msg_id):
             return False
         self.late_answers += 1
         return True
@@ -95,30 +99,27 @@ class _IDs:
 
     def __init__(self, ids: range) -> None:
         self._ids = ids
-        self._blocks: defaultdict[int, int] = defaultdict(int)
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        #: Those blocks of the range that hold any, as the bits of an int. Empty: there are none.
+        self.blocks: defaultdict[int, int] = defaultdict(int)
+        #: How many there are.
+        self.count = 0
 
     def add(self, msg_id: int) -> None:
         """Puts in an ID that is not in."""
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
-        self._blocks[block] |= 1 << place
-        self._count += 1
+        self.blocks[block] |= 1 << place
+        self.count += 1
 
     def next_out(self, place: int) -> int:
         """The first place in the range, from this one on and around, whose ID is not in.
 
         There has to be one.
         """
-        if not self._count:
-            return place
         block, place = divmod(place, _BLOCK)
         last = (len(self._ids) - 1) // _BLOCK
         while True:
             # Adding 1 below a run of ones sets the bit behind the run.
-            bits = self._blocks.get(block, 0) >> place
+            bits = self.blocks.get(block, 0) >> place
             found = block * _BLOCK + place + ((bits + 1) & ~bits).bit_length() - 1
             if found < min((block + 1) * _BLOCK, len(self._ids)):
                 return found
@@ -126,18 +127,18 @@ class _IDs:
 
     def discard(self, msg_id: int) -> bool:
         """Takes it out; whether it was in."""
-        if not self._blocks or msg_id not in self._ids:
+        if not self.blocks or msg_id not in self._ids:
             return False
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
-        bits = self._blocks.get(block, 0)
+        bits = self.blocks.get(block, 0)
         if not bits >> place & 1:
             return False
-        self._count -= 1
+        self.count -= 1
         bits ^= 1 << place
         if bits:
-            self._blocks[block] = bits
+            self.blocks[block] = bits
         else:
-            del self._blocks[block]
+            del self.blocks[block]
         return True
 
 

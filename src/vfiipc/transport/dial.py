@@ -15,7 +15,7 @@ from .lifetime import Lifetime
 from .racing import Candidate, Race
 from .system import READ, WRITE, Signal
 
-__all__ = ["begin", "dial", "look_up", "outcome", "resolve"]
+__all__ = ["begin_next", "dial", "is_winner", "look_up", "resolve"]
 
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)}
 
@@ -76,12 +76,21 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
     return result
 
 
-def begin(candidate: Candidate) -> tuple[socket.socket, bool]:
-    """A non-blocking socket that connects to the address, and whether it is connected already.
+def begin_next(race: Race, now: float) -> tuple[socket.socket, bool] | None:
+    """Begins with the next address that is due, without waiting; None: there is none.
 
-    Raises:
-        OSError: it cannot be reached.
+    Returns:
+        A non-blocking socket that connects, and whether it is connected already.
     """
+    while (candidate := race.next(now)) is not None:
+        try:
+            return _begin(candidate)
+        except OSError as cause:
+            race.failed(cause)
+    return None
+
+
+def _begin(candidate: Candidate) -> tuple[socket.socket, bool]:
     family, kind, protocol, _, address = candidate
     sock = socket.socket(family, kind, protocol)
     try:
@@ -95,10 +104,14 @@ def begin(candidate: Candidate) -> tuple[socket.socket, bool]:
     return sock, not number
 
 
-def outcome(sock: socket.socket) -> OSError | None:
-    """Why an attempt has failed that is over; None if the socket is connected."""
+def is_winner(race: Race, sock: socket.socket) -> bool:
+    """Whether an attempt that is over has succeeded; otherwise its socket is closed."""
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    return OSError(number, os.strerror(number)) if number else None
+    if not number:
+        return True
+    sock.close()
+    race.failed(OSError(number, os.strerror(number)))
+    return False
 
 
 class _Attempts:
@@ -135,12 +148,8 @@ class _Attempts:
                 raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
 
     def _begin_those_due(self) -> socket.socket | None:
-        while (candidate := self._race.next(time.monotonic())) is not None:
-            try:
-                sock, connected = begin(candidate)
-            except OSError as cause:
-                self._race.failed(cause)
-                continue
+        while (begun := begin_next(self._race, time.monotonic())) is not None:
+            sock, connected = begun
             if connected:
                 return sock
             self._running[sock.fileno()] = sock
@@ -149,11 +158,8 @@ class _Attempts:
     def _look_at(self, ready: list[int]) -> socket.socket | None:
         for fileno in ready:
             sock = self._running.pop(fileno)
-            failure = outcome(sock)
-            if failure is None:
+            if is_winner(self._race, sock):
                 return sock
-            sock.close()
-            self._race.failed(failure)
         return None
 
     def close(self) -> None:

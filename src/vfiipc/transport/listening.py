@@ -71,26 +71,31 @@ def _bind(
     return sock
 
 
-def inherited(descriptor: int, *, tls: bool) -> socket.socket:
+def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socket, str]:
     """The socket that the process got with this number, as socket activation hands it over.
 
     Args:
         descriptor: it is owned from now on.
-        tls: see ``check_listener``.
+        backlog: connections that may wait, where it does not listen yet.
+        tls: whether it is for TLS.
+
+    Returns:
+        The socket, which listens, and its address as ``listening_at`` gives it.
 
     Raises:
-        OSError: a server cannot listen on it; then nothing has changed.
+        OSError: a server cannot listen on it; it stays as it was, and the caller's.
     """
     sock = socket.socket(fileno=descriptor)
     try:
         check_listener(sock, tls=tls)
+        address = listening_at(sock, backlog, tls=tls)
         sock.set_inheritable(False)
     except BaseException as cause:
         sock.detach()
         if isinstance(cause, ValueError):
             raise OSError(errno.EINVAL, str(cause)) from None
         raise
-    return sock
+    return sock, address
 
 
 def check_listener(sock: object, *, tls: bool) -> socket.socket:
