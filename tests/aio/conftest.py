@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from .loops import Run, run
+from .loops import LOOPS, Run, run
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
+@pytest.fixture(params=LOOPS)
 def loop(request: pytest.FixtureRequest) -> Run[Any]:
     """Runs a coroutine, under each kind of event loop."""
     kind: str = request.param

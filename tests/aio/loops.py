@@ -18,6 +18,9 @@ from vfiipc.aio import Connection
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
 
+#: Kinds of event loops; "eager" is asyncio's with tasks that begin at once.
+LOOPS = ["asyncio", "uvloop", "eager"]
+
 PREFIX = 0x004E4659
 LIMIT = 1 << 20
 SECONDS = 30.0
@@ -36,6 +39,13 @@ def run(kind: str, main: Coroutine[Any, Any, T]) -> T:
             pytest.skip("uvloop is not installed")
     else:
         loop = asyncio.new_event_loop()
+    if kind == "eager":
+        factory = getattr(asyncio, "eager_task_factory", None)
+        if factory is None:
+            main.close()
+            loop.close()
+            pytest.skip("eager tasks came with Python 3.12")
+        loop.set_task_factory(factory)
     problems: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: problems.append(context))
     try:
@@ -43,7 +53,7 @@ def run(kind: str, main: Coroutine[Any, Any, T]) -> T:
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
-    assert problems == []
+    assert problems == [], problems
     return result
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
+import threading
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from vfiipc import ConnectionClosed
+from vfiipc import ConnectionClosed, aio
 from vfiipc.codec import encode
 
-from .loops import PREFIX, SECONDS, Run, plain_peer
+from .loops import FRAMING, PREFIX, SECONDS, Run, contexts, plain_peer
 
 
 def test_the_life_of_a_connection(loop: Run[Any], caplog: pytest.LogCaptureFixture) -> None:
@@ -52,3 +54,32 @@ def test_a_reset_is_logged_as_an_error(loop: Run[Any], caplog: pytest.LogCapture
         loop(main())
     assert caplog.messages[0].startswith("aio.Connection ")
     assert caplog.messages[-1].endswith("closed, 0 bytes discarded")
+
+
+def test_a_close_on_this_side_is_no_error_whatever_the_peer_still_sends(
+    loop: Run[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    for_server, for_client = contexts()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    times = 8
+
+    def flood() -> None:
+        for _ in range(times):
+            with suppress(OSError), for_server.wrap_socket(listener.accept()[0], True) as peer:
+                while True:
+                    peer.sendall(encode(PREFIX, 1, bytes(1000)) * 50)
+
+    async def main() -> None:
+        address = f"tls://127.0.0.1:{listener.getsockname()[1]}"
+        for _ in range(times):
+            async with aio.connect(address, ssl=for_client, close_timeout=0.2, **FRAMING) as conn:
+                await conn.recv(SECONDS)
+
+    flooding = threading.Thread(target=flood, daemon=True)
+    flooding.start()
+    with listener, caplog.at_level(logging.INFO, "vfiipc"):
+        loop(main())
+        flooding.join(SECONDS)
+    told = [(record.levelname, record.getMessage().split()[2]) for record in caplog.records]
+    assert told == [("INFO", "begun:"), ("INFO", "closed,")] * times

@@ -9,6 +9,8 @@ import logging
 import os
 import resource
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,6 +199,112 @@ def test_what_dead_servers_left_is_taken_over(loop: Run[Any], tmp_path: Path) ->
                 await conn.request(b"x", SECONDS)
 
     loop(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs locks on directories")
+def test_the_loop_goes_on_while_a_directory_is_locked(loop: Run[Any], tmp_path: Path) -> None:
+    import fcntl
+
+    async def main() -> None:
+        turns = 0
+
+        async def tick() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0.01)
+
+        held = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ticking = asyncio.ensure_future(tick())
+        try:
+            serving = asyncio.ensure_future(_started(f"pipe://{tmp_path}/socket"))
+            while turns < 10:
+                await asyncio.sleep(0.01)
+            assert not serving.done()
+        finally:
+            os.close(held)
+        server = await serving
+        server.close()
+        await server.wait_closed()
+        ticking.cancel()
+
+    loop(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs locks on directories")
+def test_a_cancelled_serve_leaves_no_socket_file(loop: Run[Any], tmp_path: Path) -> None:
+    import fcntl
+
+    async def main() -> None:
+        held = os.open(tmp_path, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        serving = asyncio.ensure_future(_started(f"pipe://{tmp_path}/socket"))
+        await asyncio.sleep(0.1)
+        serving.cancel()
+        await asyncio.wait([serving])
+        os.close(held)
+        for _ in range(1000):
+            if "vfiipc-aside" not in [thread.name for thread in threading.enumerate()]:
+                break
+            await asyncio.sleep(0.01)
+        assert list(tmp_path.iterdir()) == []
+
+    loop(main())
+
+
+async def _started(address: str) -> aio.Server:
+    return await aio.serve(echo, address, **FRAMING)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs abstract names")
+def test_what_a_peer_calls_itself_forges_no_log_line(
+    loop: Run[Any], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    name = b"\0x\n1.000 IPC forged\x1b[2J\xff"
+
+    async def fail(connection: aio.Connection) -> None:
+        assert "forged" in connection.remote_address
+        assert repr(connection).isprintable()
+        raise LookupError("as asked")
+
+    async def main() -> None:
+        async with aio.serve(fail, f"pipe://{tmp_path}/socket", **FRAMING):
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.bind(name)
+                peer.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(peer, f"{tmp_path}/socket")
+                assert await asyncio.get_running_loop().sock_recv(peer, 1) == b""
+
+    with caplog.at_level(logging.DEBUG, "vfiipc"):
+        loop(main())
+    named = [message for message in caplog.messages if "forged" in message]
+    assert len(named) == 2  # that it begins, and that its handler failed
+    assert all(message.isprintable() for message in named)
+
+
+def test_a_handler_that_wants_to_end_the_program_ends_itself_alone(
+    loop: Run[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(connection: aio.Connection) -> None:
+        async for message in connection:
+            if message.data == b"exit":
+                raise SystemExit(3)
+            await connection.send(message.data, message.msg_id)
+
+    async def main() -> None:
+        async with aio.serve(handler, "127.0.0.1:0", **FRAMING) as server:
+            async with aio.connect(server.address, **FRAMING) as good:
+                async with aio.connect(server.address, **FRAMING) as bad:
+                    with pytest.raises(ConnectionClosed):
+                        await bad.request(b"exit", SECONDS)
+                assert (await good.request(b"good", SECONDS)).data == b"good"
+
+    with caplog.at_level(logging.WARNING, "vfiipc"):
+        loop(main())
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is SystemExit
 
 
 @pytest.mark.parametrize(

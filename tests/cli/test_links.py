@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,3 +73,41 @@ def test_files_that_cannot_be_used(
     assert "to listen at tls://127.0.0.1:0 takes a certificate: --cert, and --key" in first
     assert second.startswith(f"vfiipc listen: cannot use {nothing}: ")
     assert third.startswith(f"vfiipc send: cannot use {nothing}: ")
+
+
+def test_on_a_socket_that_exists_already() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        where = f"127.0.0.1:{listener.getsockname()[1]}"
+        with started("echo", "fd://0", stdin=listener.fileno()) as running:
+            assert running.line() == f"listening at {where}"
+            assert run("send", where, "hello")[:2] == (0, b"hello\n")
+
+
+def test_on_a_unix_socket_that_exists_already(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket"))
+        with started("listen", "fd://0", "--answer", "OK", stdin=bound.fileno()) as running:
+            assert running.line() == f"listening at pipe://{tmp_path}/socket"
+            assert run("send", f"pipe://{tmp_path}/socket", "hello")[:2] == (0, b"OK\n")
+    assert (tmp_path / "socket").exists()
+
+
+def test_a_proxy_on_a_socket_that_exists_already() -> None:
+    with (
+        started("echo", "127.0.0.1:0") as echo,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        where = f"127.0.0.1:{listener.getsockname()[1]}"
+        target = echo.line().split()[-1]
+        with started("proxy", "fd://0", target, stdin=listener.fileno()) as running:
+            running.line()
+            assert run("send", where, "hello")[:2] == (0, b"hello\n")
+
+
+def test_a_descriptor_that_is_not_one_to_listen_on() -> None:
+    status, out, err = run("echo", "fd://0")
+    assert (status, out) == (1, b"")
+    assert "cannot listen at fd://0: " in err
+    status, out, err = run("send", "fd://0", "hello")
+    assert (status, out) == (2, b"")
+    assert "only a server" in err

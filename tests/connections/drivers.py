@@ -68,7 +68,7 @@ class Driver(ABC):
 
     @abstractmethod
     def serve(
-        self, address: str, tls: TLS | None, ssl: SSLContext | None, **keywords: Any
+        self, address: str | None, tls: TLS | None, ssl: SSLContext | None, **keywords: Any
     ) -> Any: ...
 
     @abstractmethod
@@ -90,7 +90,7 @@ class Blocking(Driver):
 
     @contextmanager
     def serve(
-        self, address: str, tls: TLS | None, ssl: SSLContext | None, **keywords: Any
+        self, address: str | None, tls: TLS | None, ssl: SSLContext | None, **keywords: Any
     ) -> Iterator[vfiipc.Server]:
         with vfiipc.serve(_echo, address, tls=tls, **(FRAMING | {"grace": 0.0} | keywords)) as it:
             yield it
@@ -124,7 +124,7 @@ class Asyncio(Driver):
 
     @contextmanager
     def serve(
-        self, address: str, tls: TLS | None, ssl: SSLContext | None, **keywords: Any
+        self, address: str | None, tls: TLS | None, ssl: SSLContext | None, **keywords: Any
     ) -> Iterator[aio.Server]:
         serving = aio.serve(_echo_async, address, ssl=ssl, **(FRAMING | {"grace": 0.0} | keywords))
         server = self.await_(serving.__aenter__())
@@ -165,6 +165,8 @@ def _echo(connection: vfiipc.Connection) -> None:
     for message in connection:
         if message.data == b"raise":
             raise RuntimeError("asked to raise")
+        if message.data == b"exit":
+            raise SystemExit(3)
         with suppress(OSError):
             connection.send(message.data, message.msg_id)
 
@@ -173,6 +175,8 @@ async def _echo_async(connection: aio.Connection) -> None:
     async for message in connection:
         if message.data == b"raise":
             raise RuntimeError("asked to raise")
+        if message.data == b"exit":
+            raise SystemExit(3)
         with suppress(OSError):
             await connection.send(message.data, message.msg_id)
 

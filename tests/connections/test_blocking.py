@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import vfiipc
+from tests.helpers.requirements import skip_or_fail
 from tests.transport.certificates import Certificates
 from tests.transport.suite.base import Aside, until
 from vfiipc import IPC, TCP, TLS, Connection, ConnectionClosed, Delivery, Message, loopback_pair
@@ -416,3 +418,19 @@ def test_no_handler_has_to_do_with_a_handshake_that_fails(
     assert len(served) == 1
     told = [record for record in caplog.records if "came to nothing" in record.message]
     assert [record.levelno for record in told] == [logging.INFO]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
+def test_greenlets_work_as_threads_do(tmp_path: Path) -> None:
+    if find_spec("gevent") is None:
+        skip_or_fail("gevent is not installed")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.connections.gevent_program", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (done.stdout.splitlines(), done.returncode) == (["tcp", "tls", "pipe", "by name"], 0), (
+        done.stderr
+    )

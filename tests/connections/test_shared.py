@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.transport.certificates import Certificates
+from tests.transport.suite.base import until
 from vfiipc import IPC, ConnectionClosed, Message
 from vfiipc.codec import SyncLostError, encode
 
@@ -283,3 +288,157 @@ def test_many_connections_leave_nothing(driver: Driver, medium: Medium, served: 
             time.sleep(0.01)
         assert server.connections == 0
         assert threading.active_count() <= threads + 1
+
+
+def test_a_handshake_ends_within_the_idle_time(
+    driver: Driver, certificates: Certificates, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    medium = Medium("tls", tmp_path, certificates)
+    with (
+        caplog.at_level(logging.INFO, "vfiipc"),
+        driver.serve(
+            medium.address, *medium.server(), idle_timeout=0.5, max_connections=3
+        ) as server,
+        ExitStack() as stack,
+    ):
+        port = int(server.address.rpartition(":")[2])
+        for _ in range(3):  # they take all places, and say nothing
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        until(lambda: server.connections == 3)
+        # The handshakes of these have to wait until those of the others are over.
+        with driver.connect(server.address, *medium.client(), timeout=SECONDS) as conn:
+            assert conn.request(b"x").data == b"x"
+    assert len([text for text in caplog.messages if "came to nothing" in text]) == 3
+
+
+def test_a_handler_that_ends_the_program_ends_itself_alone(
+    driver: Driver, medium: Medium, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served() as server, driver.connect(server.address, *medium.client()) as other:
+        with (
+            caplog.at_level(logging.ERROR, "vfiipc"),
+            driver.connect(server.address, *medium.client()) as conn,
+        ):
+            conn.send(b"exit")
+            with pytest.raises(GONE):
+                conn.recv()
+        assert other.request(b"still here").data == b"still here"
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is SystemExit
+
+
+@pytest.mark.parametrize("host", ["till..example", "a" * 64 + ".example"])
+def test_a_name_that_cannot_be_encoded(driver: Driver, host: str) -> None:
+    with (
+        pytest.raises(OSError, match=r"not connected to .*not a host name"),
+        driver.connect(f"{host}:5000", None, None),
+    ):
+        pass
+    with (
+        pytest.raises(OSError, match=r"cannot listen on .*not a host name"),
+        driver.serve(f"{host}:0", None, None),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("forever", [10**400, float("inf"), 1e300])
+def test_a_very_long_time_is_a_wait_without_end(
+    driver: Driver, medium: Medium, served: Served, forever: float
+) -> None:
+    with (
+        served(idle_timeout=forever, grace=forever) as server,
+        driver.connect(server.address, *medium.client(), timeout=forever) as conn,
+    ):
+        assert conn.request(b"x", forever).data == b"x"
+        conn.send(b"y", 7, forever)
+        assert conn.recv(forever) == Message(7, b"y")
+        conn.close()  # or the server waits for its handler
+
+
+def _listening(folder: Path, scheme: str) -> socket.socket:
+    """A socket that a test, or socket activation, has made."""
+    if scheme != "pipe":
+        return socket.create_server(("127.0.0.1", 0))
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(folder / "given"))
+    listener.listen()
+    return listener
+
+
+def test_a_socket_that_exists_already(driver: Driver, medium: Medium, tmp_path: Path) -> None:
+    listener = _listening(tmp_path, medium.scheme)
+    with driver.serve(None, *medium.server(), sock=listener) as server:
+        assert server.address.startswith(f"{medium.scheme}://")
+        for _ in range(2):
+            with driver.connect(server.address, *medium.client()) as conn:
+                assert conn.request(b"x").data == b"x"
+    assert listener.fileno() == -1
+    if medium.scheme == "pipe":
+        assert (tmp_path / "given").exists()  # it belongs to whoever made it
+
+
+def test_a_socket_that_is_bound_and_does_not_listen_yet(driver: Driver) -> None:
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    with (
+        driver.serve(None, None, None, sock=bound) as server,
+        driver.connect(server.address, None, None) as conn,
+    ):
+        assert conn.request(b"x").data == b"x"
+
+
+def test_a_descriptor_that_exists_already(driver: Driver, medium: Medium, tmp_path: Path) -> None:
+    descriptor = _listening(tmp_path, medium.scheme).detach()
+    with (
+        driver.serve(f"fd://{descriptor}", *medium.server()) as server,
+        driver.connect(server.address, *medium.client()) as conn,
+    ):
+        assert conn.request(b"x").data == b"x"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_a_descriptor_that_cannot_be_served_stays_as_it_was(driver: Driver, tmp_path: Path) -> None:
+    near, far = socket.socketpair()
+    with near, far, (tmp_path / "file").open("w") as file:
+        for descriptor, reason in [
+            (near.fileno(), "connected"),
+            (file.fileno(), "not a socket|non-socket"),
+            (999_999, "[Bb]ad file descriptor"),
+        ]:
+            text = f"cannot listen on fd://{descriptor}: .*({reason})"
+            with pytest.raises(OSError, match=text), driver.serve(f"fd://{descriptor}", None, None):
+                pass
+        near.send(b"x")
+        assert far.recv(1) == b"x"
+        os.fstat(file.fileno())
+
+
+def test_sockets_that_cannot_be_served(driver: Driver, medium: Medium) -> None:
+    near, far = socket.socketpair()
+    closed = socket.socket()
+    closed.close()
+    tls, context = medium.server()
+    with (
+        near,
+        far,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_UNIX) as unix,
+        socket.create_server(("127.0.0.1", 0)) as good,
+    ):
+        wrong: list[tuple[Any, Any, type[Exception]]] = [
+            (None, None, TypeError),
+            (None, 3, TypeError),
+            ("127.0.0.1:0", good, ValueError),
+            (None, near, ValueError),
+            (None, datagrams, ValueError),
+            (None, closed, ValueError),
+        ]
+        if medium.scheme == "tls":
+            wrong.append((None, unix, ValueError))
+        for address, sock, error in wrong:
+            with pytest.raises(error), driver.serve(address, tls, context, sock=sock):
+                pass
+        assert good.fileno() >= 0
+        assert near.fileno() >= 0

@@ -31,6 +31,20 @@ def test_writes_what_it_reads(text: str, address: Address) -> None:
     assert parse(str(address)) == address
 
 
+def test_a_server_may_be_given_a_descriptor() -> None:
+    assert parse("fd://3", listening=True) == Address("fd", fd=3)
+    assert parse("FD://0", listening=True).fd == 0
+    assert str(Address("fd", fd=3)) == "fd://3"
+    with pytest.raises(ValueError, match="only a server"):
+        parse("fd://3")
+
+
+@pytest.mark.parametrize("text", ["fd://", "fd://-1", "fd://x", "fd://٣", "fd://" + "9" * 30])
+def test_a_descriptor_is_a_number(text: str) -> None:
+    with pytest.raises(ValueError, match="number of a descriptor, as in fd://3"):
+        parse(text, listening=True)
+
+
 BAD = [
     ("", "is no address"),
     ("127.0.0.1", "has no port"),

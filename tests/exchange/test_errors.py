@@ -1,11 +1,21 @@
 from __future__ import annotations
 
 import pickle
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
 from vfiipc.codec import SyncLostError
-from vfiipc.exchange import ConnectionClosed, check_timeout, cut_or_ended, same_error
+from vfiipc.exchange import (
+    ConnectionClosed,
+    check_timeout,
+    cut_or_ended,
+    duration_of,
+    same_error,
+    serving_times,
+    timeout_of,
+)
 
 
 def test_a_clean_end_has_no_rest() -> None:
@@ -51,6 +61,25 @@ def test_a_copy_is_the_same_but_has_no_past(error: BaseException) -> None:
 @pytest.mark.parametrize("timeout", [None, 0, 0.5, 10**9, float("inf")])
 def test_good_timeouts(timeout: float | None) -> None:
     assert check_timeout(timeout) is timeout
+
+
+@pytest.mark.parametrize("timeout", [10**400, 10**9, float("inf"), 1e300])
+def test_a_very_long_time_is_a_wait_without_end(timeout: float) -> None:
+    assert check_timeout(timeout) is timeout
+    assert timeout_of(timeout) is None
+    assert serving_times(timeout, timeout) == (None, 2_000_000.0)
+    assert duration_of(timeout, "close_timeout") == 2_000_000.0
+
+
+@pytest.mark.parametrize("timeout", [0, 0.5, 7, True, Fraction(1, 2), Decimal("0.5")])
+def test_seconds_become_a_float(timeout: float) -> None:
+    assert type(timeout_of(timeout)) is float
+    assert timeout_of(timeout) == duration_of(timeout, "grace") == timeout
+
+
+def test_a_huge_negative_timeout_is_refused() -> None:
+    with pytest.raises(ValueError, match="timeout is far below 0, but must be 0 or more seconds"):
+        check_timeout(-(10**5000))
 
 
 @pytest.mark.parametrize("timeout", [-1, -0.1, float("nan")])

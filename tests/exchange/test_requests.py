@@ -71,6 +71,41 @@ def test_an_id_that_was_given_up_comes_again_after_all_others_only() -> None:
     assert not requests.is_late(1)
 
 
+def test_an_id_that_was_given_up_is_the_last_to_be_used() -> None:
+    requests: Requests[str] = Requests(range(1, 5))
+    requests.give_up(requests.open("given up"))
+    used = []
+    for _ in range(9):
+        used.append(requests.open("x"))
+        requests.match(used[-1])
+    assert used == [2, 3, 4] * 3
+    assert requests.match(1) is None
+    assert requests.is_late(1)
+    assert [requests.open("y") for _ in range(4)] == [1, 2, 3, 4]
+
+
+def test_a_late_answer_goes_to_nobody_while_another_id_is_free() -> None:
+    requests: Requests[str] = Requests(range(10, 12))
+    requests.give_up(requests.open("a"))
+    for name in "bcd":
+        assert requests.open(name) == 11
+        assert requests.match(10) is None
+        assert requests.match(11) == name
+
+
+@pytest.mark.parametrize("count", [3, 1024, 1025, 5000])
+def test_the_one_free_id_is_found_among_those_given_up(count: int) -> None:
+    requests: Requests[str] = Requests(range(1, count + 1))
+    for _ in range(count):
+        requests.give_up(requests.open("never answered"))
+    for free in {1, 2, count // 2 + 1, count}:
+        assert requests.is_late(free)
+        assert [requests.match(requests.open("x")) for _ in range(2)] == ["x", "x"]
+        msg_id = requests.open("y")
+        assert msg_id == free
+        requests.give_up(msg_id)
+
+
 def test_a_peer_that_never_answers_costs_next_to_nothing() -> None:
     requests: Requests[str] = Requests()
     tracemalloc.start()
@@ -120,6 +155,8 @@ class Model(RuleBasedStateMachine):
         msg_id = self.requests.open(self.opened)
         assert msg_id in self.ids
         assert msg_id not in self.pending
+        spare = len(self.pending) + len(self.given_up) < len(self.ids)
+        assert not (spare and msg_id in self.given_up)
         self.given_up.discard(msg_id)
         self.pending[msg_id] = self.opened
 

@@ -254,3 +254,24 @@ def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> 
         assert second.discarded
     assert called == []
     assert caplog.records == []
+
+
+FORGED = "x\n1 IPC forged\r\x1b[2J\x07\u2028\u202e\udcff\x85 ż"
+
+
+def test_texts_from_outside_are_one_line_that_no_terminal_obeys() -> None:
+    text = logs.shown(FORGED)
+    assert text == r"x\n1 IPC forged\r\x1b[2J\x07\u2028\u202e\udcff\x85 ż"
+    assert text.isprintable()
+    assert logs.shown("127.0.0.1:80") == "127.0.0.1:80"
+    assert logs.shown(OSError(5, "a\nb")) == r"[Errno 5] a\nb"
+
+
+def test_every_line_of_a_connection_is_escaped(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "vfiipc"):
+        log = logs.ConnectionLog(logging.getLogger("vfiipc"), "TCP 1")
+        log.event(f"connected: {FORGED}")
+        log.broken(OSError(FORGED))
+        log.failed(OSError(FORGED))
+    assert len(caplog.messages) == 3
+    assert all(message.isprintable() and "forged" in message for message in caplog.messages)

@@ -7,14 +7,18 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from ..exchange import Address
+from ..exchange import Address, parse
+from ..transport.failures import explained
 from ..transport.lifetime import Lifetime
-from ..transport.listening import listening_socket
+from ..transport.listening import inherited, listening_at, listening_socket
+from ..transport.logs import shown
 from ..transport.unix_sockets import SocketFile, bound_socket
+from .aside import aside
 
-__all__ = ["Acceptor", "listen"]
+__all__ = ["Acceptor", "listen", "take_over"]
 
 _logger = logging.getLogger("vfiipc")
 
@@ -89,7 +93,7 @@ class Acceptor:
     def _wait_for_room(self, error: OSError) -> None:
         if not self._exhausted:
             self._exhausted = True
-            _logger.warning("cannot accept connections for now, and try again: %s", error)
+            _logger.warning("cannot accept connections for now, and try again: %s", shown(error))
         self._unwatch()
         self._timer = self._loop.call_later(_PAUSE, self._try_again)
 
@@ -99,21 +103,48 @@ class Acceptor:
             self.resume()
 
 
-async def listen(address: Address) -> tuple[socket.socket, SocketFile | None, Address]:
+async def listen(
+    address: Address, *, tls: bool
+) -> tuple[socket.socket, SocketFile | None, Address]:
     """A listening socket, the file of a pipe, and the address by which it can be reached.
 
+    Resolving a name may wait, and so may the lock of a directory: it is done aside.
+
     Raises:
-        OSError: it cannot listen there.
+        OSError: it cannot listen there; its text has the address.
     """
-    if address.scheme == "pipe":
-        listener, file = bound_socket(address.path, None, _BACKLOG, Lifetime())
-        return listener, file, address
-    host = None
-    if address.host:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        host = str(found[0][4][0])
-    listener = listening_socket(address.port, host, _BACKLOG)
+    try:
+        if address.scheme == "fd":
+            return _known(*inherited(address.fd, _BACKLOG, tls=tls))
+        if address.scheme == "pipe":
+            bind = partial(bound_socket, address.path, None, _BACKLOG, Lifetime())
+            return *await aside(bind, _give_back), address
+        listen = partial(listening_socket, address.port, address.host or None, _BACKLOG)
+        listener = await aside(listen, socket.socket.close)
+    except OSError as cause:
+        raise explained(cause, f"cannot listen on {address}") from cause
     return listener, None, address.reachable(listener.getsockname()[1])
+
+
+def take_over(sock: socket.socket, *, tls: bool) -> tuple[socket.socket, None, Address]:
+    """As ``listen``, with a socket that exists already.
+
+    Raises:
+        OSError: it cannot listen.
+    """
+    try:
+        return _known(sock, listening_at(sock, _BACKLOG, tls=tls))
+    except OSError as cause:
+        raise explained(cause, "cannot listen on the socket that was given") from cause
+
+
+def _known(sock: socket.socket, at: str) -> tuple[socket.socket, None, Address]:
+    address = parse(at, listening=True)
+    return sock, None, address.reachable(address.port)
+
+
+def _give_back(bound: tuple[socket.socket, SocketFile | None]) -> None:
+    sock, file = bound
+    if file is not None:
+        file.remove()
+    sock.close()

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl as tls
-from collections.abc import Coroutine, Generator
+from collections.abc import Generator
+from functools import partial
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     Address,
-    check_timeout,
     parse,
+    timeout_of,
 )
+from ..transport.failures import explained
 from .connection import Connection
+from .dial import dial, reach
+from .handover import HANDSHAKE_TIMEOUT, hand_over
+from .limits import within
 from .outgoing import MAX_UNSENT
 from .protocol import MessageProtocol
 from .settings import CLOSE_TIMEOUT, Settings
 
 __all__ = ["Connecting", "connect"]
-
-#: Seconds until the next address of a host is tried beside the one before (RFC 8305).
-_NEXT_ADDRESS: Final = 0.25
 
 
 def connect(
@@ -49,7 +50,8 @@ def connect(
         address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
-        timeout: seconds for connecting, with the handshake of TLS; None: as long as it takes.
+        timeout: seconds for connecting, with the handshake of TLS; None: as long as the system
+            takes, and 10 s for the handshake.
         ssl: for ``tls://``: how to prove who is who; by default ``ssl.create_default_context()``.
         server_hostname: the name that the certificate must have, if not the host of the address.
         strict: end the connection where something else than a message arrives.
@@ -62,7 +64,7 @@ def connect(
     Raises:
         TypeError, ValueError: an argument is wrong; at once. All that follows, when awaited:
         TimeoutError: no connection in time.
-        ssl.SSLError, OSError: no connection.
+        ssl.SSLError, OSError: no connection; its text has the address.
 
     Rules: ``spec/connections.md``.
     """
@@ -77,12 +79,12 @@ def connect(
         max_unsent=max_unsent,
         close_timeout=close_timeout,
     )
-    check_timeout(timeout)
     if ssl is None and target.scheme == "tls":
         ssl = tls.create_default_context()
     elif ssl is not None and target.scheme != "tls":
         raise ValueError(f"ssl= is for tls://HOST:PORT, but the address is {address!r}")
-    return Connecting(target, settings, timeout, ssl, server_hostname)
+    name = _checked_name(target, ssl, server_hostname)
+    return Connecting(target, settings, timeout_of(timeout), ssl, name)
 
 
 class Connecting:
@@ -94,7 +96,7 @@ class Connecting:
         settings: Settings,
         timeout: float | None,
         context: tls.SSLContext | None,
-        server_hostname: str | None,
+        server_hostname: str,
     ) -> None:
         self._target = target
         self._settings = settings
@@ -120,57 +122,43 @@ class Connecting:
         await self._connection.__aexit__(kind, value, trace)
 
     async def _connect(self) -> Connection:
-        made = await within(self._timeout, self._create(), f"not connected to {self._target}")
+        what = f"not connected to {self._target}"
+        made = await within(self._timeout, self._create(what), what, MessageProtocol.drop)
         return Connection(made)
 
-    async def _create(self) -> MessageProtocol:
+    async def _create(self, what: str) -> MessageProtocol:
         loop = asyncio.get_running_loop()
-        factory = self._settings.protocol
         target = self._target
-        if target.scheme == "pipe":
-            _, made = await loop.create_unix_connection(factory, target.path)
-            return made
-        extra: dict[str, Any] = {}
-        if self._context is not None:
-            extra = {"ssl": self._context, "server_hostname": self._server_hostname or target.host}
-        if isinstance(loop, asyncio.BaseEventLoop) and not _is_literal(target.host):
-            extra["happy_eyeballs_delay"] = _NEXT_ADDRESS  # other loops need not know it
-        _, made = await loop.create_connection(factory, target.host, target.port, **extra)
-        return made
+        try:
+            if target.scheme == "pipe":
+                sock = await reach(target.path)
+                make = partial(loop.create_unix_connection, sock=sock)
+            else:
+                sock = await dial(target.host, target.port)
+                name = self._server_hostname if self._context is not None else None
+                make = partial(loop.create_connection, sock=sock, server_hostname=name)
+            protocol = self._settings.protocol()
+            # A limit of its own ends all of it, the handshake included.
+            limit = HANDSHAKE_TIMEOUT if self._timeout is None else self._timeout
+            make = partial(make, lambda: protocol)
+            await hand_over(sock, protocol, make, self._context, limit)
+        except OSError as cause:
+            raise explained(cause, what) from cause
+        return protocol
 
 
-def _is_literal(host: str) -> bool:
+def _checked_name(target: Address, context: tls.SSLContext | None, name: str | None) -> str:
+    """What the server's certificate has to prove: the name that was given, or the host."""
+    if name is None:
+        return target.host.partition("%")[0].rstrip(".")
+    if not isinstance(name, str):
+        raise TypeError(f"server_hostname must be a str, not {type(name).__name__}")
+    if context is None:
+        raise ValueError(f"server_hostname= is for tls://HOST:PORT, but the address is {target}")
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-async def within(
-    timeout: float | None, making: Coroutine[Any, Any, MessageProtocol], what: str
-) -> MessageProtocol:
-    """Makes a connection in so many seconds; one that comes too late is closed, not lost.
-
-    Raises:
-        TimeoutError: too late; ``what`` says what has not been done.
-    """
-    task = asyncio.ensure_future(making)
-    try:
-        await asyncio.wait([task], timeout=timeout)
-    except BaseException:
-        _throw_away(task)
-        raise
-    if task.done():
-        return task.result()
-    _throw_away(task)
-    raise TimeoutError(f"{what} within {timeout:g} s")
-
-
-def _throw_away(task: asyncio.Future[MessageProtocol]) -> None:
-    def close(done: asyncio.Future[MessageProtocol]) -> None:
-        if not done.cancelled() and done.exception() is None:
-            done.result().abort()
-
-    task.cancel()
-    task.add_done_callback(close)
+        acceptable = bool(name.encode("idna")) and "\0" not in name
+    except UnicodeError:
+        acceptable = False
+    if not acceptable:
+        raise ValueError(f"server_hostname is {name!r}, but must be a host name")
+    return name

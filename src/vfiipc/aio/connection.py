@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..codec import Message, encode, encode_header
-from ..exchange import ConnectionClosed, check_timeout, same_error
+from ..exchange import ConnectionClosed, same_error, timeout_of
+from ..transport.logs import shown
 from .incoming import Answer
 from .line import expire
 from .names import name_of
@@ -55,7 +56,7 @@ class Connection:
 
     def __repr__(self) -> str:
         state = "closed" if self._protocol.refusal is not None else "open"
-        return f"<Connection {self._local} to {self._remote}, {state}>"
+        return f"<Connection {shown(self._local)} to {shown(self._remote)}, {state}>"
 
     # Sending
 
@@ -82,7 +83,7 @@ class Connection:
             await self._send(data, msg_id, timeout)
 
     async def _send(self, data: Buffer, msg_id: int, timeout: float | None) -> None:
-        check_timeout(timeout)
+        timeout = timeout_of(timeout)
         data = data if type(data) is bytes else bytes(memoryview(data))
         encode_header(self._prefix, msg_id, len(data))  # raises where one cannot be made
         self._raise_if_refused()
@@ -121,7 +122,7 @@ class Connection:
             OSError: the connection is broken.
         """
         if timeout is not None:
-            check_timeout(timeout)
+            timeout = timeout_of(timeout)
         incoming = self._incoming
         waiters = incoming.line.waiters
         if waiters or not self._inbox:
@@ -177,7 +178,7 @@ class Connection:
             BufferError: messages that nobody receives stop the reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
-        check_timeout(timeout)
+        timeout = timeout_of(timeout)
         loop = asyncio.get_running_loop()
         requests, outgoing = self._protocol.routing.requests, self._outgoing
         answer: Answer = loop.create_future()

@@ -121,7 +121,7 @@ class MessageProtocol(asyncio.Protocol):
                 self._ended(self._ssl_object())
             self._reason = exc or self.incoming.end or ConnectionClosed(_CLOSED_HERE)
         if self.log is not None:
-            self._log_end(exc)
+            self._log_end(self._reason)
         self.incoming.finish(exc or self._reason)
         self.outgoing.end()
         for timer in (self._closer, self._idle_timer):
@@ -141,12 +141,12 @@ class MessageProtocol(asyncio.Protocol):
             self.log.event(f"begun: {ends[0] or '?'} to {ends[1] or '?'}")
             self.framer.on_discard = self.log.discarded
 
-    def _log_end(self, exc: Exception | None) -> None:
+    def _log_end(self, reason: BaseException) -> None:
         assert self.log is not None
-        broken = exc or self._reason
-        if broken is not None and not isinstance(broken, ConnectionClosed):
-            self.log.broken(broken)
-        elif self.incoming.end is not None and self._reason is not self.incoming.end:
+        # What follows a close on this side breaks nothing, a peer that goes on sending included.
+        if not isinstance(reason, ConnectionClosed):
+            self.log.broken(reason)
+        elif self.incoming.end is not None and reason is not self.incoming.end:
             self.log.event("met the end: the peer has closed")
         self.log.event(f"closed, {self.framer.discarded} bytes discarded")
 
@@ -164,6 +164,11 @@ class MessageProtocol(asyncio.Protocol):
         self.close()
         if self._transport is not None:
             self._transport.abort()
+
+    async def drop(self) -> None:
+        """Closes a connection that nobody gets, and waits until it is gone."""
+        self.abort()
+        await self.lost.wait()
 
     def watch_idleness(self, seconds: float) -> None:
         """Closes the connection once nothing has been received for so long."""

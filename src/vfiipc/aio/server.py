@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
@@ -16,12 +17,15 @@ from ..exchange import (
     REQUEST_IDS,
     Address,
     ConnectionClosed,
-    check_serving_times,
-    parse,
+    serving_times,
+    where_to_listen,
 )
+from ..transport.listening import check_listener
+from ..transport.logs import shown
 from ..transport.unix_sockets import SocketFile
-from .accepting import Acceptor, listen
+from .accepting import Acceptor, listen, take_over
 from .connection import Connection
+from .handover import HANDSHAKE_TIMEOUT, hand_over
 from .outgoing import MAX_UNSENT
 from .settings import CLOSE_TIMEOUT, Settings
 
@@ -38,10 +42,11 @@ _AFTER_CLOSE: Final = 1.0
 
 def serve(
     handler: Handler,
-    address: str,
+    address: str | None = None,
     *,
     prefix: int,
     size_limit: int,
+    sock: socket.socket | None = None,
     max_connections: int | None = None,
     idle_timeout: float | None = None,
     grace: float = 5.0,
@@ -59,14 +64,18 @@ def serve(
         handler: called with each ``Connection``, and awaited; the connection is closed when it is
             done. What it raises is logged, and harms no other connection.
         address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. Port
-            0 has one chosen, see ``Server.address``; without a host: on all adapters.
+            0 has one chosen, see ``Server.address``; without a host: on all adapters. ``fd://3``
+            is a socket that the process was started with.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        sock: instead of an address: a socket that is bound, or listens already. The server owns it.
         max_connections: how many are served at once, 1 or more; None: as many as come. Further
             ones wait in the system's queue.
-        idle_timeout: seconds without a byte received, after which a connection is closed.
+        idle_timeout: seconds without a byte received, after which a connection is closed, in the
+            handshake of TLS, too; that ends after 10 s in any case.
         grace: seconds that handlers get to end when the server closes.
-        ssl: for ``tls://``, and needed there: with the server's certificate.
+        ssl: for ``tls://``, and needed there: with the server's certificate. With ``sock`` or
+            ``fd://`` it decides for TLS.
         strict: end a connection where something else than a message arrives.
         request_ids: the message IDs that ``request`` uses, ascending.
         max_unclaimed: messages of a connection that may wait to be received before reading stops.
@@ -80,7 +89,7 @@ def serve(
 
     Rules: ``spec/connections.md``.
     """
-    target = parse(address, listening=True)
+    target = where_to_listen(address, sock)
     settings = Settings(
         prefix=prefix,
         size_limit=size_limit,
@@ -91,13 +100,14 @@ def serve(
         max_unsent=max_unsent,
         close_timeout=close_timeout,
     )
-    if (ssl is None) == (target.scheme == "tls"):
+    where = target or check_listener(sock, tls=ssl is not None)
+    if target and target.scheme != "fd" and (ssl is None) == (target.scheme == "tls"):
         needed = "tls:// needs ssl=, with a certificate" if ssl is None else "ssl= needs tls://"
         raise ValueError(f"{needed}; the address is {address!r}")
     if max_connections is not None and max_connections < 1:
         raise ValueError(f"max_connections is {max_connections}, but must be 1 or more, or None")
-    check_serving_times(idle_timeout, grace)
-    server = Server(handler, target, settings, ssl, max_connections, idle_timeout, grace)
+    times = serving_times(idle_timeout, grace)
+    server = Server(handler, where, settings, ssl, max_connections, *times)
     return Serving(server)
 
 
@@ -122,13 +132,25 @@ class Serving:
         await self._server.__aexit__(kind, value, trace)
 
 
+class _Guest:
+    """A connection to the server, from the accepted socket to the end of its handler."""
+
+    __slots__ = ("connection", "sock", "task")
+
+    def __init__(self, sock: socket.socket) -> None:
+        #: Until it is handed over to the loop.
+        self.sock: socket.socket | None = sock
+        self.connection: Connection | None = None
+        self.task: asyncio.Task[None] | None = None
+
+
 class Server:
     """What ``serve`` gives: it accepts connections until it is closed. Belongs to one loop."""
 
     def __init__(
         self,
         handler: Handler,
-        target: Address,
+        where: Address | socket.socket,
         settings: Settings,
         context: tls.SSLContext | None,
         max_connections: int | None,
@@ -136,27 +158,28 @@ class Server:
         grace: float,
     ) -> None:
         self._handler = handler
-        self._target = target
+        self._where = where
+        self._address = ""
         self._settings = settings
         self._context = context
         self._max_connections = max_connections
         self._idle_timeout = idle_timeout
         self._grace = grace
+        self._started = False
         self._acceptor: Acceptor | None = None
         self._file: SocketFile | None = None  # of a pipe
-        # Each task with its socket, until it has begun, and with its connection from then on.
-        self._tasks: dict[asyncio.Task[None], socket.socket | Connection | None] = {}
+        self._guests: set[_Guest] = set()
         self._closing: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
         """Where it can be reached: what ``connect`` takes."""
-        return str(self._target)
+        return self._address
 
     @property
     def connections(self) -> int:
         """How many connections it has, those in the handshake of TLS included."""
-        return len(self._tasks)
+        return len(self._guests)
 
     def close(self) -> None:
         """Accepts no more, and ends what runs: handlers get ``grace`` seconds.
@@ -197,45 +220,52 @@ class Server:
     # Accepting
 
     async def _start(self) -> Server:
-        if self._acceptor is not None or self._closing is not None:
+        if self._started:
             raise RuntimeError("this server has been started before")
-        listener, self._file, self._target = await listen(self._target)
+        self._started = True
+        encrypted = self._context is not None
+        if isinstance(self._where, socket.socket):
+            listener, self._file, address = take_over(self._where, tls=encrypted)
+        else:
+            listener, self._file, address = await listen(self._where, tls=encrypted)
+        self._address = str(address)
         self._acceptor = Acceptor(listener, self._accepted)
         self._acceptor.resume()
         return self
 
     def _accepted(self, sock: socket.socket) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(sock))
-        self._tasks[task] = sock
-        task.add_done_callback(self._done)
-        if self._max_connections is not None and len(self._tasks) >= self._max_connections:
+        # All is in place before the task is made: one of an eager factory begins at once.
+        guest = _Guest(sock)
+        self._guests.add(guest)
+        if self._max_connections is not None and len(self._guests) >= self._max_connections:
             assert self._acceptor is not None
             self._acceptor.pause()
+        guest.task = asyncio.get_running_loop().create_task(self._serve(guest))
+        guest.task.add_done_callback(partial(self._done, guest))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        sock = self._tasks.pop(task)
-        if isinstance(sock, socket.socket):
-            sock.close()  # cancelled before it began
+    def _done(self, guest: _Guest, task: asyncio.Task[None]) -> None:
+        self._guests.remove(guest)
+        if guest.sock is not None:
+            guest.sock.close()  # cancelled before it began
         if self._closing is None and self._acceptor is not None:
             self._acceptor.resume()
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            _logger.error("a connection to %s was not served", self.address, exc_info=error)
+            address = shown(self.address)
+            _logger.error("a connection to %s was not served", address, exc_info=error)
 
-    async def _serve(self, sock: socket.socket) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks[task] = None
-        connection = await self._take_over(sock)
+    async def _serve(self, guest: _Guest) -> None:
+        assert guest.sock is not None
+        sock, guest.sock = guest.sock, None
+        connection = guest.connection = await self._take_over(sock)
         if connection is None:
             return
-        self._tasks[task] = connection
+        where = shown(connection.remote_address or self.address)
         try:
             await self._handler(connection)
         except ConnectionClosed as closed:
-            _logger.debug("%s: %s", connection.remote_address or self.address, closed)
-        except Exception:
-            where = connection.remote_address or self.address
+            _logger.debug("%s: %s", where, shown(closed))
+        except (Exception, SystemExit):  # which would end the loop, and with it all the others
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             connection.close()
@@ -244,11 +274,15 @@ class Server:
     async def _take_over(self, sock: socket.socket) -> Connection | None:
         loop = asyncio.get_running_loop()
         protocol = self._settings.protocol()  # uvloop gives back another one for TLS
+        make = partial(loop.connect_accepted_socket, lambda: protocol, sock)
+        limit = HANDSHAKE_TIMEOUT
+        if self._idle_timeout is not None:
+            limit = min(limit, self._idle_timeout)
         try:
-            await loop.connect_accepted_socket(lambda: protocol, sock, ssl=self._context)
+            await hand_over(sock, protocol, make, self._context, limit)
         except OSError as error:
-            _logger.info("a connection to %s came to nothing: %s", self.address, error)
-            sock.close()
+            address = shown(self.address)
+            _logger.info("a connection to %s came to nothing: %s", address, shown(error))
             return None
         if self._idle_timeout is not None:
             protocol.watch_idleness(self._idle_timeout)
@@ -258,22 +292,24 @@ class Server:
 
     async def _end(self) -> None:
         await self._wait(self._grace)
-        for connection in self._tasks.values():
-            if isinstance(connection, Connection):
-                connection.close()
+        for guest in self._guests:
+            if guest.connection is not None:
+                guest.connection.close()
         await self._wait(_AFTER_CLOSE)
         self._abort()
         await self._wait(_AFTER_CLOSE)
-        if self._tasks:
-            _logger.error("%d handlers go on although they were cancelled", len(self._tasks))
+        if self._guests:
+            _logger.error("%d handlers go on although they were cancelled", len(self._guests))
 
     async def _wait(self, seconds: float) -> None:
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=seconds)
+        tasks = [guest.task for guest in self._guests if guest.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
             await asyncio.sleep(0)  # for what is called when they are done
 
     def _abort(self) -> None:
-        for task, connection in list(self._tasks.items()):
-            if isinstance(connection, Connection):
-                connection.abort()
-            task.cancel()
+        for guest in list(self._guests):
+            if guest.connection is not None:
+                guest.connection.abort()
+            if guest.task is not None:
+                guest.task.cancel()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import index
 
 from .. import exchange
-from ..exchange import check_timeout
+from ..exchange import duration_of
 from .protocol import MessageProtocol
 
 __all__ = ["CLOSE_TIMEOUT", "Settings"]
@@ -35,9 +35,9 @@ class Settings(exchange.Settings):
             raise TypeError(f"max_unsent must be an int, not {kind}") from None
         if too_low:
             raise ValueError(f"max_unsent is {self.max_unsent}, but must be 0 or more")
-        if check_timeout(self.close_timeout, "close_timeout") is None:
-            raise TypeError("close_timeout must be a number of seconds, not None")
+        duration_of(self.close_timeout, "close_timeout")
 
     def protocol(self) -> MessageProtocol:
         """A protocol for a new connection in the running loop."""
-        return MessageProtocol(self.framer(), self.routing(), self.max_unsent, self.close_timeout)
+        close_timeout = duration_of(self.close_timeout, "close_timeout")
+        return MessageProtocol(self.framer(), self.routing(), self.max_unsent, close_timeout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..exchange import check_timeout
+from ..exchange import timeout_of
 from ..transport.deadline import FOREVER, Deadline
 
 __all__ = ["deadline_of", "msec"]
@@ -16,10 +16,8 @@ def deadline_of(timeout: float | None) -> Deadline:
     Raises:
         TypeError, ValueError: ``timeout`` is no number, or negative.
     """
-    if timeout is None:
-        return FOREVER
-    check_timeout(timeout)
-    return Deadline(timeout * 1000)
+    seconds = timeout_of(timeout)
+    return FOREVER if seconds is None else Deadline(seconds * 1000)
 
 
 def msec(seconds: float | None) -> int:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import socket
-import ssl
 from typing import Final
 
 from ..exchange import (
@@ -15,6 +12,7 @@ from ..exchange import (
     Settings,
     parse,
 )
+from ..transport.failures import explained
 from ..transport.ipc import IPC
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
@@ -22,7 +20,7 @@ from ..transport.tls import TLS
 from .clock import deadline_of, msec
 from .connection import Connection
 
-__all__ = ["check_tls", "connect", "failure"]
+__all__ = ["check_tls", "connect"]
 
 _WITHOUT_TLS: Final = "tls= is for tls://HOST:PORT"
 
@@ -63,52 +61,30 @@ def connect(
     target = parse(address)
     settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
     deadline = deadline_of(timeout)
-    check_tls(target, address, tls)
+    check_tls(target, tls)
     ipc = _object_for(target, tls)
     try:
         if not _reach(ipc, target, msec(deadline.remaining())):
-            raise failure(ipc, f"not connected to {target}")
+            raise explained(ipc.last_error, f"not connected to {target}")
         return Connection(ipc, **vars(settings))
     except BaseException:
         ipc.close()
         raise
 
 
-def check_tls(target: Address, address: str, tls: TLS | None) -> None:
-    """Whether ``tls`` fits the address.
+def check_tls(target: Address | None, tls: TLS | None) -> None:
+    """Whether ``tls`` fits the address; a socket that exists already, None, fits any.
 
     Raises:
-        TypeError: it is no ``TLS``.
+        TypeError: it is not a ``TLS``.
         ValueError: the address is not of ``tls://``.
     """
     if tls is None:
         return
     if not isinstance(tls, TLS):
         raise TypeError(f"tls must be a TLS object, not {type(tls).__name__}")
-    if target.scheme != "tls":
-        raise ValueError(f"{_WITHOUT_TLS}, but the address is {address!r}")
-
-
-def failure(ipc: IPC, what: str) -> OSError:
-    """What to raise for the latest failure of ``ipc``: of the same kind, with ``what`` said first.
-
-    The original failure is its cause.
-    """
-    cause = ipc.last_error
-    reason = getattr(cause, "strerror", None) or str(cause)
-    error: OSError
-    if isinstance(cause, (ssl.SSLError, socket.gaierror)):
-        error = copy.copy(cause)  # their numbers are not those of the system
-        error.args = (cause.errno, f"{what}: {reason}")
-        error.strerror = f"{what}: {reason}"
-    elif isinstance(cause, OSError) and cause.errno is not None:
-        error = OSError(cause.errno, f"{what}: {reason}")
-    elif isinstance(cause, TimeoutError):
-        error = TimeoutError(f"{what}: {reason}")
-    else:
-        error = OSError(f"{what}: {reason}")
-    error.__cause__ = cause
-    return error
+    if target is not None and target.scheme not in ("tls", "fd"):
+        raise ValueError(f"{_WITHOUT_TLS}, but the address is {target}")
 
 
 def _object_for(target: Address, tls: TLS | None) -> IPC:

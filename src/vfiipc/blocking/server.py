@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,16 +19,20 @@ from ..exchange import (
     Address,
     ConnectionClosed,
     Settings,
-    check_serving_times,
-    check_timeout,
     parse,
+    serving_times,
+    timeout_of,
+    where_to_listen,
 )
+from ..transport.failures import explained
 from ..transport.ipc import IPC
+from ..transport.listening import check_listener, inherited, listening_at
+from ..transport.logs import shown
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
 from ..transport.tls import TLS
 from ..transport.turn import Waiters
-from .connect import check_tls, failure
+from .connect import check_tls
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -41,6 +46,7 @@ _logger = logging.getLogger("vfiipc")
 Handler: TypeAlias = Callable[[Connection], object]
 
 _MAX_CONNECTIONS: Final = 256
+_BACKLOG: Final = 128
 #: Seconds for handlers whose connections were closed.
 _AFTER_CLOSE: Final = 1.0
 #: Seconds until accepting is tried again after a failure.
@@ -49,10 +55,11 @@ _PAUSE: Final = 0.1
 
 def serve(
     handler: Handler,
-    address: str,
+    address: str | None = None,
     *,
     prefix: int,
     size_limit: int,
+    sock: socket.socket | None = None,
     max_connections: int = _MAX_CONNECTIONS,
     idle_timeout: float | None = None,
     grace: float = 5.0,
@@ -68,16 +75,18 @@ def serve(
         handler: called with each ``Connection``, which is closed when it returns. What it raises is
             logged, and harms no other connection.
         address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. Port
-            0 has one chosen, see ``Server.address``; without a host: on all adapters.
+            0 has one chosen, see ``Server.address``; without a host: on all adapters. ``fd://3``
+            is a socket that the process was started with.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        sock: instead of an address: a socket that is bound, or listens already. The server owns it.
         max_connections: how many are served at once, 1 or more; further ones wait in the system's
             queue.
         idle_timeout: seconds without a byte received, after which a connection is closed on which
             the handler waits for a message.
         grace: seconds that handlers get to return when the server closes.
         tls: for ``tls://``, and needed there: a ``TLS`` object that is not open, with the server's
-            certificate; the server owns it.
+            certificate; the server owns it. With ``sock`` or ``fd://`` it decides for TLS.
         strict: end a connection where something else than a message arrives.
         request_ids: the message IDs that ``request`` uses, ascending.
         max_unclaimed: messages of a connection that may wait to be received before reading stops.
@@ -89,15 +98,17 @@ def serve(
 
     Rules: ``spec/connections.md``.
     """
-    target = parse(address, listening=True)
-    check_tls(target, address, tls)
-    if target.scheme == "tls" and tls is None:
+    target = where_to_listen(address, sock)
+    check_tls(target, tls)
+    if target is not None and target.scheme == "tls" and tls is None:
         raise ValueError(f"tls:// needs tls=, with a certificate; the address is {address!r}")
     if index(max_connections) < 1:
         raise ValueError(f"max_connections is {max_connections}, but must be 1 or more")
-    check_serving_times(idle_timeout, grace)
+    idle_timeout, grace = serving_times(idle_timeout, grace)
     settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
-    listener, reached = _listen(target, tls)
+    if tls is not None and idle_timeout is not None:
+        _shorten_handshakes(tls, idle_timeout * 1000)
+    listener, reached = _listen(target or check_listener(sock, tls=tls is not None), tls)
     return Server(handler, listener, reached, settings, max_connections, idle_timeout, grace)
 
 
@@ -166,7 +177,7 @@ class Server:
                 failing = False
                 continue
             if not failing and not self._closing:
-                _logger.error("%s accepts nothing for now: %s", self, cause)
+                _logger.error("%s accepts nothing for now: %s", shown(self), shown(cause))
                 failing = True
             self._changed.wait(lambda: self._closing, _PAUSE)
 
@@ -192,13 +203,13 @@ class Server:
         return None
 
     def _serve(self, connection: Connection) -> None:
-        where = connection.remote_address or self.address
+        where = shown(connection.remote_address or self.address)
         try:
             if self._is_ready(connection, where):
                 self._handler(connection)
         except ConnectionClosed as closed:
-            _logger.debug("%s: %s", where, closed)
-        except Exception:
+            _logger.debug("%s: %s", where, shown(closed))
+        except BaseException:  # a SystemExit would end this thread without a word
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             self._end(connection)
@@ -210,7 +221,7 @@ class Server:
             if isinstance(peer, TLS):
                 peer._make_handshake()
         except OSError as error:
-            _logger.info("the connection with %s came to nothing: %s", where, error)
+            _logger.info("the connection with %s came to nothing: %s", where, shown(error))
             return False
         return True
 
@@ -242,7 +253,7 @@ class Server:
         self._closing = True
         self._listener.close()
         self._changed.wake()
-        # Not `Thread.join`: a signal handler that comes here during another `join` would hang in it.
+        # Not `Thread.join`: a signal handler that interrupts it, and closes, would hang in its own.
         while self._accepts and self._process == os.getpid():
             self._changed.wait(lambda: not self._accepts)
 
@@ -254,7 +265,7 @@ class Server:
         return [held for held, thread in list(self._handlers.items()) if thread is not own]
 
     def _wait_for_handlers(self, seconds: float) -> bool:
-        end = time.monotonic() + min(seconds, threading.TIMEOUT_MAX / 2)
+        end = time.monotonic() + seconds
         while self._others():
             left = end - time.monotonic()
             if left <= 0:
@@ -271,7 +282,7 @@ class Server:
         Returns:
             Whether it is closed.
         """
-        check_timeout(timeout)
+        timeout = timeout_of(timeout)
         end = None if timeout is None else time.monotonic() + timeout
         while not self._closing:
             left = None if end is None else end - time.monotonic()
@@ -292,7 +303,34 @@ class Server:
         self.close()
 
 
-def _listen(target: Address, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
+def _shorten_handshakes(tls: TLS, msec: float) -> None:
+    """A connection in its handshake is one from which nothing has been received."""
+    allowed = tls.handshake_timeout_msec
+    tls.handshake_timeout_msec = msec if allowed < 0 else min(allowed, msec)
+
+
+def _take_over(sock: socket.socket, at: str, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
+    """Listens on a socket that exists already, and of which this is the address."""
+    target = parse(at, listening=True)
+    listener = tls if tls is not None else Pipe() if target.scheme == "pipe" else TCP()
+    if not listener._adopt_listener(sock):
+        assert listener.last_error is not None
+        raise listener.last_error
+    return listener, target.reachable(target.port)
+
+
+def _listen(target: Address | socket.socket, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
+    encrypted = tls is not None
+    if isinstance(target, socket.socket):
+        try:
+            return _take_over(target, listening_at(target, _BACKLOG, tls=encrypted), tls)
+        except OSError as cause:
+            raise explained(cause, "cannot listen on the socket that was given") from cause
+    if target.scheme == "fd":
+        try:
+            return _take_over(*inherited(target.fd, _BACKLOG, tls=encrypted), tls)
+        except OSError as cause:
+            raise explained(cause, f"cannot listen on {target}") from cause
     listener: TCP | TLS | Pipe
     if target.scheme == "pipe":
         listener = Pipe()
@@ -301,6 +339,6 @@ def _listen(target: Address, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address
         listener = TCP() if tls is None else tls
         listening = listener.listen(target.port, target.host or None)
     if not listening:
-        raise failure(listener, f"cannot listen on {target}")
+        raise explained(listener.last_error, f"cannot listen on {target}")
     _, _, port = listener.local_addr().rpartition(":")
     return listener, target.reachable(int(port or target.port))

@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import IPC, TCP, TLS, Pipe
 from ..exchange.addresses import Address, parse
+from ..transport.listening import inherited
 from . import arguments
 from .failures import Failure, describe, no_connection
 
@@ -23,12 +24,13 @@ __all__ = [
 ]
 
 _LOOPBACK = "127.0.0.1"
+_BACKLOG = 128
 
 
 def address(text: str) -> Address:
     """Where to listen; without a host, on the loopback alone, and a port may stand alone."""
     found = _parsed(text, listening=True)
-    if found.scheme != "pipe" and not found.host:
+    if found.scheme in ("tcp", "tls") and not found.host:
         return found._replace(host=_LOOPBACK)
     return found
 
@@ -69,8 +71,8 @@ def add_listening(parser: arguments.Parser) -> None:
         nargs="?",
         type=address,
         default="127.0.0.1:0",
-        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH; port 0 is a free "
-        "one (%(default)s)",
+        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for a "
+        "socket that listens already; port 0 is a free one (%(default)s)",
     )
 
 
@@ -93,6 +95,8 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     Raises:
         Failure: it cannot be done.
     """
+    if place.scheme == "fd":
+        return _take_over(place, parsed)
     listener = _new(place, parsed, listening=True)
     where = (place.path,) if place.scheme == "pipe" else (place.port, place.host)
     if not listener.listen(*where):
@@ -103,6 +107,19 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     if place.scheme == "pipe" or not local:
         return listener, shown(place)
     return listener, local if place.scheme == "tcp" else f"{place.scheme}://{local}"
+
+
+def _take_over(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
+    """As ``listen``, on a socket that the program was started with; without TLS."""
+    try:
+        sock, at = inherited(place.fd, _BACKLOG, tls=False)
+    except OSError as error:
+        raise Failure(f"cannot listen at {place}: {describe(error)}") from None
+    found = parse(at, listening=True)
+    listener = _new(found, parsed, listening=True)
+    if not listener._adopt_listener(sock):
+        raise Failure(f"cannot listen at {place}: {describe(listener.last_error)}")
+    return listener, shown(found)
 
 
 def dial(place: Address, timeout_msec: int, parsed: argparse.Namespace) -> IPC:

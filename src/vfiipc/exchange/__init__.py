@@ -6,12 +6,12 @@ locks: each user brings its own.
 
 from __future__ import annotations
 
-from .addresses import Address, parse
+from .addresses import Address, parse, where_to_listen
 from .errors import ConnectionClosed, cut_or_ended, same_error
 from .inbox import Inbox
 from .requests import REQUEST_IDS, Requests
 from .routing import MAX_UNCLAIMED, MAX_UNCLAIMED_SIZE, Routing
-from .seconds import check_serving_times, check_timeout
+from .seconds import check_timeout, duration_of, serving_times, timeout_of
 from .settings import Settings
 
 __all__ = [
@@ -24,9 +24,12 @@ __all__ = [
     "Requests",
     "Routing",
     "Settings",
-    "check_serving_times",
     "check_timeout",
     "cut_or_ended",
+    "duration_of",
     "parse",
     "same_error",
+    "serving_times",
+    "timeout_of",
+    "where_to_listen",
 ]

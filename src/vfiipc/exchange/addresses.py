@@ -1,6 +1,6 @@
 """Addresses as one text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``host:port``.
 
-Rules: ``spec/connections.md``, A1 to A5.
+Rules: ``spec/connections.md``, A1 to A6.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["Address", "parse"]
+__all__ = ["Address", "parse", "where_to_listen"]
 
 _HIGHEST_PORT: Final = 65535
 _FORMS: Final = "use tcp://HOST:PORT, tls://HOST:PORT, pipe:///PATH or HOST:PORT"
 _HOST_AND_PORT: Final = re.compile(r"(?:\[([^][/\s]*)\]|([^][/\s]*)):(\d+)", re.ASCII)
 _WRONG_PORT: Final = re.compile(r"(?:\[[^][/\s]*\]|[^][:/\s]*):([^][:/\s]+)")
+_DESCRIPTOR: Final = re.compile(r"\d{1,9}", re.ASCII)
 # Where nothing listens, but on every adapter; and an address there that can be connected to.
 _REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -22,18 +23,22 @@ class Address(NamedTuple):
     """Where to connect, or to listen. ``str()`` gives a text that ``parse`` takes.
 
     Attributes:
-        scheme: ``"tcp"``, ``"tls"`` or ``"pipe"``.
+        scheme: ``"tcp"``, ``"tls"``, ``"pipe"``, or ``"fd"``.
         host: a name or an IP address, without brackets; empty for a pipe, and for all adapters.
         port: 1..65535; 0 to have one chosen when listening, and for a pipe.
         path: of a pipe: absolute, or a NUL and a name for one outside the file system (Linux).
+        fd: the descriptor of a socket that a server was started with; -1 for any other scheme.
     """
 
     scheme: str
     host: str = ""
     port: int = 0
     path: str = ""
+    fd: int = -1
 
     def __str__(self) -> str:
+        if self.scheme == "fd":
+            return f"fd://{self.fd}"
         if self.scheme == "pipe":
             return f"pipe://{self.path.replace(chr(0), '@', 1)}"
         return f"{self.scheme}://{self.host_and_port}"
@@ -56,7 +61,8 @@ def parse(text: str, *, listening: bool = False) -> Address:
     Args:
         text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``pipe://@name`` (outside
             the file system, Linux), or a bare ``host:port`` for TCP. IPv6 goes into brackets.
-        listening: allow port 0, to have one chosen, and no host, for all adapters.
+        listening: allow port 0, to have one chosen; no host, for all adapters; and ``fd://3``, a
+            socket that the process was started with.
 
     Raises:
         TypeError: ``text`` is no ``str``.
@@ -68,6 +74,8 @@ def parse(text: str, *, listening: bool = False) -> Address:
     scheme = scheme.lower() if found else "tcp"
     if scheme == "pipe":
         return Address(scheme, path=_path(text, rest))
+    if scheme == "fd":
+        return Address(scheme, fd=_descriptor(text, rest, listening=listening))
     if scheme not in ("tcp", "tls"):
         raise ValueError(f"{text!r} is no address: {_FORMS}")
     host, port = _host_and_port(text, rest if found else text)
@@ -77,6 +85,22 @@ def parse(text: str, *, listening: bool = False) -> Address:
     if not lowest <= port <= _HIGHEST_PORT:
         raise ValueError(f"{text!r}: the port must be in {lowest}..{_HIGHEST_PORT}")
     return Address(scheme, host, port)
+
+
+def where_to_listen(address: str | None, sock: object) -> Address | None:
+    """What ``serve`` was given: the address; None for a socket that exists already.
+
+    Raises:
+        TypeError: it was given neither, or ``address`` is not a ``str``.
+        ValueError: it was given both, or ``address`` is not an address.
+    """
+    if address is None:
+        if sock is None:
+            raise TypeError("serve needs an address, or sock=")
+        return None
+    if sock is not None:
+        raise ValueError(f"serve takes an address or sock=, not both; the address is {address!r}")
+    return parse(address, listening=True)
 
 
 def _path(text: str, rest: str) -> str:
@@ -89,11 +113,19 @@ def _path(text: str, rest: str) -> str:
     return rest
 
 
+def _descriptor(text: str, rest: str, *, listening: bool) -> int:
+    if not listening:
+        raise ValueError(f"{text!r}: only a server can be given a descriptor; {_FORMS}")
+    if not _DESCRIPTOR.fullmatch(rest):
+        raise ValueError(f"{text!r}: fd:// takes the number of a descriptor, as in fd://3")
+    return int(rest)
+
+
 def _fault(rest: str) -> str:
     """What is wrong with something that is not a host and a port."""
     if wrong := _WRONG_PORT.fullmatch(rest):
-        return f"is no address, for {wrong[1]!r} is not a port"
-    return "has no port" if rest and not re.search(r":$|[/\s]", rest) else "is no address"
+        return f"is not an address, for {wrong[1]!r} is not a port"
+    return "has no port" if rest and not re.search(r":$|[/\s]", rest) else "is not an address"
 
 
 def _host_and_port(text: str, rest: str) -> tuple[str, int]:

@@ -44,7 +44,7 @@ class Requests(Generic[Waiting]):
     @property
     def expecting(self) -> bool:
         """Whether a message may be an answer at all, in time or late."""
-        return bool(self.pending) or bool(self._given_up)
+        return bool(self.pending) or bool(self._given_up.blocks)
 
     def open(self, waiting: Waiting) -> int:
         """The ID for a new request; ``waiting`` is what its answer will be matched with.
@@ -55,13 +55,18 @@ class Requests(Generic[Waiting]):
         pending = self.pending
         if len(pending) >= len(self._ids):
             raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
+        given_up = self._given_up
+        # IDs that were given up are passed over, unless there are no others.
+        sparing = given_up.blocks and len(pending) + given_up.count < len(self._ids)
         while True:
-            msg_id = self._ids[self._next]
-            self._next += 1
+            place = given_up.next_out(self._next) if sparing else self._next
+            msg_id = self._ids[place]
+            self._next = place + 1
             if self._next == len(self._ids):
                 self._next = 0
             if msg_id not in pending:
-                self._given_up.discard(msg_id)
+                if given_up.blocks:
+                    given_up.discard(msg_id)
                 pending[msg_id] = waiting
                 return msg_id
 
@@ -104,30 +109,49 @@ class _IDs:
 
     def __init__(self, ids: range) -> None:
         self._ids = ids
-        self._blocks: defaultdict[int, int] = defaultdict(int)
-
-    def __bool__(self) -> bool:
-        return bool(self._blocks)
+        #: Those blocks of the range that hold any, as the bits of an int. Empty: there are none.
+        self.blocks: defaultdict[int, int] = defaultdict(int)
+        #: How many there are.
+        self.count = 0
 
     def __contains__(self, msg_id: int) -> bool:
-        if not self._blocks or msg_id not in self._ids:
+        if not self.blocks or msg_id not in self._ids:
             return False
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
-        return bool(self._blocks.get(block, 0) >> place & 1)
+        return bool(self.blocks.get(block, 0) >> place & 1)
 
     def add(self, msg_id: int) -> None:
+        """Puts in an ID that is not in."""
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
-        self._blocks[block] |= 1 << place
+        self.blocks[block] |= 1 << place
+        self.count += 1
+
+    def next_out(self, place: int) -> int:
+        """The first place in the range, from this one on and around, whose ID is not in.
+
+        There has to be one.
+        """
+        block, place = divmod(place, _BLOCK)
+        last = (len(self._ids) - 1) // _BLOCK
+        while True:
+            # Adding 1 below a run of ones sets the bit behind the run.
+            bits = self.blocks.get(block, 0) >> place
+            found = block * _BLOCK + place + ((bits + 1) & ~bits).bit_length() - 1
+            if found < min((block + 1) * _BLOCK, len(self._ids)):
+                return found
+            block, place = (block + 1 if block < last else 0), 0
 
     def discard(self, msg_id: int) -> None:
+        """Takes it out, if it is in."""
         if msg_id not in self:
             return
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
-        bits = self._blocks[block] ^ 1 << place
+        bits = self.blocks[block] ^ 1 << place
+        self.count -= 1
         if bits:
-            self._blocks[block] = bits
+            self.blocks[block] = bits
         else:
-            del self._blocks[block]
+            del self.blocks[block]
 
 
 def _checked(ids: range) -> range:

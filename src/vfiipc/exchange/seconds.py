@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
-import math
+from typing import Final
 
-__all__ = ["check_serving_times", "check_timeout"]
+__all__ = ["check_timeout", "duration_of", "serving_times", "timeout_of"]
+
+# 23 days. Whatever is longer is a wait without end: system calls count milliseconds in a C int.
+_LONGEST: Final = 2_000_000.0
 
 
 def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
     """The time-out, if it can be one: seconds, 0 or more; None waits for ever.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is negative, or not a number (NaN).
+        TypeError: it is not a number.
+        ValueError: it is negative, or NaN.
     """
     if timeout is None:
         return None
     try:
-        acceptable = timeout >= 0 and not math.isnan(timeout)
+        acceptable = timeout >= 0  # which is False for NaN
     except TypeError:
         kind = type(timeout).__name__
         raise TypeError(f"{name} must be a number of seconds or None, not {kind}") from None
     if not acceptable:
+        value = timeout if timeout > -_LONGEST or timeout != timeout else "far below 0"
         allowed = "0 or more seconds, or None to wait for ever"
-        raise ValueError(f"{name} is {timeout}, but must be {allowed}")
+        raise ValueError(f"{name} is {value}, but must be {allowed}")
     return timeout
 
 
-def check_serving_times(idle_timeout: float | None, grace: float) -> None:
+def timeout_of(timeout: float | None, name: str = "timeout") -> float | None:
+    """The time-out as a float; None, and 2,000,000 seconds or more, wait for ever.
+
+    Raises:
+        TypeError, ValueError: it is not a time-out, see ``check_timeout``.
+    """
+    timeout = check_timeout(timeout, name)
+    # The comparison comes first: an int may be too large for a float.
+    return None if timeout is None or timeout >= _LONGEST else float(timeout)
+
+
+def duration_of(seconds: float, name: str) -> float:
+    """A time that has an end, in seconds: 0 or more, of which 2,000,000 count at most.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is negative, or NaN.
+    """
+    if check_timeout(seconds, name) is None:
+        raise TypeError(f"{name} must be a number of seconds, not None")
+    return float(min(seconds, _LONGEST))
+
+
+def serving_times(idle_timeout: float | None, grace: float) -> tuple[float | None, float]:
     """What ``serve`` takes: an idle time-out of more than nothing, if any, and a time of grace.
 
     Raises:
-        TypeError, ValueError: one of them is no such time.
+        TypeError, ValueError: one of them is not such a time.
     """
-    if check_timeout(idle_timeout, "idle_timeout") == 0:
+    idle_timeout = timeout_of(idle_timeout, "idle_timeout")
+    if idle_timeout == 0:
         raise ValueError("idle_timeout is 0, but must be more, or None")
-    if check_timeout(grace, "grace") is None:
-        raise TypeError("grace must be a number of seconds, not None")
+    return idle_timeout, duration_of(grace, "grace")

@@ -6,46 +6,56 @@ import errno
 import os
 import socket
 import threading
+import time
 from typing import Any, Final
 
 from .addresses import is_literal
 from .deadline import Deadline
 from .lifetime import Lifetime
+from .racing import Candidate, Race
 from .system import WRITE
 from .turn import Waiters
 
-__all__ = ["dial", "resolve"]
+__all__ = ["begin_next", "dial", "is_winner", "look_up", "resolve"]
 
-# Seconds after which the next address is tried beside those under way (RFC 8305, 5).
-_NEXT_AFTER: Final = 0.25
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)}
 
-_Candidate = tuple[int, int, int, str, Any]
+
+def look_up(host: str, port: int) -> list[Candidate]:
+    """The addresses of a host, in the resolver's order; waits, unless the host is a literal.
+
+    Raises:
+        OSError: there is no such host.
+    """
+    flags = socket.AI_NUMERICHOST if is_literal(host) else 0
+    try:
+        return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags))
+    except UnicodeError:
+        raise OSError(errno.EINVAL, f"{host!r} is not a host name") from None
 
 
-def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[_Candidate]:
-    """The addresses of a host, in the resolver's order, families in turn.
+def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[Candidate]:
+    """As ``look_up``, until the deadline.
 
     The resolver runs in a thread of its own, for nothing can wake it; in the calling thread where
-    there is none to be had, and may then outlast the deadline. Literals never reach it.
+    there is none to be had, and may then outlast the deadline.
 
     Raises:
         OSError: there is no such host, or the time is up (``TimeoutError``).
         InterruptedError: the lifetime has ended.
     """
     if is_literal(host):
-        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
-        return list(found)
-    outcome: list[Any] = []
+        return look_up(host, port)
+    found: list[Any] = []
     waiters = Waiters()
 
     def work() -> None:
         result: Any
         try:
-            result = list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as cause:
+            result = look_up(host, port)
+        except OSError as cause:
             result = cause
-        outcome.append(result)
+        found.append(result)
         waiters.wake()
 
     lifetime.turns.append(waiters)
@@ -54,93 +64,108 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
     except RuntimeError:
         work()  # no thread is to be had; nothing can end it early here
     try:
-        while not (outcome or lifetime.ended or deadline.passed()):
-            waiters.wait(lambda: outcome or lifetime.ended, deadline.remaining())
+        while not (found or lifetime.ended or deadline.passed()):
+            waiters.wait(lambda: found or lifetime.ended, deadline.remaining())
     finally:
         lifetime.turns.remove(waiters)
     if lifetime.ended:
         raise InterruptedError
-    if not outcome:
+    if not found:
         raise TimeoutError(errno.ETIMEDOUT, f"the time was up before {host!r} was resolved")
-    if isinstance(outcome[0], UnicodeError):
-        raise OSError(errno.EINVAL, f"{host!r} is no host name")
-    if isinstance(outcome[0], OSError):
-        raise outcome[0]
-    return _in_turn(outcome[0])
+    if isinstance(found[0], OSError):
+        raise found[0]
+    result: list[Candidate] = found[0]
+    return result
 
 
-def _in_turn(found: list[_Candidate]) -> list[_Candidate]:
-    """Families in turn, beginning with the resolver's first choice."""
-    first = [candidate for candidate in found if candidate[0] == found[0][0]]
-    others = [candidate for candidate in found if candidate[0] != found[0][0]]
-    ordered = []
-    while first or others:
-        ordered += first[:1] + others[:1]
-        first, others = first[1:], others[1:]
-    return ordered
+def begin_next(race: Race, now: float) -> tuple[socket.socket, bool] | None:
+    """Begins with the next address that is due, without waiting; None: there is none.
 
-
-class _Race:
-    """Connection attempts under way, of which the first to succeed is taken."""
-
-    def __init__(self, candidates: list[_Candidate]) -> None:
-        self._candidates = candidates
-        self._running: dict[int, socket.socket] = {}
-        self.failure: OSError | None = None
-
-    def start_next(self) -> socket.socket | None:
-        """Begins with the next address; the socket if it is connected at once."""
-        family, kind, protocol, _, address = self._candidates.pop(0)
-        sock = None
+    Returns:
+        A non-blocking socket that connects, and whether it is connected already.
+    """
+    while (candidate := race.next(now)) is not None:
         try:
-            sock = socket.socket(family, kind, protocol)
-            sock.setblocking(False)
-            number = sock.connect_ex(address)
-            if number not in _UNDER_WAY:
-                raise OSError(number, os.strerror(number))
+            return _begin(candidate)
         except OSError as cause:
-            self.failure = cause
-            if sock is not None:
-                sock.close()
-            return None
-        if not number:
-            return sock
-        self._running[sock.fileno()] = sock
-        return None
+            race.failed(cause)
+    return None
 
-    def check(self, ready: set[int]) -> socket.socket | None:
-        """The first of those that are ready which is connected; the others have failed."""
-        for fileno in ready:
-            sock = self._running.pop(fileno)
-            number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if not number:
-                return sock
-            self.failure = OSError(number, os.strerror(number))
-            sock.close()
-        return None
+
+def _begin(candidate: Candidate) -> tuple[socket.socket, bool]:
+    family, kind, protocol, _, address = candidate
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        number = sock.connect_ex(address)
+        if number not in _UNDER_WAY:
+            raise OSError(number, os.strerror(number))
+    except BaseException:
+        sock.close()
+        raise
+    return sock, not number
+
+
+def is_winner(race: Race, sock: socket.socket) -> bool:
+    """Whether an attempt that is over has succeeded; otherwise its socket is closed."""
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not number:
+        return True
+    sock.close()
+    race.failed(OSError(number, os.strerror(number)))
+    return False
+
+
+class _Attempts:
+    """The attempts under way.
+
+    Args:
+        race: says which comes when.
+    """
+
+    def __init__(self, race: Race) -> None:
+        self._race = race
+        self._running: dict[int, socket.socket] = {}
 
     def run(self, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
+        """The first socket that is connected.
+
+        Raises:
+            OSError, InterruptedError: as ``dial``.
+        """
         while True:
-            winner = self.start_next() if self._candidates else None
-            while winner is None and self._running:
-                left = deadline.remaining()
-                if self._candidates:
-                    left = deadline.within(_NEXT_AFTER)
-                interests = [(fileno, WRITE) for fileno in self._running]
-                ready = {fileno for fileno, _ in lifetime.wait(interests, left)}
-                if lifetime.ended:
-                    raise InterruptedError
-                winner = self.check(ready)
-                if winner is None and deadline.passed():
-                    raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
-                if self._candidates:
-                    break
+            winner = self._begin_those_due()
             if winner is not None:
                 return winner
-            if not self._candidates and not self._running:
-                raise self.failure or OSError(errno.EADDRNOTAVAIL, "the host has no address")
+            self._race.check()
+            pause = self._race.pause(time.monotonic())
+            left = deadline.remaining() if pause is None else deadline.within(pause)
+            interests = [(fileno, WRITE) for fileno in self._running]
+            ready = {fileno for fileno, _ in lifetime.wait(interests, left)}
+            if lifetime.ended:
+                raise InterruptedError
+            winner = self._look_at(ready)
+            if winner is not None:
+                return winner
+            if deadline.passed():
+                raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
 
-    def clean_up(self) -> None:
+    def _begin_those_due(self) -> socket.socket | None:
+        while (begun := begin_next(self._race, time.monotonic())) is not None:
+            sock, connected = begun
+            if connected:
+                return sock
+            self._running[sock.fileno()] = sock
+        return None
+
+    def _look_at(self, ready: set[int]) -> socket.socket | None:
+        for fileno in ready:
+            sock = self._running.pop(fileno)
+            if is_winner(self._race, sock):
+                return sock
+        return None
+
+    def close(self) -> None:
         for sock in self._running.values():
             sock.close()
 
@@ -159,10 +184,10 @@ def dial(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> socket
             the time was up.
         InterruptedError: the lifetime has ended.
     """
-    race = _Race(resolve(host, port, lifetime, deadline))
+    attempts = _Attempts(Race(resolve(host, port, lifetime, deadline)))
     try:
-        sock = race.run(lifetime, deadline)
+        sock = attempts.run(lifetime, deadline)
     finally:
-        race.clean_up()
+        attempts.close()
     sock.setblocking(True)
     return sock

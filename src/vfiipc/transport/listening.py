@@ -1,18 +1,22 @@
-"""Sockets that listen for TCP connections, and how many may wait at any listening socket."""
+"""Listening sockets: new ones for TCP, those that a caller has, and how many may wait at one."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import ssl
 import sys
 from operator import index
+from pathlib import Path
 from typing import Final
 
+from .addresses import address_text
 from .deadline import FOREVER
 from .dial import resolve
 from .lifetime import Lifetime
 
-__all__ = ["check_backlog", "listening_socket"]
+__all__ = ["check_backlog", "check_listener", "inherited", "listening_at", "listening_socket"]
 
 # The system takes what it can of this.
 _HIGHEST_BACKLOG: Final = 65535
@@ -69,3 +73,77 @@ def _bind(
         sock.close()
         raise
     return sock
+
+
+def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socket, str]:
+    """The socket that the process got with this number, as socket activation hands it over.
+
+    Args:
+        descriptor: it is owned from now on.
+        backlog: connections that may wait, where it does not listen yet.
+        tls: whether it is for TLS.
+
+    Returns:
+        The socket, which listens, and its address as ``listening_at`` gives it.
+
+    Raises:
+        OSError: a server cannot listen on it; it stays as it was, and the caller's.
+    """
+    sock = socket.socket(fileno=descriptor)
+    try:
+        check_listener(sock, tls=tls)
+        address = listening_at(sock, backlog, tls=tls)
+        sock.set_inheritable(False)
+    except BaseException as cause:
+        sock.detach()
+        if isinstance(cause, ValueError):
+            raise OSError(errno.EINVAL, str(cause)) from None
+        raise
+    return sock, address
+
+
+def check_listener(sock: object, *, tls: bool) -> socket.socket:
+    """The socket, if a server can listen on it: a bound stream socket of TCP, or a Unix one.
+
+    Args:
+        sock: what the caller gave.
+        tls: whether it is for TLS, which goes over TCP alone.
+
+    Raises:
+        TypeError: it is not a socket, or one of TLS.
+        ValueError: it is a socket of another kind, or connected, or closed.
+    """
+    if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket):
+        raise TypeError(f"sock must be a plain socket.socket, not {type(sock).__name__}")
+    if sock.fileno() < 0:
+        raise ValueError("sock is closed, but must be bound or listening")
+    unix = getattr(socket, "AF_UNIX", None)
+    if sock.type != socket.SOCK_STREAM or sock.family not in {
+        socket.AF_INET,
+        socket.AF_INET6,
+        unix,
+    }:
+        raise ValueError(f"sock must be a stream socket of TCP or Unix, not {sock!r}")
+    if tls and sock.family == unix:
+        raise ValueError("sock is a Unix socket, but TLS needs one of TCP")
+    try:
+        sock.getpeername()
+    except OSError:
+        return sock
+    raise ValueError("sock is connected, but must be bound or listening")
+
+
+def listening_at(sock: socket.socket, backlog: int, *, tls: bool) -> str:
+    """Has the socket listen, unless it does; gives the address, as ``exchange.parse`` takes it.
+
+    Raises:
+        OSError: it cannot listen.
+    """
+    option = getattr(socket, "SO_ACCEPTCONN", None)
+    if option is None or not sock.getsockopt(socket.SOL_SOCKET, option):
+        sock.listen(backlog)
+    name = sock.getsockname()
+    if isinstance(name, tuple):
+        return f"{'tls' if tls else 'tcp'}://{address_text(name)}"
+    path = os.fsdecode(name)
+    return f"pipe://@{path[1:]}" if path[:1] == "\0" else f"pipe://{Path(path).absolute()}"

@@ -19,7 +19,7 @@ from ..codec import Message
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["CHANNELS", "ConnectionLog", "connection_log", "follow_masks"]
+__all__ = ["CHANNELS", "ConnectionLog", "connection_log", "follow_masks", "shown"]
 
 #: Environment variable, logger and name in the output of each channel.
 CHANNELS: Final = {
@@ -49,6 +49,19 @@ _numbers = count(1)
 _LOGGERS: Final = {name: logging.getLogger(name) for name, _ in CHANNELS.values()}
 
 
+def shown(value: object) -> str:
+    r"""A text from outside as it may be logged: one line, nothing that a terminal would obey.
+
+    Control characters, line separators and what cannot be encoded become escapes: ``\n``, ``\x1b``.
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 class ConnectionLog:
     """Writes what happens on one connection. Thread safe.
 
@@ -69,7 +82,7 @@ class ConnectionLog:
 
     def event(self, text: str) -> None:
         """A step in the life of the connection."""
-        self._logger.info("%s %s", self._name, text)
+        self._logger.info("%s %s", self._name, shown(text))
 
     def broken(self, cause: BaseException) -> None:
         """The connection cannot be used any more."""
@@ -113,7 +126,8 @@ class ConnectionLog:
 
 
 def _reason(cause: BaseException) -> str:
-    return f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+    text = shown(cause)
+    return f"{type(cause).__name__}: {text}" if text else type(cause).__name__
 
 
 def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog | None:

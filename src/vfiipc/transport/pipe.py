@@ -15,17 +15,22 @@ from .lifetime import Lifetime
 from .listening import check_backlog
 from .socket_ipc import SocketIPC
 from .sockets import Listener, SocketStream
-from .unix_sockets import SocketFile, address_of, bound_socket, named, path_text, unix_socket
+from .unix_sockets import (
+    SocketFile,
+    address_of,
+    bound_socket,
+    connect_now,
+    named,
+    path_text,
+    pauses,
+    unix_socket,
+)
 
 __all__ = ["Pipe"]
 
 _HIGHEST_MODE: Final = 0o777
-# Seconds after which a full queue is tried again: at first, and at most.
-_FIRST_PAUSE: Final = 0.001
-_LONGEST_PAUSE: Final = 0.02
 # struct ucred of unix(7): process, user and group.
 _CREDENTIALS: Final = struct.Struct("iII")
-_FULL: Final = {errno.EAGAIN, errno.EWOULDBLOCK}
 
 
 class Pipe(SocketIPC):
@@ -159,17 +164,17 @@ def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
     sock = unix_socket()
     try:
         sock.setblocking(False)
-        pause = _FIRST_PAUSE
-        while number := sock.connect_ex(address):
-            if number not in _FULL:
-                raise OSError(number, os.strerror(number))
+        for pause in pauses():
+            if connect_now(sock, address):
+                break
             if deadline.passed():
                 raise TimeoutError(errno.ETIMEDOUT, "the time was up before the queue had room")
-            # The system tells nobody that there is room again.
             lifetime.wait([], deadline.within(pause))
             if lifetime.ended:
                 raise InterruptedError
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    except InterruptedError:
+        sock.close()
+        raise
     except OSError as cause:
         sock.close()
         raise named(cause, path) from None

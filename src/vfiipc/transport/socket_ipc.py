@@ -7,6 +7,7 @@ import socket
 import sys
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from operator import index
 from typing import Final, Protocol, TypeVar, runtime_checkable
 
@@ -70,6 +71,10 @@ class SocketIPC(IPC):
             messages.note(cause)
             return False
         return self._listen_on(messages, listener)
+
+    def _adopt_listener(self, sock: socket.socket) -> bool:
+        """Listens with a socket that listens already, and owns it; otherwise as ``listen``."""
+        return self._listen_by(partial(Listener, sock))
 
     def _accept_by(
         self,

@@ -2,7 +2,8 @@
 
 Linux has ``MSG_DONTWAIT`` and ``poll``: the descriptor is used in whatever blocking state it comes,
 and left so. Elsewhere, or where ``portable`` is set, the socket is made non-blocking once and
-``select`` waits.
+``select`` waits. So it is done, too, where somebody has replaced the sockets by cooperative ones,
+as gevent does: they take no notice of ``MSG_DONTWAIT``, and wait.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from types import MethodDescriptorType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -36,8 +38,10 @@ __all__ = [
 READ: Final = 1
 WRITE: Final = 4
 
+_REPLACED: Final = not isinstance(socket.socket.recv, MethodDescriptorType)
+
 #: Whether the fallback is used; may be set, for tests, before any connection is made.
-portable: bool = not (sys.platform == "linux" and hasattr(select, "poll"))
+portable: bool = _REPLACED or not (sys.platform == "linux" and hasattr(select, "poll"))
 
 _AT_ONCE: Final[int] = getattr(socket, "MSG_DONTWAIT", 0)
 _QUIET: Final[int] = getattr(socket, "MSG_NOSIGNAL", 0)

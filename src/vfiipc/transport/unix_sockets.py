@@ -11,6 +11,7 @@ import socket
 import stat
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -20,10 +21,23 @@ from .lifetime import Lifetime
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["SocketFile", "address_of", "bound_socket", "named", "path_text", "unix_socket"]
+__all__ = [
+    "SocketFile",
+    "address_of",
+    "bound_socket",
+    "connect_now",
+    "named",
+    "path_text",
+    "pauses",
+    "unix_socket",
+]
 
 # What the system's address has room for: a path ends with a zero byte there, an abstract name not.
 _ROOM: Final = 108 if sys.platform == "linux" else 104
+_FULL: Final = {errno.EAGAIN, errno.EWOULDBLOCK}
+# Seconds after which a full queue is tried again: at first, and at most.
+_FIRST_PAUSE: Final = 0.001
+_LONGEST_PAUSE: Final = 0.02
 # Seconds to wait for others that take a path in the same directory, and between two looks.
 _PATIENCE: Final = 1.0
 _PAUSE: Final = 0.005
@@ -76,6 +90,26 @@ def unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
     if family is None:
         raise OSError(errno.EAFNOSUPPORT, "this platform has no Unix sockets")
     return socket.socket(family, kind)
+
+
+def connect_now(sock: socket.socket, address: bytes) -> bool:
+    """Connects a non-blocking socket; False while the listener's queue is full.
+
+    Raises:
+        OSError: it cannot be connected.
+    """
+    number = sock.connect_ex(address)
+    if number and number not in _FULL:
+        raise OSError(number, os.strerror(number))
+    return not number
+
+
+def pauses() -> Iterator[float]:
+    """Seconds until a full queue is tried again: the system tells nobody that there is room."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 class SocketFile:

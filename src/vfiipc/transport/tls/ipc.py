@@ -262,13 +262,24 @@ class TLS(SocketIPC):
         port, backlog = check_port(port), check_backlog(backlog)
 
         def bind(lifetime: Lifetime) -> Listener:
-            with self._judging(Code.ERR_FAIL):
-                self._engines = engines(self._config, server=True)
+            self._read_files()
             with self._judging(Code.ERR_SOCKET):
                 sock = listening_socket(port, listen_address, backlog, lifetime)
                 return Listener(sock, lifetime)
 
         return self._listen_by(bind)
+
+    def _adopt_listener(self, sock: socket.socket) -> bool:
+        def bind(lifetime: Lifetime) -> Listener:
+            self._read_files()
+            return Listener(sock, lifetime)
+
+        return self._listen_by(bind)
+
+    def _read_files(self) -> None:
+        """Makes what accepted connections will be encrypted with."""
+        with self._judging(Code.ERR_FAIL):
+            self._engines = engines(self._config, server=True)
 
     def accept(self, timeout_msec: float = -1) -> TLS | None:
         """The next connection of a listening object, as soon as TCP has connected.

@@ -1,0 +1,88 @@
+"""From a connected socket to a connection: the loop's transport, and the handshake of TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from .limits import until_done, within
+from .protocol import MessageProtocol
+
+__all__ = ["HANDSHAKE_TIMEOUT", "hand_over"]
+
+#: Seconds for the handshake of TLS, unless another limit is set; the same as those of ``TLS``.
+HANDSHAKE_TIMEOUT: Final = 10.0
+# What the loop's own limit gets beyond that, so that it never strikes first.
+_MORE: Final = 60.0
+# Turns of the loop in which a transport that has ended closes its socket; it needs two or three.
+_TURNS: Final = 20
+
+
+async def hand_over(
+    sock: socket.socket,
+    protocol: MessageProtocol,
+    make: Callable[..., Coroutine[Any, Any, object]],
+    context: ssl.SSLContext | None,
+    handshake_timeout: float,
+) -> None:
+    """Waits until the loop has made a transport of a connected socket, with TLS if asked to.
+
+    Where that fails or is cancelled, the socket is closed when this ends.
+
+    Args:
+        sock: it is owned.
+        protocol: what the transport is for.
+        make: a method of the loop that makes it.
+        context: for TLS; None for none.
+        handshake_timeout: seconds for the handshake of TLS.
+
+    Raises:
+        TimeoutError: the handshake was not complete in time.
+        OSError: the handshake has failed.
+    """
+    if context is None:
+        await _made(sock, protocol, make)
+        return
+    make = partial(make, ssl=context, ssl_handshake_timeout=handshake_timeout + _MORE)
+    what = "the handshake was not complete"
+    try:
+        making = _made(sock, protocol, make)
+        await within(handshake_timeout, making, what, lambda _: protocol.drop())
+    finally:
+        if protocol.transport is None:
+            sock.close()  # the task may have been cancelled before it began
+
+
+async def _made(
+    sock: socket.socket,
+    protocol: MessageProtocol,
+    make: Callable[[], Coroutine[Any, Any, object]],
+) -> None:
+    # The task is not cancelled, because loops can forget a socket that they have just begun with.
+    # Once the socket is shut down, it ends by itself.
+    task = asyncio.ensure_future(make())
+    try:
+        await asyncio.wait([task])
+        task.result()
+    except BaseException:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RD)
+        cancelled = await until_done(task)
+        protocol.abort()
+        cancelled |= await until_done(asyncio.ensure_future(_closed(sock)))
+        sock.close()
+        if cancelled:
+            raise asyncio.CancelledError from None
+        raise
+
+
+async def _closed(sock: socket.socket) -> None:
+    for _ in range(_TURNS):
+        if sock.fileno() < 0:
+            return
+        await asyncio.sleep(0)
