@@ -71,7 +71,7 @@ def test_characters_are_the_bytes_of_the_prefix_in_their_order() -> None:
         (links.address, "host:" + "9" * 5000, "the port must be in"),
         (links.address, "::1:5000", "an IPv6 address goes into brackets"),
         (links.address, "host:65536", "the port must be in 0..65535"),
-        (links.address, "udp://host:1", "is no address"),
+        (links.address, "udp://host:1", "is not an address"),
         (links.peer_address, "host:0", "the port must be in 1..65535"),
         (arguments.prefix, "ADK", "'ADK' is no prefix; use 0xc0deface"),
         (arguments.prefix, "0x1C0DEFACE", "prefix is 7530805966, but must be in 0..4294967295"),

@@ -77,7 +77,7 @@ def parse(text: str, *, listening: bool = False) -> Address:
     if scheme == "fd":
         return Address(scheme, fd=_descriptor(text, rest, listening=listening))
     if scheme not in ("tcp", "tls"):
-        raise ValueError(f"{text!r} is no address: {_FORMS}")
+        raise ValueError(f"{text!r} is not an address: {_FORMS}")
     host, port = _host_and_port(text, rest if found else text)
     if not host and not listening:
         raise ValueError(f"{text!r} has no host: {_FORMS}")

@@ -41,7 +41,7 @@ def split_address(hostname: str, port: int) -> tuple[str, int]:
     """
     host, text = _split(hostname)
     if "\0" in host:
-        raise ValueError(f"{hostname!r} is no host name")
+        raise ValueError(f"{hostname!r} is not a host name")
     if not host:
         raise ValueError(f"no host in {hostname!r}")
     if text is None:
@@ -59,11 +59,11 @@ def _split(hostname: str) -> tuple[str, str | None]:
     if hostname.startswith("["):
         host, closed, rest = hostname[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):
-            raise ValueError(f"{hostname!r} is no address: write [IPv6]:port")
+            raise ValueError(f"{hostname!r} is not an address: write [IPv6]:port")
         return host, rest[1:] if rest else None
     if hostname.count(":") > 1:
         if not is_literal(hostname):
-            raise ValueError(f"{hostname!r} is no address: write name:port or [IPv6]:port")
+            raise ValueError(f"{hostname!r} is not an address: write name:port or [IPv6]:port")
         return hostname, None
     host, colon, port = hostname.partition(":")
     return host, port if colon else None
