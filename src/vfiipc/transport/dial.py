@@ -58,8 +58,11 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
                 signal.set()
 
     abandoned: list[bool] = []
-    threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
     try:
+        try:
+            threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
+        except RuntimeError:  # there is no thread to be had: here, then, for as long as it takes
+            work()
         while not (found or lifetime.ended() or deadline.passed()):
             lifetime.wait([(signal.fileno(), READ)], deadline.remaining())
     finally:
