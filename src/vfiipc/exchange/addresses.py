@@ -102,6 +102,14 @@ def where_to_listen(address: str | None, sock: object) -> Address | None:
     return parse(address, listening=True)
 
 
+def _descriptor(text: str, rest: str, *, listening: bool) -> int:
+    if not listening:
+        raise ValueError(f"{text!r}: only a server can be given a descriptor; {_FORMS}")
+    if not _DESCRIPTOR.fullmatch(rest):
+        raise ValueError(f"{text!r}: fd:// takes the number of a descriptor, as in fd://3")
+    return int(rest)
+
+
 def _path(text: str, rest: str) -> str:
     if "\0" in rest:
         raise ValueError(f"{text!r}: a path holds no NUL; a name outside files is pipe://@NAME")
@@ -110,14 +118,6 @@ def _path(text: str, rest: str) -> str:
     if not rest.startswith("/") or len(rest) == 1:
         raise ValueError(f"{text!r}: a pipe has an absolute path, as in pipe:///run/name")
     return rest
-
-
-def _descriptor(text: str, rest: str, *, listening: bool) -> int:
-    if not listening:
-        raise ValueError(f"{text!r}: only a server can be given a descriptor; {_FORMS}")
-    if not _DESCRIPTOR.fullmatch(rest):
-        raise ValueError(f"{text!r}: fd:// takes the number of a descriptor, as in fd://3")
-    return int(rest)
 
 
 def _host_and_port(text: str, rest: str) -> tuple[str, int]:
