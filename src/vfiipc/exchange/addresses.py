@@ -13,9 +13,9 @@ __all__ = ["Address", "parse", "where_to_listen"]
 _HIGHEST_PORT: Final = 65535
 _FORMS: Final = "use tcp://HOST:PORT, tls://HOST:PORT, pipe:///PATH or HOST:PORT"
 _HOST_AND_PORT: Final = re.compile(r"(?:\[([^][/\s]*)\]|([^][/\s]*)):(\d+)", re.ASCII)
-_DESCRIPTOR: Final = re.compile(r"\d{1,9}", re.ASCII)
 # Where nothing listens, but on every adapter; and an address there that can be connected to.
 _REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+_DESCRIPTOR: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Address(NamedTuple):
