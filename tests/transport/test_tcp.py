@@ -159,6 +159,16 @@ class TestConnecting:
             go_on.set()
         until(lambda: "vfiipc-resolver" not in [thread.name for thread in threading.enumerate()])
 
+    def test_without_a_thread_the_resolver_runs_in_this_one(
+        self, server: TCP, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as without, TCP() as tcp:
+            without.setattr(threading.Thread, "start", refuse)
+            assert tcp.connect("localhost", port_of(server), 10_000), tcp.last_error
+
     def test_literals_never_reach_the_resolver(self, server: TCP) -> None:
         with TCP() as ipc:
             before = threading.active_count()

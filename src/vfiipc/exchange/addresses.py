@@ -14,9 +14,9 @@ _HIGHEST_PORT: Final = 65535
 _FORMS: Final = "use tcp://HOST:PORT, tls://HOST:PORT, pipe:///PATH or HOST:PORT"
 _HOST_AND_PORT: Final = re.compile(r"(?:\[([^][/\s]*)\]|([^][/\s]*)):(\d+)", re.ASCII)
 _WRONG_PORT: Final = re.compile(r"(?:\[[^][/\s]*\]|[^][:/\s]*):([^][:/\s]+)")
-_DESCRIPTOR: Final = re.compile(r"\d{1,9}", re.ASCII)
 # Where nothing listens, but on every adapter; and an address there that can be connected to.
 _REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+_DESCRIPTOR: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Address(NamedTuple):
@@ -103,6 +103,14 @@ def where_to_listen(address: str | None, sock: object) -> Address | None:
     return parse(address, listening=True)
 
 
+def _descriptor(text: str, rest: str, *, listening: bool) -> int:
+    if not listening:
+        raise ValueError(f"{text!r}: only a server can be given a descriptor; {_FORMS}")
+    if not _DESCRIPTOR.fullmatch(rest):
+        raise ValueError(f"{text!r}: fd:// takes the number of a descriptor, as in fd://3")
+    return int(rest)
+
+
 def _path(text: str, rest: str) -> str:
     if "\0" in rest:
         raise ValueError(f"{text!r}: a path holds no NUL; a name outside files is pipe://@NAME")
@@ -111,14 +119,6 @@ def _path(text: str, rest: str) -> str:
     if not rest.startswith("/") or len(rest) == 1:
         raise ValueError(f"{text!r}: a pipe has an absolute path, as in pipe:///run/name")
     return rest
-
-
-def _descriptor(text: str, rest: str, *, listening: bool) -> int:
-    if not listening:
-        raise ValueError(f"{text!r}: only a server can be given a descriptor; {_FORMS}")
-    if not _DESCRIPTOR.fullmatch(rest):
-        raise ValueError(f"{text!r}: fd:// takes the number of a descriptor, as in fd://3")
-    return int(rest)
 
 
 def _fault(rest: str) -> str:
