@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.helpers.cost import peak_of, quickest
 from tests.spec.vectors import byte_by_byte
 from vfiipc.codec import MAX_DATA_SIZE, Framer, Message, encode, encode_header, encode_many
 from vfiipc.codec.backlog import PORTION
@@ -19,15 +19,6 @@ CONSTANT = 64 << 10
 
 
 # Memory
-
-
-def peak_of(run: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
-        run()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def made_as_fed(size: int, chunk: int) -> Iterator[bytes]:
@@ -183,15 +174,6 @@ STREAMS: dict[str, Callable[[int], object]] = {
     "taken in small pieces from one block": lambda n: taken([bytes(20_000 * n)]),
     "taken in small pieces from many": lambda n: taken([bytes(9)] * 3000 * n),
 }
-
-
-def quickest(run: Callable[[], object]) -> float:
-    times = []
-    for _ in range(3):
-        begin = time.process_time()
-        run()
-        times.append(time.process_time() - begin)
-    return min(times)
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS.keys())
