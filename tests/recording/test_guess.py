@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
-from vfiipc.codec import encode, encode_header, encode_many
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vfiipc.codec import COUNTED, HEADER, HEADER_SIZE, encode, encode_header, encode_many
 from vfiipc.recording import guess_prefixes
+from vfiipc.recording.guess import _links
+from vfiipc.testing import Stream, streams
 
 LIMIT = 1 << 20
 PREFIX = 0x004E4659
@@ -65,3 +71,19 @@ def test_the_size_limit_counts() -> None:
     stream = _stream(PREFIX, 5)
     assert guess_prefixes([stream], 10) == []
     assert encode_header(PREFIX, 0, 50) == stream[:12]
+
+
+def _linked(stream: bytes, size_limit: int) -> Iterator[bytes]:
+    """As it is defined, byte by byte."""
+    for at in range(len(stream) - HEADER_SIZE + 1):
+        size = HEADER.parse(stream[at:]).size
+        stop = at + HEADER_SIZE - COUNTED + size
+        if COUNTED <= size <= size_limit + COUNTED and stop <= len(stream):
+            mark = stream[at:][: HEADER.prefix.sizeof()]
+            if stop == len(stream) or stream.startswith(mark, stop):
+                yield mark
+
+
+@given(streams(), st.sampled_from([0, 1, 20, 64, 255, 2**31 - 5]))
+def test_no_link_is_missed(stream: Stream, size_limit: int) -> None:
+    assert list(_links(stream.data, size_limit)) == list(_linked(stream.data, size_limit))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from .. import IPC
-from ..codec import HEADER, Message
+from ..codec import HEADER_SIZE, Message
 from ..recording import Annotator, Decoded, Item
 from . import arguments, links
 from .answers import Rule, answer_to, read_rules
@@ -109,7 +109,7 @@ class _Talk:
             answer = answer_to(self._rules, item.message)
             if answer is not None and self._send(connection, answer):
                 self._printer.item(ways[1], Decoded(at, answer), time.time())
-                at += HEADER.sizeof() + len(answer.data)
+                at += HEADER_SIZE + len(answer.data)
         return at
 
     def _send(self, connection: IPC, answer: Message) -> bool:

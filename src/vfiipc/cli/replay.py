@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .. import IPC
-from ..codec import HEADER, Message
+from ..codec import HEADER_SIZE, Message
 from ..recording import Annotator, Chunk, Decoded
 from . import arguments, links
 from .dump import find_prefix
@@ -179,7 +179,7 @@ class _Replay:
 
     def _show(self, message: Message) -> None:
         self._printer.item(NOWHERE, Decoded(self._position, message))
-        self._position += HEADER.sizeof() + len(message.data)
+        self._position += HEADER_SIZE + len(message.data)
 
     def _show_difference(self, expected: Message, answer: Message) -> None:
         self._printer.event(NOWHERE, "difference", "recorded, and then as it is now:")

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from ..codec import HEADER, Framer, Message, encode_header
+from ..codec import COUNTED, HEADER_SIZE, MSG_ID, PREFIX, SIZE, Framer, Message
 
 __all__ = ["Annotator", "Cut", "Decoded", "Discarded", "FalseHeader", "Gap", "Item"]
 
-_HEADER_SIZE: int = HEADER.sizeof()
-_PREFIX_SIZE: int = HEADER.prefix.sizeof()
-_JUDGED_SIZE: int = _PREFIX_SIZE + HEADER.size.sizeof()
-_COUNTED: int = HEADER.msg_id.sizeof()
 _SHOWN = 8  # as everywhere: not more of a stream than a prefix and a size
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A message, and the place of its first byte in the stream."""
 
     position: int
@@ -27,7 +23,7 @@ class Decoded:
     @property
     def size(self) -> int:
         """What the field of this name holds."""
-        return len(self.message.data) + _COUNTED
+        return len(self.message.data) + COUNTED
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,8 @@ class Discarded:
         if not self.false_headers:
             return "no prefix"
         first = self.false_headers[0]
-        if first.size < _COUNTED:
-            said = f"size {first.size} at {first.position:,} is below {_COUNTED}"
+        if first.size < COUNTED:
+            said = f"size {first.size} at {first.position:,} is below {COUNTED}"
         else:
             above = f"above the limit of {self.size_limit:,} bytes of data"
             said = f"size {first.size:,} at {first.position:,} is {above}"
@@ -76,7 +72,7 @@ class Cut:
     def reason(self) -> str:
         """What is cut off, in words."""
         if self.msg_id is None:
-            return f"cut off within the header: {self.count} of {_HEADER_SIZE} bytes"
+            return f"cut off within the header: {self.count} of {HEADER_SIZE} bytes"
         whole = self.count + self.missing
         return f"message {self.msg_id} cut off: {self.count:,} of {whole:,} bytes"
 
@@ -109,38 +105,40 @@ class Annotator:
     def __init__(self, prefix: int, size_limit: int) -> None:
         self._prefix = prefix
         self._size_limit = size_limit
-        mark = re.escape(encode_header(prefix, 0, 0)[:_PREFIX_SIZE])
-        self._mark = re.compile(b"(?=" + mark + b")")  # also those that overlap
-        self._start = 0  # where in the stream the framer began
-        self._received = 0  # bytes that it got
         self._framer = Framer(prefix, size_limit)
+        mark = re.escape(PREFIX.packer.pack(prefix))
+        self._mark = re.compile(b"(?=" + mark + b")")  # also those that overlap
+        self._end = 0  # where in the stream the framer's bytes end
         self._position = 0  # everything before has been told of
         self._discarded: Discarded | None = None
-        self._wanted = 0
 
     def feed(self, data: bytes) -> Iterator[Item]:
         """What can be told after some more bytes, however the stream is cut into pieces."""
-        pending = self._framer.pending
+        framer = self._framer
+        pending = framer.pending
         # Only what is not known to begin a message may yet be dropped, and that is short.
-        window = (self._framer.peek(pending) if pending < _HEADER_SIZE else b"") + data
-        first = self._start + self._received + len(data) - len(window)
-        self._received += len(data)
-        self._framer.receive_data(data)
-        while (message := self._framer.next_message()) is not None:
-            stop = self._start + self._received - self._framer.pending
-            start = stop - _HEADER_SIZE - len(message.data)
-            self._drop(start, window, first)
-            yield from self._told()
-            yield Decoded(start, message)
+        window = framer.peek(pending) + data if 0 < pending < HEADER_SIZE else data
+        self._end = end = self._end + len(data)
+        first = end - len(window)
+        framer.receive_data(data)
+        while (message := framer.next_message()) is not None:
+            stop = end - framer.pending
+            start = stop - HEADER_SIZE - len(message.data)
+            if start > self._position:
+                self._drop(start, window, first)
+            if self._discarded is not None:
+                yield from self._told()
             self._position = stop
-        self._drop(self._start + self._received - self._framer.pending, window, first)
+            yield Decoded(start, message)
+        if end - framer.pending > self._position:
+            self._drop(end - framer.pending, window, first)
 
     def gap(self, count: int) -> Iterator[Item]:
         """Bytes are missing here, 1 or more: what was half received cannot be completed."""
         yield from self.finish()
         yield Gap(self._position, count)
         self._position += count
-        self._start, self._received = self._position, 0
+        self._end = self._position
         self._framer = Framer(self._prefix, self._size_limit)
 
     def finish(self) -> Iterator[Item]:
@@ -149,12 +147,12 @@ class Annotator:
         pending = self._framer.pending
         if pending:
             missing = self._framer.bytes_wanted()
-            head = self._framer.peek(_HEADER_SIZE)
+            head = self._framer.peek(HEADER_SIZE)
             msg_id = None
-            if len(head) == _HEADER_SIZE:
-                msg_id = int(HEADER.parse(head).msg_id)
+            if len(head) == HEADER_SIZE:
+                (msg_id,) = MSG_ID.packer.unpack_from(head, MSG_ID.offset)
             yield Cut(self._position, pending, missing, msg_id)
-            self._position += self._framer.pending
+            self._position += pending
             self._framer.take(pending)
 
     def _told(self) -> Iterator[Item]:
@@ -164,12 +162,10 @@ class Annotator:
 
     def _drop(self, stop: int, window: bytes, first: int) -> None:
         """Notes that everything up to ``stop`` was dropped; ``window`` begins at ``first``."""
-        count = stop - self._position
-        if count <= 0:
-            return
         if self._discarded is None:
             self._discarded = Discarded(self._position, size_limit=self._size_limit)
         discarded = self._discarded
+        count = stop - self._position
         discarded.count += count
         start = self._position - first
         if len(discarded.head) < _SHOWN:
@@ -178,9 +174,8 @@ class Annotator:
             at = mark.start()
             if at >= start + count:
                 break
-            size = window[at + _PREFIX_SIZE : at + _JUDGED_SIZE]
             discarded.false_count += 1
             if len(discarded.false_headers) < 3:
-                found = FalseHeader(first + at, int(HEADER.size.parse(size)))
-                discarded.false_headers.append(found)
+                (size,) = SIZE.packer.unpack_from(window, at + SIZE.offset)
+                discarded.false_headers.append(FalseHeader(first + at, size))
         self._position = stop

@@ -6,18 +6,15 @@ same prefix stands again. Four equal bytes are seldom there by chance.
 
 from __future__ import annotations
 
-import struct
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from ..codec import HEADER, Framer
+from ..codec import COUNTED, HEADER_SIZE, JUDGED_SIZE, PREFIX, SIZE, Framer
 
 __all__ = ["Guess", "guess_prefixes"]
 
-_PREFIX_SIZE: int = HEADER.prefix.sizeof()
-_COUNTED: int = HEADER.msg_id.sizeof()
 _TRIED = 20  # the most prefixes that are tried on all of the streams
 _SCANNED = 256 << 10  # bytes of each stream in which a header is looked for
 
@@ -66,25 +63,31 @@ def guess_prefixes(streams: Iterable[bytes], size_limit: int) -> list[Guess]:
 
 def _links(stream: bytes, size_limit: int) -> Iterator[bytes]:
     """The prefix of each header that the same prefix follows, or the end of the stream."""
-    largest = min(size_limit + _COUNTED, len(stream))
-    to_size, to_rest = _PREFIX_SIZE, _PREFIX_SIZE + _SIZE.size
     end = len(stream)
-    unpack = _SIZE.unpack_from
-    for at in range(min(end - to_rest - _COUNTED + 1, _SCANNED)):
-        (size,) = unpack(stream, at + to_size)
-        if size < _COUNTED or size > largest:
+    smallest, largest = COUNTED, min(size_limit + COUNTED, end)
+    scanned = max(0, min(end - HEADER_SIZE + 1, _SCANNED))
+    sizes = _sizes(largest).finditer(stream, SIZE.offset, scanned + JUDGED_SIZE - 1)
+    for at in (found.start() - SIZE.offset for found in sizes):
+        (size,) = SIZE.packer.unpack_from(stream, at + SIZE.offset)
+        if size < smallest or size > largest:
             continue
-        stop = at + to_rest + size
+        stop = at + JUDGED_SIZE + size
         if stop > end:
             continue
-        mark = stream[at : at + _PREFIX_SIZE]
+        mark = stream[at : at + PREFIX.packer.size]
         if stop == end or stream.startswith(mark, stop):
             yield mark
 
 
+def _sizes(largest: int) -> re.Pattern[bytes]:
+    """Finds where a size of up to ``largest``, and perhaps a larger one, may stand."""
+    highest = SIZE.packer.pack((1 << largest.bit_length()) - 1)
+    return re.compile(b"(?=" + b"".join(b"[\\x00-\\x%02x]" % byte for byte in highest) + b")")
+
+
 def _tried(mark: bytes, streams: Iterable[bytes], size_limit: int) -> Guess:
     """What a framer finds with a prefix."""
-    prefix = int(HEADER.prefix.parse(mark))
+    (prefix,) = PREFIX.packer.unpack(mark)
     messages = links = size = total = 0
     for stream in streams:
         framer = Framer(prefix, size_limit)
@@ -93,7 +96,7 @@ def _tried(mark: bytes, streams: Iterable[bytes], size_limit: int) -> Guess:
         behind = -1  # where the message before ended
         while (message := framer.next_message()) is not None:
             stop = len(stream) - framer.pending
-            length = HEADER.sizeof() + len(message.data)
+            length = HEADER_SIZE + len(message.data)
             messages += 1
             size += length
             links += (stop - length == behind) + (stop == len(stream))
@@ -104,13 +107,3 @@ def _tried(mark: bytes, streams: Iterable[bytes], size_limit: int) -> Guess:
 def _weight(guess: Guess) -> float:
     # One fitting size alone can be chance, however much it explains.
     return guess.share if guess.links > 1 else guess.share / 4
-
-
-def _packer(field: Any) -> struct.Struct:
-    """The format of a declared number."""
-    while hasattr(field, "subcon"):
-        field = field.subcon
-    return struct.Struct(field.fmtstr)
-
-
-_SIZE = _packer(HEADER.size)
