@@ -2,12 +2,17 @@
 
 Segments may come twice, in another order, or overlap; a stream may begin or end in the middle. What
 the capture does not hold becomes a gap, and is never passed over in silence.
+
+Sequence numbers start again at 0 after the highest. Here they are unwrapped to positions, which
+only grow, so that segments stay in order. Work: n log n in the segments that wait, n otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import NamedTuple
 
 from .packets import ACK, FIN, RST, SYN, Segment
 
@@ -16,6 +21,12 @@ __all__ = ["Chunk", "Connection", "Reassembly"]
 _MODULUS = 1 << 32
 #: Bytes behind a gap that are held back, in the hope that the gap closes.
 _PATIENCE = 16 << 20
+#: What a waiting segment costs besides its data, so that tiny segments are limited, too.
+_OVERHEAD = 512
+#: Segments that are held back where a stream begins in the middle, in case an earlier one follows.
+_UNSETTLED = 3
+#: How far before the first captured bytes a SYN may be that belongs to them.
+_NEAR = 1 << 16
 
 
 @dataclass(eq=False)
@@ -36,7 +47,7 @@ class Connection:
         return self.client if from_client else self.server
 
 
-@dataclass
+@dataclass(slots=True)
 class Chunk:
     """The next bytes of one direction, or a gap in it, or its end."""
 
@@ -48,25 +59,137 @@ class Chunk:
     end: bool = False
 
 
-@dataclass
+class _Waiting(NamedTuple):
+    """A segment that cannot be given yet; the order of the fields makes the order of the heap."""
+
+    start: int
+    stop: int
+    data: bytes
+    time: float
+
+
+@dataclass(slots=True)
 class _Direction:
     """What is known of one direction."""
 
-    expected: int | None = None  # the sequence number that comes next
-    waiting: dict[int, Segment] = field(default_factory=dict)  # by sequence number
-    held: int = 0  # bytes in ``waiting``
-    end: int | None = None  # the sequence number at which the stream ends
-    ended: bool = False
-
-
-@dataclass
-class _State:
-    """What is known of one connection."""
-
     connection: Connection
-    from_client: _Direction = field(default_factory=_Direction)
-    from_server: _Direction = field(default_factory=_Direction)
-    first: int | None = None  # the sequence number of the client's SYN
+    from_client: bool
+    begun: bool = False  # a SYN was seen, or something was given: nothing earlier can come
+    first: int | None = None  # the sequence number behind the SYN
+    position: int | None = None  # of the next byte to give; before that, any position
+    floor: int | None = None  # what the other side had before anything was seen here
+    acknowledged: int | None = None  # what the other side has; not kept up to date once begun
+    unsettled: int = _UNSETTLED  # as many segments are held back before the beginning is believed
+    waiting: list[_Waiting] = field(default_factory=list)  # a heap
+    held: int = 0  # what ``waiting`` costs, in bytes
+    end: int | None = None  # the position at which the stream ends
+    end_time: float = 0.0  # when that was captured
+    ended: bool = False
+    time: float = 0.0
+
+    def begin(self, sequence: int) -> None:
+        """A SYN: the stream begins exactly here."""
+        self.first = sequence
+        if not self.begun:
+            self.position, self.begun = sequence, True
+
+    def acknowledge(self, sequence: int) -> None:
+        """The other side has everything before, so nothing earlier is on its way."""
+        if self.position is None:
+            self.position = self.floor = sequence
+        self.acknowledged = self.unwrapped(sequence)
+        if self.waiting and self.waiting[0].start <= self.acknowledged:
+            self.unsettled = 0
+
+    def unwrapped(self, sequence: int) -> int:
+        """The position nearest to the next byte that has this sequence number."""
+        assert self.position is not None
+        ahead = (sequence - self.position + _MODULUS // 2) % _MODULUS - _MODULUS // 2
+        return self.position + ahead
+
+    def note(self, time: float, sequence: int, segment: Segment) -> None:
+        """Puts a segment among those that wait, if it has anything."""
+        if self.position is None:
+            self.position = sequence
+        start = self.unwrapped(sequence)
+        stop = start + len(segment.data) + segment.missing
+        if segment.flags & (FIN | RST):
+            self.unsettled = 0
+            if self.end is None:
+                self.end, self.end_time = stop, time
+        if start == stop:
+            return
+        if self.begun:
+            self.connection.reordered += start > self.position
+        elif stop == self.acknowledged and stop - start == 1:
+            return  # a keepalive: a byte that the other side has
+        elif self.waiting:
+            self.connection.reordered += start < self.waiting[0].start
+        self.unsettled = 0 if start == self.acknowledged else self.unsettled - 1
+        heappush(self.waiting, _Waiting(start, stop, segment.data, time))
+        self.held += len(segment.data) + _OVERHEAD
+
+    def ready(self, *, skip: bool = False) -> Iterator[Chunk]:
+        """All that follows without a gap; with ``skip``, gaps are told of and passed over."""
+        skip = skip or self.held > _PATIENCE
+        if self.waiting and not self.begun and (skip or self.unsettled <= 0):
+            self.begun = True
+            self.position = start = self.waiting[0].start
+            if self.floor is not None and self.floor < start:
+                self.position = self.floor
+                yield self._pass(start - self.floor)
+        while self.waiting and self.begun:
+            assert self.position is not None
+            gap = self.waiting[0].start - self.position
+            if gap > 0:
+                if not skip:
+                    break
+                yield self._pass(gap)
+            yield from self._give(heappop(self.waiting))
+        if self.begun and self.position == self.end and not self.ended:
+            yield self.finish()
+
+    def _pass(self, gap: int) -> Chunk:
+        """Goes on behind a gap."""
+        assert self.position is not None
+        self.position += gap
+        self.time = max(self.time, self.waiting[0].time)
+        return self._chunk(gap=gap)
+
+    def _give(self, segment: _Waiting) -> Iterator[Chunk]:
+        """What a segment that began, or should have begun, here has beyond what is known."""
+        assert self.position is not None
+        self.held -= len(segment.data) + _OVERHEAD
+        known = self.position - segment.start
+        self.connection.retransmitted += min(known, len(segment.data))
+        missing = segment.stop - max(self.position, segment.start + len(segment.data))
+        if segment.stop <= self.position:
+            return
+        self.position = segment.stop
+        self.time = max(self.time, segment.time)
+        if data := segment.data[known:]:
+            yield self._chunk(data=data)
+        if missing:
+            yield self._chunk(gap=missing)
+
+    def finish(self) -> Chunk:
+        """The end of this direction."""
+        self.ended = True
+        self.time = max(self.time, self.end_time)
+        return self._chunk(end=True)
+
+    def _chunk(self, data: bytes = b"", gap: int = 0, end: bool = False) -> Chunk:
+        return Chunk(self.connection, self.from_client, self.time, data, gap, end)
+
+
+class _State(NamedTuple):
+    """What is known of one connection, seen from one of its sides."""
+
+    own: _Direction
+    other: _Direction
+
+    def reversed(self) -> _State:
+        return _State(self.other, self.own)
 
 
 class Reassembly:
@@ -76,11 +199,11 @@ class Reassembly:
     """
 
     def __init__(self) -> None:
-        self._states: dict[frozenset[str], _State] = {}
+        self._states: dict[tuple[str, str], _State] = {}  # by source and target
         self._count = 0
         self._time = 0.0
 
-    def feed(self, time: float, segment: Segment) -> Iterator[Chunk]:
+    def feed(self, time: float, segment: Segment) -> Iterable[Chunk]:
         """What can be told after one more segment.
 
         Args:
@@ -88,142 +211,86 @@ class Reassembly:
             segment: from ``dissect``.
         """
         self._time = time
-        key = frozenset((segment.source, segment.target))
-        state = self._states.get(key)
-        if state is not None and _begins_anew(state, segment):
-            yield from self._finish(state)
-            state = None
-        if state is None:
-            state = self._states[key] = self._begin(segment)
-        from_client = segment.source == state.connection.client
-        own, other = state.from_client, state.from_server
-        if not from_client:
-            own, other = other, own
-        if segment.flags & ACK and other.expected is None:
-            # What was acknowledged before the capture shows anything of it is past.
-            other.expected = segment.acknowledged
-        start = segment.sequence
-        if segment.flags & SYN:
-            start = (start + 1) % _MODULUS
-        if own.expected is None:
-            own.expected = start
-        _note(state, own, segment._replace(sequence=start))
-        yield from self._ready(state, own)
-        if own.held > _PATIENCE:
-            yield from self._ready(state, own, skip=True)
+        source, target, sequence, _, flags, data, missing = segment
+        state = self._states.get((source, target))
+        if state is None or flags & SYN:
+            return self._beginning(state, time, segment)
+        own, other = state
+        if not own.begun or own.waiting or other.waiting or missing or flags & (FIN | RST):
+            return _general(state, time, sequence, segment)
+        # What nearly all segments are: nothing, or the next bytes.
+        if not data:
+            return ()
+        assert own.position is not None
+        if sequence != own.position % _MODULUS:
+            return _general(state, time, sequence, segment)
+        own.position += len(data)
+        own.time = time
+        return (Chunk(own.connection, own.from_client, time, data),)
 
     def finish(self) -> Iterator[Chunk]:
         """What is left when nothing more will come."""
         for state in self._states.values():
-            yield from self._finish(state)
+            if state.own.from_client:
+                yield from _finish(state, self._time)
         self._states.clear()
+
+    def _beginning(self, state: _State | None, time: float, segment: Segment) -> Iterator[Chunk]:
+        if state is not None and _begins_anew(state, segment):
+            yield from _finish(state, self._time)
+            state = None
+        if state is None:
+            state = self._begin(segment)
+        sequence = segment.sequence
+        if segment.flags & SYN:
+            sequence = (sequence + 1) % _MODULUS
+            state.own.begin(sequence)
+        yield from _general(state, time, sequence, segment)
 
     def _begin(self, segment: Segment) -> _State:
         self._count += 1
         client, server = segment.source, segment.target
-        if segment.flags & SYN and segment.flags & ACK:
+        answers = segment.flags & (SYN | ACK) == SYN | ACK
+        if answers:
             client, server = server, client
-        state = _State(Connection(self._count, client, server))
-        if segment.flags & SYN and not segment.flags & ACK:
-            state.first = segment.sequence
-        return state
+        connection = Connection(self._count, client, server)
+        seen = _State(_Direction(connection, True), _Direction(connection, False))
+        self._states[client, server] = seen
+        self._states[server, client] = seen.reversed()
+        return seen.reversed() if answers else seen
 
-    def _finish(self, state: _State) -> Iterator[Chunk]:
-        for direction in (state.from_client, state.from_server):
-            yield from self._ready(state, direction, skip=True)
-            if not direction.ended:
-                direction.ended = True
-                yield self._chunk(state, direction, end=True)
 
-    def _ready(self, state: _State, own: _Direction, skip: bool = False) -> Iterator[Chunk]:
-        """All that follows without a gap; with ``skip``, gaps are told of and passed over."""
-        moved = skip
-        while own.expected is not None:
-            segment = own.waiting.pop(own.expected, None)
-            if segment is None and moved:
-                segment, moved = _overlapping(own), skip
-            if segment is None and skip and own.waiting:
-                expected = own.expected
-                nearest = min(own.waiting, key=lambda at: _distance(expected, at))
-                yield self._chunk(state, own, gap=_distance(expected, nearest))
-                own.expected = nearest
-                continue
-            if segment is None:
-                break
-            own.held -= len(segment.data)
-            moved = True
-            yield from self._give(state, own, segment)
-        if own.end is not None and own.expected == own.end and not own.ended:
-            own.ended = True
-            yield self._chunk(state, own, end=True)
+def _general(state: _State, time: float, sequence: int, segment: Segment) -> Iterator[Chunk]:
+    own, other = state
+    if not other.begun:
+        if segment.flags & ACK:
+            other.acknowledge(segment.acknowledged)
+        if segment.data and other.waiting:  # keeps the directions in the order of the capture
+            other.unsettled = 0
+        yield from other.ready()
+    own.note(time, sequence, segment)
+    yield from own.ready()
 
-    def _give(self, state: _State, own: _Direction, segment: Segment) -> Iterator[Chunk]:
-        assert own.expected is not None
-        segment = _behind(segment, own.expected)
-        own.expected = (own.expected + len(segment.data) + segment.missing) % _MODULUS
-        if segment.data:
-            yield self._chunk(state, own, data=segment.data)
-        if segment.missing:
-            yield self._chunk(state, own, gap=segment.missing)
 
-    def _chunk(
-        self, state: _State, own: _Direction, data: bytes = b"", gap: int = 0, end: bool = False
-    ) -> Chunk:
-        return Chunk(state.connection, own is state.from_client, self._time, data, gap, end)
+def _finish(state: _State, time: float) -> Iterator[Chunk]:
+    for direction in state:
+        direction.time = time
+        yield from direction.ready(skip=True)
+        if not direction.ended:
+            yield direction.finish()
 
 
 def _begins_anew(state: _State, segment: Segment) -> bool:
     """Whether the ports are used for another connection now."""
     if segment.flags & (SYN | ACK) != SYN:
         return False
-    if state.first is not None:
-        again = state.first == segment.sequence
-    else:  # the answer to it may have been captured first
-        again = state.from_client.expected == (segment.sequence + 1) % _MODULUS
-    return not again or (state.from_client.ended and state.from_server.ended)
-
-
-def _note(state: _State, own: _Direction, segment: Segment) -> None:
-    """Puts a segment among those that wait, if it has anything new."""
-    assert own.expected is not None
-    size = len(segment.data) + segment.missing
-    if segment.flags & (FIN | RST) and own.end is None:
-        own.end = (segment.sequence + size) % _MODULUS
-    if not size:
-        return
-    ahead = _distance(own.expected, segment.sequence)
-    if ahead + size <= 0:
-        state.connection.retransmitted += len(segment.data)
-        return
-    state.connection.reordered += ahead > 0
-    if ahead < 0:
-        segment = _behind(segment, own.expected)
-    known = own.waiting.get(segment.sequence)
-    if known is None or len(known.data) < len(segment.data):
-        own.held += len(segment.data) - (len(known.data) if known else 0)
-        own.waiting[segment.sequence] = segment
-        segment = known or segment._replace(data=b"")
-    state.connection.retransmitted += len(segment.data)
-
-
-def _behind(segment: Segment, start: int) -> Segment:
-    """What a segment holds from the sequence number ``start`` on, which lies in it."""
-    known = _distance(segment.sequence, start)
-    missing = segment.missing - max(0, known - len(segment.data))
-    return segment._replace(sequence=start, data=segment.data[known:], missing=missing)
-
-
-def _overlapping(own: _Direction) -> Segment | None:
-    """A waiting segment that began before what is expected, and goes beyond it."""
-    assert own.expected is not None
-    for start in [at for at in own.waiting if _distance(own.expected, at) < 0]:
-        segment = own.waiting.pop(start)
-        if _distance(own.expected, start) + len(segment.data) + segment.missing > 0:
-            return segment
-        own.held -= len(segment.data)
-    return None
-
-
-def _distance(start: int, end: int) -> int:
-    """How far ``end`` lies ahead of ``start``; sequence numbers begin anew after the highest."""
-    return (end - start + _MODULUS // 2) % _MODULUS - _MODULUS // 2
+    own = state.own
+    sequence = (segment.sequence + 1) % _MODULUS
+    if own.first is not None:
+        again = own.first == sequence
+    elif own.begun or own.position is None:
+        again = False
+    else:  # what follows it may have been captured first
+        first = own.waiting[0].start if own.waiting else own.position
+        again = 0 <= first - own.unwrapped(sequence) <= (_NEAR if own.waiting else 0)
+    return not again or (own.ended and state.other.ended)
