@@ -41,6 +41,40 @@ def test_ipv6_and_its_extension_headers() -> None:
     assert dissect(101, extended) == expected
 
 
+def _with_header(kind: int, header: bytes) -> bytes:
+    """``IPV6`` with an extension header in front of TCP."""
+    length = struct.unpack_from("!H", IPV6, 4)[0] + len(header)
+    return IPV6[:4] + struct.pack("!HB", length, kind) + IPV6[7:40] + header + IPV6[40:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        (44, bytes([6, 0, 0, 0, 1, 2, 3, 4])),  # a fragment that is the whole packet
+        (44, bytes([6, 0, 0, 6, 1, 2, 3, 4])),  # the same, with reserved bits
+        (51, bytes([6, 1, 0, 0]) + bytes(8)),
+        *[(kind, bytes([6, 1]) + bytes(14)) for kind in (0, 43, 60, 135, 139, 140)],
+    ],
+)
+def test_headers_between_ip_and_tcp(kind: int, header: bytes) -> None:
+    expected = EXPECTED._replace(source=SOURCE_6, target=TARGET_6)
+    assert dissect(101, _with_header(kind, header)) == expected
+
+
+@pytest.mark.parametrize("fragment", [0x0001, 0x0008, 0xFFF9])
+def test_parts_of_a_packet(fragment: int) -> None:
+    header = struct.pack("!BxHI", 6, fragment, 1)
+    with pytest.raises(Skipped, match="fragment"):
+        dissect(101, _with_header(44, header))
+
+
+def test_authentication_in_ipv4() -> None:
+    header = bytes([6, 4, 0, 0]) + bytes(20)
+    length = struct.pack("!H", len(IPV4) + len(header))
+    packet = IPV4[:2] + length + IPV4[4:9] + b"\x33" + IPV4[10:20] + header + IPV4[20:]
+    assert dissect(101, packet) == EXPECTED
+
+
 def test_what_the_capture_does_not_hold_is_missing() -> None:
     assert dissect(101, IPV4[:-2]) == EXPECTED._replace(data=b"hel", missing=2)
 

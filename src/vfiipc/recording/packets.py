@@ -20,13 +20,16 @@ _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLAN_TAGS = {0x8100, 0x88A8, 0x9100}
 _TCP = 6
 _FRAGMENT = 44
-_EXTENSIONS = {0, 43, 60}  # hop by hop, routing, destination options: all of one form
+_AUTHENTICATION = 51
+# Hop by hop, routing, destination options, mobility, host identity, Shim6: all of one form.
+_EXTENSIONS = {0, 43, 60, 135, 139, 140}
 
 _IPV4_HEADER = struct.Struct("!BxHxxHxBxx4s4s")
 _IPV6_HEADER = struct.Struct("!4xHBx16s16s")
 _TCP_HEADER = struct.Struct("!HHIIBB")
 _SHORTEST_TCP = 20
 _SHORT = struct.Struct("!H")
+_EXTENSION_HEADER = struct.Struct("!BBH")
 
 
 class Skipped(Exception):
@@ -126,11 +129,11 @@ def _network(frame: bytes, at: int, kind: int) -> Segment:
 
 def _ipv4(frame: bytes, at: int) -> Segment:
     version, length, fragment, protocol, source, target = _IPV4_HEADER.unpack_from(frame, at)
+    start = at + 4 * (version & 0x0F)
     if protocol != _TCP:
-        raise Skipped("not TCP")
+        start = _behind_extensions(frame, start, protocol)
     if fragment & 0x3FFF:  # more fragments follow, or this is not the first
         raise Skipped("fragment of an IP packet")
-    start = at + 4 * (version & 0x0F)
     # A network card that cuts up large packets by itself leaves 0 as the length.
     end = at + length if length else len(frame)
     return _tcp(frame, start, end, source, target)
@@ -140,14 +143,27 @@ def _ipv6(frame: bytes, at: int) -> Segment:
     length, protocol, source, target = _IPV6_HEADER.unpack_from(frame, at)
     start = at + _IPV6_HEADER.size
     end = start + length if length else len(frame)
-    while protocol in _EXTENSIONS:
-        (head,) = _SHORT.unpack_from(frame, start)
-        protocol, start = head >> 8, start + 8 * ((head & 0xFF) + 1)
-    if protocol == _FRAGMENT:
-        raise Skipped("fragment of an IP packet")
     if protocol != _TCP:
-        raise Skipped("not TCP")
+        start = _behind_extensions(frame, start, protocol)
     return _tcp(frame, start, end, source, target)
+
+
+def _behind_extensions(frame: bytes, at: int, protocol: int) -> int:
+    """Where the TCP header begins."""
+    while protocol != _TCP:
+        following, length, fragment = _EXTENSION_HEADER.unpack_from(frame, at)
+        if protocol == _FRAGMENT:
+            if fragment & ~0x0006:  # an offset, or more fragments follow: otherwise it is whole
+                raise Skipped("fragment of an IP packet")
+            at += 8
+        elif protocol == _AUTHENTICATION:
+            at += 4 * (length + 2)
+        elif protocol in _EXTENSIONS:
+            at += 8 * (length + 1)
+        else:
+            raise Skipped("not TCP")
+        protocol = following
+    return at
 
 
 def _tcp(frame: bytes, at: int, end: int, source: bytes, target: bytes) -> Segment:
