@@ -4,11 +4,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 from tests.helpers.requirements import program
-from vfiipc.recording import Capture, CaptureError, Chunk, MissingReader, Recorder, is_capture
+from vfiipc.codec import encode
+from vfiipc.recording import (
+    Annotator,
+    Capture,
+    CaptureError,
+    Chunk,
+    MissingReader,
+    Recorder,
+    guess_prefixes,
+    is_capture,
+)
 
 
 def _record(path: Path, client: str = "192.0.2.1:40000", server: str = "192.0.2.2:55000") -> None:
@@ -125,6 +136,30 @@ def test_a_link_that_is_not_understood(tmp_path: Path) -> None:
 
 
 def test_without_the_library_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _record(tmp_path / "a")
     monkeypatch.setitem(sys.modules, "cypcap", None)
     with pytest.raises(MissingReader, match=r"pip install 'vfiipc\[cli\]'"):
         Capture(tmp_path / "a")
+
+
+def test_the_declaration_is_not_walked_for_each_message(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "a") as recorder:
+        track = recorder.connection("192.0.2.1:40000", "192.0.2.2:5000")
+        for number in range(100):
+            track.data(True, b"?" + encode(5, number, b"hello"))
+    interpreted = 0
+
+    def called(frame: FrameType, *_: object) -> None:
+        nonlocal interpreted
+        interpreted += "construct" in frame.f_code.co_filename
+
+    sys.setprofile(called)
+    try:
+        with Capture(tmp_path / "a") as capture:
+            pieces = [chunk.data for chunk in capture.chunks()]
+        guess_prefixes(pieces, 100)
+        annotator = Annotator(5, 100)
+        items = [item for piece in pieces for item in annotator.feed(piece)]
+    finally:
+        sys.setprofile(None)
+    assert (len(items), interpreted) == (200, 0)

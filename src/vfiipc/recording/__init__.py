@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .annotate import Annotator, Cut, Decoded, Discarded, FalseHeader, Gap, Item
-from .captures import Capture, CaptureError, MissingReader, is_capture
+from .captures import Capture, is_capture
+from .errors import CaptureError, MissingReader
 from .guess import Guess, guess_prefixes
 from .hexdumps import HexDumpError, looks_like_hex_dump, parse_hex_dump
 from .reassembly import Chunk, Connection

@@ -1,32 +1,28 @@
-"""Captures in the pcap and pcapng formats, read with libpcap through ``cypcap``."""
+"""Captures: pcap, read with libpcap through ``cypcap``, and pcapng."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
+from .errors import CaptureError, MissingReader
 from .packets import LINK_TYPES, Skipped, dissect
+from .pcapng import SECTION, Frame, read_frames
 from .reassembly import Chunk, Reassembly
 
-__all__ = ["Capture", "CaptureError", "MissingReader", "is_capture"]
+__all__ = ["Capture", "is_capture"]
 
-# pcap with microseconds and with nanoseconds, each in two byte orders; pcapng.
-_MAGIC = tuple(map(bytes.fromhex, ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0a")))
-
-
-class CaptureError(Exception):
-    """The file is damaged, or is of a kind that cannot be read; the text says which."""
-
-
-class MissingReader(CaptureError):
-    """The library that reads captures is not installed, or does not work here."""
+# pcap with microseconds and with nanoseconds, each in two byte orders.
+_PCAP = tuple(map(bytes.fromhex, ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1")))
+_PACKET_HEADER = 16  # bytes in front of each packet in a file, nearly
 
 
 def is_capture(head: bytes) -> bool:
     """Whether a file that begins with ``head``, four bytes or more, is pcap or pcapng."""
-    return head.startswith(_MAGIC)
+    return head.startswith((*_PCAP, SECTION))
 
 
 class Capture:
@@ -36,25 +32,24 @@ class Capture:
         path: the file.
 
     Raises:
-        MissingReader: ``cypcap`` is needed.
-        CaptureError: it is no capture, or of a link type that is not understood.
+        OSError: it cannot be opened.
+        MissingReader: pcap needs ``cypcap``.
+        CaptureError: it is not a capture, or its link type is not understood.
 
     Use it as a context manager. ``skipped`` tells why frames were of no use, and how many.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._reader = _library()
         self.skipped: Counter[str] = Counter()
         self.packets = 0  #: frames read so far
         self.read = 0  #: bytes of them, which is close to the place in the file
-        try:
-            self._file = self._reader.open_offline(os.fspath(path))
-        except self._reader.Error as error:
-            raise CaptureError(f"not readable as a capture: {_reason(error)}") from error
-        self._link_type = int(self._file.datalink())
-        if self._link_type not in LINK_TYPES:
-            self.close()
-            raise CaptureError(f"captured on a link of type {self._link_type}, not understood")
+        with ExitStack() as opened:
+            file = opened.enter_context(open(path, "rb"))  # noqa: PTH123 - as it was given
+            if file.peek(len(SECTION)).startswith(SECTION):
+                self._frames = read_frames(file)
+            else:
+                self._frames = _pcap_frames(path, opened)
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Capture:
         return self
@@ -64,35 +59,53 @@ class Capture:
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        self._opened.close()
 
     def chunks(self) -> Iterator[Chunk]:
         """The bytes of all streams, in the order in which they could be read.
 
         Raises:
-            CaptureError: the file is damaged here; all chunks before were given.
+            CaptureError: the file is damaged here, or no packet is of use; all chunks before were
+                given.
         """
         reassembly = Reassembly()
         try:
-            for time, frame in self._frames():
+            for time, link_type, frame in self._frames:
+                self.packets += 1
+                self.read += len(frame) + _PACKET_HEADER
                 try:
-                    segment = dissect(self._link_type, frame)
+                    segment = dissect(link_type, frame)
                 except Skipped as reason:
                     self.skipped[str(reason)] += 1
                     continue
                 yield from reassembly.feed(time, segment)
-        except self._reader.Error as error:
+        except CaptureError as error:
             yield from reassembly.finish()
-            raise CaptureError(
-                f"damaged after {self.packets:,} packets: {_reason(error)}"
-            ) from error
+            raise CaptureError(f"damaged after {self.packets:,} packets: {error}") from error
         yield from reassembly.finish()
+        if self.packets and self.packets == self.skipped.total():
+            reasons = "; ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
+            raise CaptureError(f"no TCP in {self.packets:,} packets ({reasons})")
 
-    def _frames(self) -> Iterator[tuple[float, bytes]]:
-        for header, frame in self._file:
-            self.packets += 1
-            self.read += len(frame) + 16
-            yield float(header.ts), frame
+
+def _pcap_frames(path: str | os.PathLike[str], opened: ExitStack) -> Iterator[Frame]:
+    library = _library()
+    try:
+        file = opened.enter_context(library.open_offline(os.fspath(path)))
+    except library.Error as error:
+        raise CaptureError(f"not readable as a capture: {_reason(error)}") from error
+    link_type = int(file.datalink())
+    if link_type not in LINK_TYPES:
+        raise CaptureError(f"captured on a link of type {link_type}, not understood")
+
+    def frames() -> Iterator[Frame]:
+        try:
+            for header, frame in file:
+                yield header.ts, link_type, frame
+        except library.Error as error:
+            raise CaptureError(_reason(error)) from error
+
+    return frames()
 
 
 def _library() -> Any:
