@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.helpers.requirements import program
@@ -50,6 +50,7 @@ def test_what_other_programs_write(command: list[str]) -> None:
 
 
 @given(st.binary(min_size=1, max_size=200))
+@example(b"00" + bytes(6))
 def test_what_this_program_writes(data: bytes) -> None:
     text = "\n".join(dump(data))
     assert looks_like_hex_dump(text)
@@ -79,6 +80,13 @@ def test_a_gap_in_the_middle_of_the_line() -> None:
     data = bytes(range(0x40, 0x50))
     left, right = data[:8].hex(" "), data[8:].hex(" ")
     assert _read(f"0000   {left}  {right}   {data.decode()}") == data
+
+
+def test_a_line_that_would_have_to_be_cut_is_refused() -> None:
+    data = bytes(1 << 20)
+    assert _read("0000: " + data.hex()) == data
+    with pytest.raises(HexDumpError, match="line 1: more than 1,048,576 bytes"):
+        _read("0000: 00" + data.hex())
 
 
 def test_plain_lines_of_eight_bytes_are_no_offsets() -> None:

@@ -8,6 +8,7 @@ bytes each line has, so that a column of characters behind the digits is never t
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -19,7 +20,10 @@ _OFFSET_LINE = re.compile(
 )
 _PAIR = re.compile(r"\s*([0-9a-f]{2})", re.I)
 _WORDS = re.compile(r"\s*[0-9a-f]{7}(?:\s+[0-9a-f]{4}){2,8}\s*$", re.I)
-_BESIDE_DIGITS = re.compile(r"0x|\\x|[\s,:;-]+", re.I)
+_MARKS = (b"0x", b"0X", rb"\x", rb"\X")  # in front of digits
+_BETWEEN = b" \t\r\n\v\f,:;-"
+# Eight bytes, the wider gap that some programs leave in the middle of sixteen, and the others.
+_HALVES = re.compile(r"((?:\w\w ){7}\w\w)\s{2,3}((?:\w\w ){0,7}\w\w)(?:\s{2}|$)")
 _REPEATED = "*"
 _MOST = 1 << 20  # bytes that a line may have by its offset, so that damage cannot fill the memory
 
@@ -42,7 +46,7 @@ def looks_like_hex_dump(head: str) -> bool:
         return False
     if _has_offset(lines[0]) or _WORDS.match(lines[0]):
         return True
-    return re.fullmatch(r"[0-9a-fA-F]+", _BESIDE_DIGITS.sub("", lines[0])) is not None
+    return re.fullmatch(rb"[0-9a-fA-F]+", _digits(lines[0])) is not None
 
 
 def parse_hex_dump(lines: Iterable[str]) -> Iterator[bytes]:
@@ -79,9 +83,17 @@ def _chain(first: tuple[int, str], rest: Iterable[tuple[int, str]]) -> Iterator[
 def _digits_alone(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
     for number, line in lines:
         try:
-            yield bytes.fromhex(_BESIDE_DIGITS.sub("", line))
+            yield unhexlify(_digits(line))
         except ValueError:
             raise HexDumpError(f"line {number}: not pairs of hexadecimal digits") from None
+
+
+def _digits(line: str) -> bytes:
+    """A line without what may stand beside digits; anything else that is no digit stays."""
+    digits = line.encode("ascii", "replace")
+    for mark in _MARKS:
+        digits = digits.replace(mark, b"")
+    return digits.translate(None, _BETWEEN)
 
 
 def _with_offsets(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
@@ -103,7 +115,7 @@ def _with_offsets(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
                 data = _last(before, column)
                 yield (data * (size // max(len(data), 1) + 1))[:size]
             else:
-                data, column = _pairs(before, size)
+                data, column = _pairs(before, size, column)
                 yield data
             if len(data) < size and not repeated:
                 raise HexDumpError(
@@ -116,15 +128,16 @@ def _with_offsets(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
 
 def _last(line: _Line, column: int | None) -> bytes:
     """The bytes of the last line, which no offset limits."""
-    text = line.text
-    if column is not None and column < len(text):
-        return _pairs(line._replace(text=text[:column]), _MOST)[0]
-    digits = text[line.start :].split("|", 1)[0]
-    parts = re.split(r"\s{2,}", digits.strip())
-    # Some leave a wider gap in the middle of the sixteen.
-    middle = len(parts) > 1 and re.fullmatch(r"(\w\w ){7}\w\w", parts[0])
-    shown = " ".join(parts[:2]) if middle else parts[0]
-    return _pairs(line._replace(text=shown, start=0), _MOST)[0]
+    if column is not None and column < len(line.text):
+        text = line.text[line.start : column]
+    else:
+        text = line.text[line.start :].split("|", 1)[0].strip()
+        halves = _HALVES.match(text)
+        text = " ".join(halves.groups()) if halves else re.split(r"\s{2,}", text, maxsplit=1)[0]
+    data, _ = _pairs(line._replace(text=text, start=0), _MOST + 1)
+    if len(data) > _MOST:
+        raise HexDumpError(f"line {line.number}: more than {_MOST:,} bytes behind one offset")
+    return data
 
 
 def _has_offset(text: str) -> bool:
@@ -137,8 +150,15 @@ def _offset_line(number: int, text: str) -> _Line | None:
     return _Line(number, int(match[1], 16), text, match.end()) if match else None
 
 
-def _pairs(line: _Line, most: int) -> tuple[bytes, int]:
-    """Up to ``most`` bytes, and where in the line they end."""
+def _pairs(line: _Line, most: int, column: int | None = None) -> tuple[bytes, int]:
+    """Up to ``most`` bytes, and where in the line they end: likely at ``column``."""
+    if column is not None:
+        try:
+            data = bytes.fromhex(line.text[line.start : column])
+        except ValueError:
+            data = b""
+        if len(data) == most:
+            return data, column
     found: list[str] = []
     at = line.start
     while len(found) < most and (match := _PAIR.match(line.text, at)):
