@@ -35,6 +35,7 @@ number of TCP connections. Of a capture both directions are put together again,
 whatever came twice or in another order. Captures need: pip install 'vfiipc[cli]'
 
 Without --prefix the likely one is looked for, and named with how sure that is.
+FILE may be a pipe and packed with gzip; text may be in UTF-8 or UTF-16.
 
 examples:
   vfiipc dump terminal.pcapng
@@ -95,40 +96,45 @@ class _View:
         self._prefix = prefix
         self._limit = limit
         self._timed = timed
-        self._open: dict[tuple[Connection, bool], Annotator] = {}
+        self._time: float | None = None
+        self._open: dict[tuple[Connection, bool], tuple[Way, Annotator]] = {}
         self._connections: set[Connection] = set()
         self._counts: Counter[str] = Counter()
-        self._time = 0.0
 
     def show(self, chunk: Chunk) -> None:
         key = (chunk.connection, chunk.from_client)
-        annotator = self._open.get(key)
-        if annotator is None:
-            annotator = self._open[key] = Annotator(self._prefix, self._limit)
-        self._connections.add(chunk.connection)
-        self._time = chunk.time
+        direction = self._open.get(key)
+        if direction is None:
+            direction = self._open[key] = self._begin(*key)
+        way, annotator = direction
+        time = chunk.time if self._timed else None
         if chunk.data:
-            self._items(key, annotator.feed(chunk.data))
+            self._items(way, annotator.feed(chunk.data), time)
         if chunk.gap:
-            self._items(key, annotator.gap(chunk.gap))
+            self._items(way, annotator.gap(chunk.gap), time)
         if chunk.end:
-            self._items(key, self._open.pop(key).finish())
+            self._items(way, annotator.finish(), time)
+            del self._open[key]
+        self._time = time
 
     def finish(self) -> None:
         """What was begun and did not end."""
-        for key, annotator in self._open.items():
-            self._items(key, annotator.finish())
+        for way, annotator in self._open.values():
+            self._items(way, annotator.finish(), self._time)
         self._open.clear()
 
-    def _items(self, key: tuple[Connection, bool], items: Iterable[Item]) -> None:
-        connection, from_client = key
+    def _begin(self, connection: Connection, from_client: bool) -> tuple[Way, Annotator]:
+        self._connections.add(connection)
         way = NOWHERE
         if connection.number:
             ends = (connection.sender(from_client), connection.sender(not from_client))
             way = Way(connection.number, *ends)
+        return way, Annotator(self._prefix, self._limit)
+
+    def _items(self, way: Way, items: Iterable[Item], time: float | None) -> None:
         for item in items:
             self._count(item)
-            self._printer.item(way, item, self._time if self._timed else None)
+            self._printer.item(way, item, time)
 
     def _count(self, item: Item) -> None:
         if isinstance(item, Decoded):

@@ -1,17 +1,21 @@
-"""What ``dump`` and ``replay`` read: raw streams, hex dumps as text, captures; files or a pipe."""
+"""What ``dump`` and ``replay`` read: raw streams, hex dumps as text, captures; files or pipes."""
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import io
 import os
+import shutil
+import stat
 import sys
 import tempfile
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ..recording import (
     Capture,
@@ -25,12 +29,22 @@ from ..recording import (
 )
 from .failures import describe
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 __all__ = ["FORMATS", "Damaged", "Source"]
 
 FORMATS = ("auto", "raw", "hex", "capture")
 
-_HEAD = 4096  # bytes that tell what a file is
+_HEAD = 4096  # the most bytes that are looked at to tell what a file is
+_MAGIC = 4  # bytes that tell a capture, compression and the encoding of text
 _PIECE = 1 << 20
+_GZIP = b"\x1f\x8b\x08"
+_ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 class Damaged(Exception):
@@ -38,15 +52,15 @@ class Damaged(Exception):
 
 
 class Source:
-    """An input, opened and recognised.
+    """An input, opened and recognised; it is read once, so it may be a pipe.
 
     Args:
         path: the file, as it was typed; ``-`` is standard input.
-        form: one of ``FORMATS``.
+        form: one of ``FORMATS``. What gzip has packed is unpacked, except as ``raw``.
 
     Raises:
         OSError: it cannot be opened or read.
-        Damaged: it is a capture that cannot be read at all.
+        Damaged: it is packed or a capture, and cannot be read at all.
 
     Use it as a context manager. ``size`` is that of the file, or None; ``done`` is how many bytes
     of it have been read, nearly.
@@ -55,17 +69,25 @@ class Source:
     def __init__(self, path: str, form: str) -> None:
         self.skipped: Counter[str] = Counter()
         self._capture: Capture | None = None
-        self._done = 0
         with ExitStack() as opened:
-            file = _standard_input() if path == "-" else opened.enter_context(_open(path))
-            head = file.peek(_HEAD)[:_HEAD]
-            self.form = _form_of(head) if form == "auto" else form
-            self.size = None if path == "-" else Path(path).stat().st_size
-            self._file = file
-            if self.form == "capture":
-                name = path if path != "-" else opened.enter_context(_Spooled(file)).name
-                self._capture = opened.enter_context(_capture(name))
-                self.skipped = self._capture.skipped
+            self._base = _standard_input() if path == "-" else opened.enter_context(_open(path))
+            self.size = None if path == "-" else _size(self._base)
+            try:
+                ahead, packed = _unpacked(self._base, form)
+                self.form = _form_of(ahead.look(_tells_form)) if form == "auto" else form
+                if self.form == "hex":
+                    self._encoding = _encoding(ahead.look(_has_magic))
+                self._file = io.BufferedReader(ahead, _PIECE)
+                if self.form == "capture":
+                    if packed or self.size is None:
+                        self.size = None
+                        path = opened.enter_context(_spooled(self._file))
+                    self._capture = opened.enter_context(Capture(path))
+                    self.skipped = self._capture.skipped
+            except CaptureError as error:
+                raise Damaged(str(error)) from error
+            except (EOFError, zlib.error) as error:
+                raise Damaged(_unreadable(error)) from error
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Source:
@@ -76,8 +98,8 @@ class Source:
 
     @property
     def done(self) -> int:
-        """Bytes read so far, nearly."""
-        return self._capture.read if self._capture is not None else self._done
+        """Bytes read so far, nearly; where there is a ``size``."""
+        return self._capture.read if self._capture is not None else self._base.tell()
 
     def chunks(self) -> Iterator[Chunk]:
         """The bytes of all streams; of one, without times and addresses, where it is no capture.
@@ -90,30 +112,21 @@ class Source:
                 yield from self._capture.chunks()
                 return
             connection = Connection(0, "", "")
-            pieces = self._bytes() if self.form == "raw" else parse_hex_dump(self._lines())
-            for data in pieces:
+            for data in self._bytes() if self.form == "raw" else self._parsed():
                 yield Chunk(connection, True, 0.0, data)
             yield Chunk(connection, True, 0.0, end=True)
         except (CaptureError, HexDumpError) as error:
             raise Damaged(str(error)) from error
-
-    def _piece(self) -> bytes:
-        try:
-            return self._file.read1(_PIECE)
-        except OSError as error:
-            raise Damaged(f"cannot be read: {describe(error)}") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise Damaged(_unreadable(error)) from error
 
     def _bytes(self) -> Iterator[bytes]:
-        while data := self._piece():
-            self._done += len(data)
+        while data := self._file.read1(_PIECE):
             yield data
 
-    def _lines(self) -> Iterator[str]:
-        rest = ""
-        for data in self._bytes():
-            *whole, rest = (rest + data.decode("latin-1")).split("\n")
-            yield from whole
-        yield rest
+    def _parsed(self) -> Iterator[bytes]:
+        # What is no text becomes a character that no hex dump has.
+        return parse_hex_dump(io.TextIOWrapper(self._file, self._encoding, errors="replace"))
 
 
 def _standard_input() -> io.BufferedReader:
@@ -124,49 +137,88 @@ def _open(path: str) -> io.BufferedReader:
     return open(path, "rb")  # noqa: PTH123 - as it was typed
 
 
+def _size(file: io.BufferedReader) -> int | None:
+    """The size of a regular file; None for everything else."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+@contextmanager
+def _spooled(stream: io.BufferedIOBase) -> Iterator[str]:
+    """A file with all of the stream, for libpcap reads files; only its owner can read it."""
+    with tempfile.TemporaryDirectory(prefix="vfiipc-") as directory:
+        path = Path(directory, "capture")
+        with path.open("wb") as file:
+            shutil.copyfileobj(stream, file, _PIECE)
+        yield str(path)
+
+
+def _unreadable(error: BaseException) -> str:
+    return f"cannot be read: {describe(error)}"
+
+
+# --- what it is -----------------------------------------------------------------------------------
+
+
+class _Ahead(io.RawIOBase):
+    """A stream whose beginning can be looked at before it is read."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream = stream
+        self._head = b""
+
+    def look(self, is_enough: Callable[[bytes], bool]) -> bytes:
+        """The beginning, as far as it is needed, so that a slow writer is not waited for."""
+        while len(self._head) < _HEAD and not is_enough(self._head):
+            if not (data := self._stream.read1(_HEAD)):
+                break
+            self._head += data
+        return self._head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        data = self._head or self._stream.read1(len(view))
+        taken, self._head = data[: len(view)], data[len(view) :]
+        view[: len(taken)] = taken
+        return len(taken)
+
+
+def _unpacked(file: io.BufferedReader, form: str) -> tuple[_Ahead, bool]:
+    """The stream, and whether gzip had packed it."""
+    ahead = _Ahead(file)
+    if form == "raw" or not ahead.look(_has_magic).startswith(_GZIP):
+        return ahead, False
+    return _Ahead(gzip.GzipFile(fileobj=io.BufferedReader(ahead))), True
+
+
+def _has_magic(head: bytes) -> bool:
+    return len(head) >= _MAGIC
+
+
+def _tells_form(head: bytes) -> bool:
+    """Whether more bytes would tell nothing new: text is judged by its first line with digits."""
+    if not _has_magic(head):
+        return False
+    if is_capture(head) or (text := _text(head)) is None:
+        return True
+    return any(line.strip() and not line.startswith("#") for line in text.split("\n")[:-1])
+
+
 def _form_of(head: bytes) -> str:
     if is_capture(head):
         return "capture"
-    # Raw streams hold zeros, in the sizes of messages, which no text does.
-    if all(byte in b"\t\r\n" or 0x20 <= byte < 0x7F for byte in head):
-        whole_lines = head.decode("ascii")
-        if looks_like_hex_dump(whole_lines):
-            return "hex"
-    return "raw"
+    text = _text(head)
+    return "hex" if text is not None and looks_like_hex_dump(text) else "raw"
 
 
-def _capture(name: str) -> Capture:
-    try:
-        return Capture(name)
-    except CaptureError as error:
-        raise Damaged(str(error)) from error
+def _encoding(head: bytes) -> str:
+    return next((name for mark, name in _ENCODINGS.items() if head.startswith(mark)), "utf-8")
 
 
-class _Spooled:
-    """A file with what a pipe carries, for libpcap reads files; only its owner can read it."""
-
-    def __init__(self, stream: Iterable[bytes]) -> None:
-        with tempfile.NamedTemporaryFile(delete=False) as file:  # created with mode 0600
-            self.name = file.name
-            try:
-                file.writelines(stream)
-            except BaseException:
-                self._remove()
-                raise
-
-    def __enter__(self) -> _Spooled:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._remove()
-
-    def _remove(self) -> None:
-        try:
-            os.remove(self.name)  # noqa: PTH107 - a plain name
-        except OSError:
-            pass  # gone already
+def _text(head: bytes) -> str | None:
+    """The beginning as text, unless it has what no text has: raw streams have zeros in sizes."""
+    text = codecs.getincrementaldecoder(_encoding(head))("replace").decode(head)
+    return text if all(char.isprintable() or char in "\t\r\n" for char in text) else None
