@@ -40,7 +40,7 @@ def test_streams_say_what_comes_out(false_headers: bool, data: st.DataObject) ->
 @given(data=st.data())
 def test_streams_keep_to_the_parameters_given(data: st.DataObject) -> None:
     prefix, size_limit = data.draw(prefixes()), data.draw(st.integers(0, 100))
-    stream = data.draw(streams(prefix, size_limit, max_parts=2))
+    stream = data.draw(streams(prefix, size_limit, false_headers=False, max_parts=2))
     assert (stream.prefix, stream.size_limit) == (prefix, size_limit)
     assert len(stream.messages) <= 2
 
@@ -97,7 +97,7 @@ STREAMS: dict[str, Callable[[Stream], bool]] = {
 
 @pytest.mark.parametrize("wanted", STREAMS.values(), ids=STREAMS.keys())
 def test_sent_streams_have_what_troubles_receivers(wanted: Callable[[Stream], bool]) -> None:
-    finds(streams(PREFIX), wanted)
+    finds(streams(PREFIX, false_headers=False), wanted)
 
 
 def test_streams_with_false_headers_have_them() -> None:

@@ -11,17 +11,31 @@ strategy and three of test::
         assert mine.messages == stream.messages
 
 The strategies prefer what breaks receivers: prefixes that overlap themselves, data full of
-prefixes and pieces of headers, sizes next to every limit, streams that end inside a message.
+prefixes and pieces of headers, false headers before true ones, sizes next to every limit, streams
+that end inside a message.
 Rules and terms are those of ``spec/framing.md``; widths and byte order come from the declared
 header. Thread safe: nothing here has state.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from .codec import HEADER, MAX_DATA_SIZE, Message, encode, encode_header
+from .codec import (
+    COUNTED,
+    HEADER,
+    HEADER_SIZE,
+    JUDGED_SIZE,
+    MAX_DATA_SIZE,
+    MSG_ID,
+    PREFIX,
+    SIZE,
+    Message,
+    encode,
+)
 
 try:
     from hypothesis import strategies as st
@@ -41,15 +55,10 @@ __all__ = [
     "streams",
 ]
 
-_PREFIX_SIZE: int = HEADER.prefix.sizeof()
-_SIZE_SIZE: int = HEADER.size.sizeof()
-_JUDGED_SIZE = _PREFIX_SIZE + _SIZE_SIZE
-_HEADER_SIZE: int = HEADER.sizeof()
-#: What the size field counts besides the data.
-_COUNTED = _HEADER_SIZE - _JUDGED_SIZE
-
 #: The size limit where a strategy is given none: small, so that sizes near it occur.
 _SIZE_LIMIT = 64
+#: The greatest size limit at which messages of exactly its size are drawn.
+_EXACT = 1024
 
 
 class Stream(NamedTuple):
@@ -75,22 +84,19 @@ class Stream(NamedTuple):
 def prefixes() -> SearchStrategy[int]:
     """Prefixes of every kind: any number, the ends of the range, and self-overlapping ones."""
     byte = st.integers(0x00, 0xFF)
-    pattern = st.lists(byte, min_size=1, max_size=_PREFIX_SIZE).map(_repeated)
-    any_mark = st.binary(min_size=_PREFIX_SIZE, max_size=_PREFIX_SIZE)
-    ends = st.sampled_from([b"\x00" * _PREFIX_SIZE, b"\xff" * _PREFIX_SIZE])
+    pattern = st.lists(byte, min_size=1, max_size=PREFIX.packer.size - 1).map(_repeated)
+    any_mark = st.binary(min_size=PREFIX.packer.size, max_size=PREFIX.packer.size)
+    ends = st.sampled_from([b"\x00" * PREFIX.packer.size, b"\xff" * PREFIX.packer.size])
     return st.one_of(pattern, any_mark, ends).map(lambda mark: int(HEADER.prefix.parse(mark)))
 
 
 def _repeated(pattern: list[int]) -> bytes:
-    return bytes(pattern * _PREFIX_SIZE)[:_PREFIX_SIZE]
+    return bytes(pattern * PREFIX.packer.size)[: PREFIX.packer.size]
 
 
 def msg_ids() -> SearchStrategy[int]:
     """Message IDs over their whole range, its ends included."""
-    count = 256 ** int(HEADER.msg_id.sizeof())
-    signed = HEADER.msg_id.parse(b"\xff" * HEADER.msg_id.sizeof()) < 0
-    lowest = -count // 2 if signed else 0
-    highest = lowest + count - 1
+    lowest, highest = MSG_ID.lowest, MSG_ID.highest
     return st.one_of(st.integers(lowest, highest), st.sampled_from([lowest, -1, 0, 1, highest]))
 
 
@@ -103,8 +109,9 @@ def messages(prefix: int | None = None, *, max_size: int = _SIZE_LIMIT) -> Searc
     """
     data: SearchStrategy[bytes] = st.binary(max_size=max_size)
     if prefix is not None:
-        pieces = st.lists(_pieces(prefix, max_size), max_size=6).map(b"".join)
-        data = st.one_of(data, pieces.map(lambda joined: joined[:max_size]))
+        data |= st.lists(_pieces(), max_size=6).map(
+            lambda pieces: _joined(pieces, prefix, max_size)[:max_size]
+        )
     return st.builds(Message, msg_ids(), data)
 
 
@@ -120,7 +127,7 @@ def garbage(
             and so swallow what follows. Without, whatever message follows must arrive: prefixes
             with bad sizes still occur, but no false header, and no tail that could become one.
     """
-    joined = st.lists(_pieces(prefix, size_limit), max_size=5).map(b"".join)
+    joined = st.lists(_pieces(), max_size=5).map(lambda pieces: _joined(pieces, prefix, size_limit))
     return joined if false_headers else joined.map(lambda some: _defused(prefix, size_limit, some))
 
 
@@ -128,7 +135,7 @@ def streams(
     prefix: int | None = None,
     size_limit: int | None = None,
     *,
-    false_headers: bool = False,
+    false_headers: bool = True,
     max_parts: int = 8,
 ) -> SearchStrategy[Stream]:
     """Streams of messages and garbage, with what a receiver must make of them.
@@ -136,11 +143,12 @@ def streams(
     Args:
         prefix: the receiver's prefix; any, where none is given.
         size_limit: the receiver's limit in bytes of data; some small one, where none is given.
-        false_headers: without, the stream is messages with harmless garbage between them, and
-            everything that was sent must arrive (C3). With, anything goes: false headers, messages
-            above the limit, sizes of every kind; what must come out is then worked out by a slow
-            reading of the whole stream, rule by rule.
-        max_parts: the most messages and pieces of garbage.
+        false_headers: with, anything goes between and instead of messages: prefixes with bad sizes,
+            headers that a receiver has to believe, messages above the limit. What must come out is
+            worked out by a slow reading of the whole stream, rule by rule. Without, the stream is
+            messages with harmless garbage between them, and everything that was sent must arrive
+            (C3): choose this for a receiver that need not find its way back among false headers.
+        max_parts: the most parts, each of them a message or garbage.
     """
     parameters = st.tuples(
         prefixes() if prefix is None else st.just(prefix),
@@ -163,46 +171,109 @@ def chunked(data: bytes) -> SearchStrategy[list[bytes]]:
 
 
 def _mark(prefix: int) -> bytes:
-    return encode_header(prefix, 0, 0)[:_PREFIX_SIZE]
+    return PREFIX.packer.pack(prefix)
 
 
-def _sizes(size_limit: int) -> SearchStrategy[int]:
+# --- pieces of streams, drawn without prefix and limit, so that each strategy is made only once ---
+
+_Size = Callable[[int], int]  # from the size limit
+_Piece = Callable[[int, int], bytes]  # from the prefix and the size limit
+
+
+def _joined(pieces: list[_Piece], prefix: int, size_limit: int) -> bytes:
+    return b"".join(piece(prefix, size_limit) for piece in pieces)
+
+
+def _size(fixed: int, limits: int = 0) -> _Size:
+    return lambda size_limit: max(0, min(fixed + limits * size_limit, SIZE.highest))
+
+
+@cache
+def _refused() -> SearchStrategy[_Size]:
+    """Values of the size field that are just too small and just too large."""
+    return st.sampled_from([_size(COUNTED - 1), _size(COUNTED + 1, limits=1)])
+
+
+@cache
+def _sizes() -> SearchStrategy[_Size]:
     """Values of the size field: acceptable or not, and next to every border."""
-    highest = 256**_SIZE_SIZE - 1
-    borders = [0, _COUNTED, _COUNTED + size_limit, _COUNTED + MAX_DATA_SIZE, highest]
-    near = {border + step for border in borders for step in (-1, 0, 1)}
+    borders = [(0, 0), (COUNTED, 0), (COUNTED, 1), (COUNTED + MAX_DATA_SIZE, 0), (SIZE.highest, 0)]
+    near = [_size(fixed + step, limits) for fixed, limits in borders for step in (-1, 0, 1)]
+    any_size = st.integers(0, SIZE.highest)
     return st.one_of(
-        st.sampled_from(sorted(size for size in near if 0 <= size <= highest)),
-        st.integers(0, _COUNTED + size_limit + 1),
-        st.integers(0, highest),
+        _refused(),
+        st.sampled_from(near),
+        any_size.map(lambda number: lambda size_limit: number % (COUNTED + size_limit + 2)),
+        any_size.map(_size),
     )
 
 
-def _pieces(prefix: int, size_limit: int) -> SearchStrategy[bytes]:
+def _header(size: _Size, msg_id: int, stop: int = HEADER_SIZE) -> _Piece:
+    def piece(prefix: int, size_limit: int) -> bytes:
+        header = HEADER.build({"prefix": prefix, "size": size(size_limit), "msg_id": msg_id})
+        return bytes(header[:stop])
+
+    return piece
+
+
+@cache
+def _cut_headers() -> SearchStrategy[_Piece]:
+    """Beginnings of headers; before a message they mislead whoever drops more than one byte."""
+    stops = st.integers(1, PREFIX.packer.size - 1) | st.integers(1, JUDGED_SIZE - 1)
+    return st.builds(_header, _sizes(), msg_ids(), stops)
+
+
+@cache
+def _pieces() -> SearchStrategy[_Piece]:
     """What troubles a search: marks and their beginnings, headers of every kind, and noise."""
-    mark = _mark(prefix)
-    header = st.builds(
-        lambda size, msg_id: mark + HEADER.size.build(size) + HEADER.msg_id.build(msg_id),
-        _sizes(size_limit),
-        msg_ids(),
-    )
     return st.one_of(
-        st.binary(max_size=12),
-        st.just(mark),
-        st.integers(1, _PREFIX_SIZE).map(lambda stop: mark[:stop]),
-        st.integers(1, _PREFIX_SIZE).map(lambda start: mark[start:]),
-        header,
-        st.tuples(header, st.integers(1, _HEADER_SIZE)).map(lambda cut: cut[0][: cut[1]]),
+        st.binary(max_size=12).map(lambda noise: lambda prefix, _: noise),
+        st.just(lambda prefix, _: _mark(prefix)),
+        st.integers(1, PREFIX.packer.size).map(lambda stop: lambda prefix, _: _mark(prefix)[:stop]),
+        st.integers(1, PREFIX.packer.size).map(
+            lambda start: lambda prefix, _: _mark(prefix)[start:]
+        ),
+        st.builds(_header, _sizes(), msg_ids()),
+        _cut_headers(),
     )
+
+
+def _message(msg_id: int, pieces: list[_Piece], size: int | None) -> _Piece:
+    """A message whose data are the pieces, or as much as the limit and ``size`` bytes."""
+
+    def piece(prefix: int, size_limit: int) -> bytes:
+        data = _joined(pieces, prefix, size_limit)
+        if size is not None and size_limit <= _EXACT:
+            data = (data + bytes(size_limit + size))[: size_limit + size]
+        return encode(prefix, msg_id, data)
+
+    return piece
+
+
+@cache
+def _parts() -> SearchStrategy[list[_Piece]]:
+    """Pieces between and instead of messages, and messages: also such as are refused."""
+    # A message beyond the limit is refused, and its data are searched for headers.
+    data = st.lists(_pieces(), max_size=6)
+    message = st.builds(_message, msg_ids(), data, st.sampled_from([None, 0, 1]))
+    return st.one_of(
+        message.map(lambda piece: [piece]),
+        st.tuples(_cut_headers(), message).map(list),
+        st.builds(_header, _refused(), msg_ids()).map(lambda piece: [piece]),
+        st.lists(_pieces(), max_size=5),
+    )
+
+
+# --- what a receiver makes of them ----------------------------------------------------------------
 
 
 def _begins(prefix: int, size_limit: int, data: bytes, at: int) -> bool:
     """Whether at ``at`` stands a header that a receiver accepts, or what may still become one."""
-    judged = data[at : at + _JUDGED_SIZE]
-    if len(judged) < _JUDGED_SIZE:
-        return _mark(prefix).startswith(judged[:_PREFIX_SIZE])
-    size = HEADER.size.parse(judged[_PREFIX_SIZE:])
-    return judged.startswith(_mark(prefix)) and _COUNTED <= size <= _COUNTED + size_limit
+    judged = data[at : at + JUDGED_SIZE]
+    if len(judged) < JUDGED_SIZE:
+        return _mark(prefix).startswith(judged[: PREFIX.packer.size])
+    size = HEADER.size.parse(judged[PREFIX.packer.size :])
+    return judged.startswith(_mark(prefix)) and COUNTED <= size <= COUNTED + size_limit
 
 
 def _defused(prefix: int, size_limit: int, data: bytes) -> bytes:
@@ -211,7 +282,7 @@ def _defused(prefix: int, size_limit: int, data: bytes) -> bytes:
     while at < len(data):
         if _begins(prefix, size_limit, data, at):
             data = data[:at] + data[at + 1 :]
-            at = max(0, at - _JUDGED_SIZE)  # bytes before it have got new neighbours
+            at = max(0, at - JUDGED_SIZE)  # bytes before it have got new neighbours
         else:
             at += 1
     return data
@@ -225,14 +296,14 @@ def _received(prefix: int, size_limit: int, data: bytes) -> Stream:
         if not _begins(prefix, size_limit, data, at):
             at, discarded = at + 1, discarded + 1
             continue
-        header = data[at : at + _HEADER_SIZE]
-        if len(header) < _HEADER_SIZE:
+        header = data[at : at + HEADER_SIZE]
+        if len(header) < HEADER_SIZE:
             break
         fields = HEADER.parse(header)
-        stop = at + _JUDGED_SIZE + fields.size
+        stop = at + JUDGED_SIZE + fields.size
         if stop > len(data):
             break
-        found.append(Message(fields.msg_id, data[at + _HEADER_SIZE : stop]))
+        found.append(Message(fields.msg_id, data[at + HEADER_SIZE : stop]))
         at = stop
     return Stream(prefix, size_limit, data, found, discarded, len(data) - at)
 
@@ -258,12 +329,7 @@ def _sent_stream(draw: DrawFn, prefix: int, size_limit: int, max_parts: int) -> 
 
 @st.composite
 def _any_stream(draw: DrawFn, prefix: int, size_limit: int, max_parts: int) -> Stream:
-    # Beyond the limit too: a message that is refused has its data searched for headers.
-    message = messages(prefix, max_size=size_limit + _HEADER_SIZE)
-    part = st.one_of(
-        message.map(lambda sent: encode(prefix, *sent)),
-        garbage(prefix, size_limit=size_limit, false_headers=True),
-    )
-    data = b"".join(draw(st.lists(part, max_size=max_parts)))
-    cut_off = draw(st.one_of(st.just(0), st.integers(0, min(len(data), _HEADER_SIZE))))
+    parts = draw(st.lists(_parts(), min_size=min(1, max_parts), max_size=max_parts))
+    data = b"".join(_joined(part, prefix, size_limit) for part in parts)
+    cut_off = draw(st.one_of(st.just(0), st.integers(0, min(len(data), HEADER_SIZE))))
     return _received(prefix, size_limit, data[: len(data) - cut_off])

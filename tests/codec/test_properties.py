@@ -26,7 +26,7 @@ from vfiipc.codec import (
 from vfiipc.testing import Stream, chunked, garbage, messages, msg_ids, prefixes, streams
 
 PREFIX = 0xA1B2C3D4
-ANY_STREAM = streams(false_headers=True) | streams()
+ANY_STREAM = streams() | streams(false_headers=False)
 
 
 def one_by_one(framer: Framer) -> list[Message]:
