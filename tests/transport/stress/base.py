@@ -180,7 +180,6 @@ def is_torn(ipc: IPC) -> bool:
     return "struck inside TLS" in str(ipc.last_error)
 
 
-
 @cache
 def settings() -> Certificates:
     """Certificates for this process."""
