@@ -141,17 +141,25 @@ class Tally:
     """Counts rounds, for a time, and what went wrong in them.
 
     Args:
-        seconds: how long ``going`` stays true.
+        seconds: how long ``going`` stays true from its first call on.
+        least: rounds that have to be made even if that takes longer, as on a busy machine.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds * (20 if _SOAK else 1)
+    def __init__(self, seconds: float, least: int = 20) -> None:
+        self._least = least
+        self._seconds = seconds * (20 if _SOAK else 1)
+        self._end: float | None = None
+        self._latest = 0.0
         self.rounds = 0
         self.problems: list[str] = []
 
     def going(self) -> bool:
         """Counts a round; False when the time is up, or enough went wrong."""
-        going = time.monotonic() < self._end and len(self.problems) < _PROBLEMS
+        now = time.monotonic()
+        if self._end is None:
+            self._end, self._latest = now + self._seconds, now + 5 * self._seconds
+        end = self._end if self.rounds >= self._least else self._latest
+        going = self.rounds == 0 or (now < end and len(self.problems) < _PROBLEMS)
         self.rounds += going
         return going
 
@@ -161,7 +169,8 @@ class Tally:
             if not self.problems:
                 faulthandler.dump_traceback()  # of the first one: who waits, and where
             self.problems.append(f"round {self.rounds}: {problem}")
-            self._end += PATIENCE  # which was lost by waiting for what has not come
+            # Waiting for what has not come took this long.
+            self._end, self._latest = (self._end or 0.0) + PATIENCE, self._latest + PATIENCE
         return bool(good)
 
     def report(self) -> None:

@@ -78,7 +78,7 @@ def test_an_end_is_collected_while_the_other_works(transport: str, threshold: st
 
 def listeners() -> None:
     """Listeners and their connections are collected while others listen and connect."""
-    tally = Tally(SECONDS)
+    tally = Tally(SECONDS, 5)
     gc.set_threshold(3, 1, 1)
     while tally.going():
         print(f"round {tally.rounds}", flush=True)
