@@ -38,18 +38,18 @@ __all__ = [
     "PREFIX",
     "TRANSPORTS",
     "Interrupted",
+    "Listening",
     "Loop",
     "Striker",
     "Tally",
+    "certificates",
     "chance",
     "interrupt",
-    "listener_of",
     "number_of",
     "numbered",
     "pair_of",
     "read",
     "run",
-    "settings",
     "until",
 ]
 
@@ -107,7 +107,8 @@ def run(*scenarios: Callable[..., object], arguments: Sequence[str] = ()) -> str
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it has left behind, too
         told = [_end_of(stream) for stream in (out, err)]
-    assert status == 0, f"{names[1]} of {arguments} {status}, STRESS_SEED={_SEED}:\n{''.join(told)}"
+    said = f"{names[1]} of {arguments} {status}, STRESS_SEED={_SEED}:\n{told[0][-200:]}\n{told[1]}"
+    assert status == 0, said
     return told[0]
 
 
@@ -183,12 +184,15 @@ class Tally:
 # --- pairs
 
 
+_certificates = tempfile.TemporaryDirectory(prefix="vfiipc-stress-")
+
+
 @cache
-def settings() -> Certificates:
+def certificates() -> Certificates:
     """Certificates for this process."""
     from tests.transport.certificates import Certificates  # half a second, which others save
 
-    return Certificates(Path(tempfile.mkdtemp(prefix="vfiipc-stress-")))
+    return Certificates(Path(_certificates.name))
 
 
 def pair_of(transport: str) -> tuple[IPC, IPC]:
@@ -204,8 +208,8 @@ def pair_of(transport: str) -> tuple[IPC, IPC]:
         from tests.transport.certificates import tls_pair
 
         flags = TLS.IGNORE_EXPIRED if transport == "tls-openssl" else TLS.IGNORE_NONE
-        return tls_pair(settings(), lambda ipc: ipc.setCheckConfig(flags))
-    with listener_of(transport) as (server, connect):
+        return tls_pair(certificates(), lambda ipc: ipc.setCheckConfig(flags))
+    with Listening(transport) as (server, connect):
         client = connect(PATIENCE_MSEC)
         accepted = server.accept(PATIENCE_MSEC)
         assert client is not None
@@ -216,7 +220,7 @@ def pair_of(transport: str) -> tuple[IPC, IPC]:
 Connect = Callable[[int], "IPC | None"]
 
 
-class listener_of:
+class Listening:
     """An object that listens, and what makes a client of it: None where that was not possible."""
 
     def __init__(self, transport: str) -> None:
@@ -236,7 +240,7 @@ class listener_of:
             return pipe
         server = TLS() if self._transport.startswith("tls") else TCP()
         if isinstance(server, TLS):
-            assert server.setKeyCert(*settings().good)
+            assert server.setKeyCert(*certificates().good)
         assert server.listen(0, "127.0.0.1"), server.last_error
         return server
 
@@ -250,7 +254,7 @@ class listener_of:
         if not self._transport.startswith("tls"):
             return made[self._transport]()
         client = TLS()
-        assert client.addCA(settings().ca)
+        assert client.addCA(certificates().ca)
         if self._transport == "tls-openssl":
             assert client.setCheckConfig(TLS.IGNORE_EXPIRED), client.last_error
         return client

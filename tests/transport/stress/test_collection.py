@@ -15,10 +15,10 @@ from .base import (
     PATIENCE_MSEC,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Loop,
     Tally,
     chance,
-    listener_of,
     pair_of,
     run,
     until,
@@ -83,7 +83,7 @@ def listeners() -> None:
     while tally.going():
         print(f"round {tally.rounds}", flush=True)
         for transport in ("loopback", "tcp", "pipe"):
-            listener = listener_of(transport)
+            listener = Listening(transport)
             client = listener.connect()
             Cycle(client, listener.server, listener.server.accept(PATIENCE_MSEC))
             del client
@@ -112,7 +112,7 @@ def warned() -> None:
 def _is_warned(tally: Tally, transport: str) -> None:
     first, second = pair_of(transport)
     Cycle(first)
-    Cycle(listener_of("tcp" if transport == "setfd" else transport).server)
+    Cycle(Listening("tcp" if transport == "setfd" else transport).server)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del first

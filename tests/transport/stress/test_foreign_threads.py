@@ -20,9 +20,9 @@ from .base import (
     LIMIT,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Tally,
     chance,
-    listener_of,
     pair_of,
     run,
     until,
@@ -128,7 +128,7 @@ def accepting() -> None:
     for transport, start in itertools.product(["tcp", "loopback", "pipe"], [by_module, by_c]):
         if not tally.going():
             break
-        listener = listener_of(transport)
+        listener = Listening(transport)
         with listener as (server, _):
             call = Foreign(start, server.accept)
             until(lambda: call.began)  # noqa: B023
