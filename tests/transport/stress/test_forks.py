@@ -23,6 +23,7 @@ from .base import (
     PATIENCE_MSEC,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Loop,
     Tally,
     chance,
@@ -180,6 +181,47 @@ def test_parent_and_child(transport: str) -> None:
     # Whoever closes a connection of TLS says so to the peer: it is closed for both.
     both = [inside] if transport.startswith("tls") else [inside, parents]
     run(*both, arguments=[transport])
+
+
+def listeners(transport: str) -> None:
+    """A thread is inside ``accept``: the child accepts and closes, and the parent goes on."""
+    tally, moment = Tally(SECONDS, 3), chance("fork listeners", transport)
+    listener = Listening(transport)
+    with listener as (server, connect):
+        while tally.going():
+            accepting = Loop(lambda: _closed(server.accept(50)))
+            time.sleep(moment.uniform(0.001, 0.01))
+            child = Child(lambda: _accept(listener))
+            tally.check(accepting.stop(), "accept does not return")
+            tally.check(child.works(), "the child cannot accept, or close")
+            client = connect(PATIENCE_MSEC)
+            tally.check(client, "the parent's listener has gone")
+            tally.check(_closed(server.accept(PATIENCE_MSEC)), "the parent accepts nothing")
+            _closed(client)
+    tally.report()
+
+
+def _accept(listener: Listening) -> None:
+    server, client = listener.server, listener.connect()
+    assert client is not None
+    accepted = server.accept(PATIENCE_MSEC)
+    assert accepted is not None, server.last_error
+    _exchange(client, accepted)
+    for ipc in (client, accepted, server):
+        ipc.close()
+    assert server.getFD() == -1
+
+
+def _closed(ipc: IPC | None) -> bool:
+    """Closes what there is, if there is something."""
+    if ipc is not None:
+        ipc.close()
+    return ipc is not None
+
+
+@pytest.mark.parametrize("transport", ["tcp", "loopback", "pipe"])
+def test_parent_and_child_accept(transport: str) -> None:
+    run(listeners, arguments=[transport])
 
 
 def servers() -> None:
