@@ -332,9 +332,7 @@ def test_five_thousand_connections(loop: Run[Any]) -> None:
         async with aio.serve(echo, "127.0.0.1:0", **FRAMING) as server:
             conns: list[aio.Connection] = []
             while len(conns) < count:
-                conns += await asyncio.gather(
-                    *(aio.connect(server.address, **FRAMING)._connect() for _ in range(100))
-                )
+                conns += await asyncio.gather(*(_connected(server.address) for _ in range(100)))
             answers = await asyncio.gather(*(conn.request(b"x", SECONDS) for conn in conns))
             assert len(answers) == count
             assert server.connections == count
@@ -349,6 +347,10 @@ def test_five_thousand_connections(loop: Run[Any]) -> None:
     gc.collect()
     assert _used() <= before + 5
     assert sum(isinstance(found, aio.Connection) for found in gc.get_objects()) < 50
+
+
+async def _connected(address: str) -> aio.Connection:
+    return await aio.connect(address, **FRAMING)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import vfiipc
 from tests.cli.program import TIMEOUT, run, started
 from vfiipc.__main__ import main
-from vfiipc.cli import demo
+from vfiipc.cli.arguments import DEFAULT_PREFIX
 
 FIELD = re.compile(r" +(\d+) +(\d+) {2}(\w+) +((?:[0-9a-f]{2} )+)", re.MULTILINE)
 
@@ -93,24 +94,37 @@ with TCP() as listener:
 """
 
 
-def liar(*, answers: int, changed: int) -> list[str]:
-    values = {"prefix": demo._PREFIX, "limit": demo._LIMIT}
-    return [sys.executable, "-c", LIAR.format(answers=answers, changed=changed, **values)]
+@pytest.fixture
+def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Has the demo run a program of ours where it would run an echo server."""
+
+    def serve(program: str) -> None:
+        (tmp_path / "server.py").write_text(program, encoding="utf-8")
+        python = tmp_path / "python"
+        python.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{tmp_path}/server.py'\n")
+        python.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(python))
+
+    return serve
+
+
+def liar(*, answers: int, changed: int) -> str:
+    return LIAR.format(answers=answers, changed=changed, prefix=DEFAULT_PREFIX, limit=1 << 20)
 
 
 @pytest.mark.parametrize("changed", [1, 3, 500])
 def test_a_change_is_noticed(
-    changed: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    changed: int, servers: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "_server_command", lambda: liar(answers=10_000, changed=changed))
+    servers(liar(answers=10_000, changed=changed))
     assert main(["demo"]) == 1
     assert capsys.readouterr().out.count("CAME BACK CHANGED") == 1
 
 
 def test_a_server_that_goes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    servers: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "_server_command", lambda: liar(answers=3, changed=0))
+    servers(liar(answers=3, changed=0))
     assert main(["demo"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("vfiipc demo: ")
@@ -118,9 +132,9 @@ def test_a_server_that_goes(
 
 
 def test_a_server_that_does_not_start(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    servers: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "_server_command", lambda: [sys.executable, "-c", ""])
+    servers("")
     assert main(["demo"]) == 1
     assert capsys.readouterr().err == "vfiipc demo: the echo server did not start\n"
 

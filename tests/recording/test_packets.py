@@ -1,19 +1,33 @@
 from __future__ import annotations
 
 import struct
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vfiipc.recording import Recorder
 from vfiipc.recording.packets import LINK_TYPES, Segment, Skipped, dissect
-from vfiipc.recording.recorder import _endpoint, _packet
 
 SOURCE, TARGET = "192.0.2.1:40000", "192.0.2.2:5000"
-IPV4 = _packet(_endpoint(SOURCE, 0), _endpoint(TARGET, 0), (7, 9, 0x18), b"hello")
 SOURCE_6, TARGET_6 = "[2001:db8::1]:40000", "[::1]:5000"
-IPV6 = _packet(_endpoint(SOURCE_6, 0), _endpoint(TARGET_6, 0), (7, 9, 0x18), b"hello")
-EXPECTED = Segment(SOURCE, TARGET, 7, 9, 0x18, b"hello")
+
+
+def recorded(source: str, target: str) -> bytes:
+    """The packet with data of a recording, without what is around it in the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recording"
+        with Recorder(path) as recorder:
+            track = recorder.connection(source, target)
+            begun = path.stat().st_size
+            track.data(True, b"hello")
+        return path.read_bytes()[begun + struct.calcsize("IIII") :]
+
+
+IPV4, IPV6 = recorded(SOURCE, TARGET), recorded(SOURCE_6, TARGET_6)
+EXPECTED = Segment(SOURCE, TARGET, 1, 1, 0x18, b"hello")
 
 FRAMES = [
     (1, bytes(12) + b"\x08\x00" + IPV4),

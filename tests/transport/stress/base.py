@@ -38,18 +38,18 @@ __all__ = [
     "PREFIX",
     "TRANSPORTS",
     "Interrupted",
+    "Listening",
     "Loop",
     "Striker",
     "Tally",
+    "certificates",
     "chance",
     "interrupt",
-    "listener_of",
     "number_of",
     "numbered",
     "pair_of",
     "read",
     "run",
-    "settings",
     "until",
 ]
 
@@ -107,7 +107,8 @@ def run(*scenarios: Callable[..., object], arguments: Sequence[str] = ()) -> str
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it has left behind, too
         told = [_end_of(stream) for stream in (out, err)]
-    assert status == 0, f"{names[1]} of {arguments} {status}, STRESS_SEED={_SEED}:\n{''.join(told)}"
+    said = f"{names[1]} of {arguments} {status}, STRESS_SEED={_SEED}:\n{told[0][-200:]}\n{told[1]}"
+    assert status == 0, said
     return told[0]
 
 
@@ -141,18 +142,25 @@ class Tally:
     """Counts rounds, for a time, and what went wrong in them.
 
     Args:
-        seconds: how long ``going`` stays true.
+        seconds: how long ``going`` stays true from its first call on.
+        least: rounds that have to be made even if that takes longer, as on a busy machine.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds * (20 if _SOAK else 1)
+    def __init__(self, seconds: float, least: int = 20) -> None:
+        self._least = least
+        self._seconds = seconds * (20 if _SOAK else 1)
+        self._end: float | None = None
+        self._latest = 0.0
         self.rounds = 0
         self.problems: list[str] = []
 
     def going(self) -> bool:
-        """Counts a round; False after the first when the time is up, or enough went wrong."""
-        in_time = not self.rounds or time.monotonic() < self._end
-        going = in_time and len(self.problems) < _PROBLEMS
+        """Counts a round; False when the time is up, or enough went wrong."""
+        now = time.monotonic()
+        if self._end is None:
+            self._end, self._latest = now + self._seconds, now + 5 * self._seconds
+        end = self._end if self.rounds >= self._least else self._latest
+        going = self.rounds == 0 or (now < end and len(self.problems) < _PROBLEMS)
         self.rounds += going
         return going
 
@@ -162,7 +170,8 @@ class Tally:
             if not self.problems:
                 faulthandler.dump_traceback()  # of the first one: who waits, and where
             self.problems.append(f"round {self.rounds}: {problem}")
-            self._end += PATIENCE  # which was lost by waiting for what has not come
+            # Waiting for what has not come took this long.
+            self._end, self._latest = (self._end or 0.0) + PATIENCE, self._latest + PATIENCE
         return bool(good)
 
     def report(self) -> None:
@@ -180,12 +189,15 @@ def is_torn(ipc: IPC) -> bool:
     return "struck inside TLS" in str(ipc.last_error)
 
 
+_certificates = tempfile.TemporaryDirectory(prefix="vfiipc-stress-")
+
+
 @cache
-def settings() -> Certificates:
+def certificates() -> Certificates:
     """Certificates for this process."""
     from tests.transport.certificates import Certificates  # half a second, which others save
 
-    return Certificates(Path(tempfile.mkdtemp(prefix="vfiipc-stress-")))
+    return Certificates(Path(_certificates.name))
 
 
 def pair_of(transport: str) -> tuple[IPC, IPC]:
@@ -201,8 +213,8 @@ def pair_of(transport: str) -> tuple[IPC, IPC]:
         from tests.transport.certificates import tls_pair
 
         flags = TLS.IGNORE_EXPIRED if transport == "tls-openssl" else TLS.IGNORE_NONE
-        return tls_pair(settings(), lambda ipc: ipc.setCheckConfig(flags))
-    with listener_of(transport) as (server, connect):
+        return tls_pair(certificates(), lambda ipc: ipc.setCheckConfig(flags))
+    with Listening(transport) as (server, connect):
         client = connect(PATIENCE_MSEC)
         accepted = server.accept(PATIENCE_MSEC)
         assert client is not None
@@ -213,7 +225,7 @@ def pair_of(transport: str) -> tuple[IPC, IPC]:
 Connect = Callable[[int], "IPC | None"]
 
 
-class listener_of:
+class Listening:
     """An object that listens, and what makes a client of it: None where that was not possible."""
 
     def __init__(self, transport: str) -> None:
@@ -233,7 +245,7 @@ class listener_of:
             return pipe
         server = TLS() if self._transport.startswith("tls") else TCP()
         if isinstance(server, TLS):
-            assert server.setKeyCert(*settings().good)
+            assert server.setKeyCert(*certificates().good)
         assert server.listen(0, "127.0.0.1"), server.last_error
         return server
 
@@ -247,7 +259,7 @@ class listener_of:
         if not self._transport.startswith("tls"):
             return made[self._transport]()
         client = TLS()
-        assert client.addCA(settings().ca)
+        assert client.addCA(certificates().ca)
         if self._transport == "tls-openssl":
             assert client.setCheckConfig(TLS.IGNORE_EXPIRED), client.last_error
         return client

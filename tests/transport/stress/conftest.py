@@ -1,4 +1,4 @@
-"""Fixtures of the transports' tests, and time for those who want to wait for rare faults."""
+"""With SOAK=1 the stress tests run longer, so they get more time."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_descriptors_that_are_used_again() -> None:
 
 def unregistered(transport: str) -> None:
     """``set_callback(None)`` in one thread, while the peer writes and somebody reads."""
-    tally = Tally(SECONDS)
+    tally = Tally(SECONDS, 10)
     sys.setswitchinterval(1e-6)
     while tally.going():
         first, second = pair_of(transport)

@@ -19,10 +19,10 @@ from .base import (
     PATIENCE_MSEC,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Striker,
     Tally,
     chance,
-    listener_of,
     numbered,
     pair_of,
     run,
@@ -89,13 +89,13 @@ def openers(transport: str) -> None:
     """The same inside ``accept``, ``listen`` and ``connect``."""
     tally, moment = Tally(SECONDS), chance("close openers", transport)
     while tally.going():
-        listener = listener_of(transport)
+        listener = Listening(transport)
         with listener as (server, _):
             print(f"round {tally.rounds}: accept", flush=True)
             striker = Striker(server.close)
             striker.strike(lambda: server.accept(-1), moment.uniform(1e-5, 5e-4))
             tally.check(not server.is_server(), "accept: it is open still")
-        listener = listener_of(transport)
+        listener = Listening(transport)
         with listener:
             print(f"round {tally.rounds}: connect", flush=True)
             client = listener.client()

@@ -15,10 +15,10 @@ from .base import (
     PATIENCE_MSEC,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Loop,
     Tally,
     chance,
-    listener_of,
     pair_of,
     run,
     until,
@@ -78,12 +78,12 @@ def test_an_end_is_collected_while_the_other_works(transport: str, threshold: st
 
 def listeners() -> None:
     """Listeners and their connections are collected while others listen and connect."""
-    tally = Tally(SECONDS)
+    tally = Tally(SECONDS, 5)
     gc.set_threshold(3, 1, 1)
     while tally.going():
         print(f"round {tally.rounds}", flush=True)
         for transport in ("loopback", "tcp", "pipe"):
-            listener = listener_of(transport)
+            listener = Listening(transport)
             client = listener.connect()
             Cycle(client, listener.server, listener.server.accept(PATIENCE_MSEC))
             del client
@@ -112,7 +112,7 @@ def warned() -> None:
 def _is_warned(tally: Tally, transport: str) -> None:
     first, second = pair_of(transport)
     Cycle(first)
-    Cycle(listener_of("tcp" if transport == "setfd" else transport).server)
+    Cycle(Listening("tcp" if transport == "setfd" else transport).server)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         del first

@@ -20,9 +20,9 @@ from .base import (
     LIMIT,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Tally,
     chance,
-    listener_of,
     pair_of,
     run,
     until,
@@ -102,7 +102,7 @@ def taken() -> Iterator[None]:
 
 def closed(transport: str) -> None:
     """Another thread closes: the call returns and has nothing, and touches no other descriptor."""
-    tally, moment = Tally(SECONDS), chance("foreign", transport)
+    tally, moment = Tally(SECONDS, 2), chance("foreign", transport)
     sys.setswitchinterval(1e-4)
     while tally.going():
         for name, call in MEMBERS.items():
@@ -124,11 +124,11 @@ def closed(transport: str) -> None:
 
 def accepting() -> None:
     """The same for ``accept``."""
-    tally = Tally(SECONDS)
+    tally = Tally(SECONDS, 6)
     for transport, start in itertools.product(["tcp", "loopback", "pipe"], [by_module, by_c]):
         if not tally.going():
             break
-        listener = listener_of(transport)
+        listener = Listening(transport)
         with listener as (server, _):
             call = Foreign(start, server.accept)
             until(lambda: call.began)  # noqa: B023

@@ -23,6 +23,7 @@ from .base import (
     PATIENCE_MSEC,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Loop,
     Tally,
     chance,
@@ -71,13 +72,18 @@ class Child:
 
 @contextmanager
 def busy(first: IPC, second: IPC, *, writing: bool) -> Iterator[None]:
-    """Threads inside the members of both ends, some of which wait, and a callback."""
-    turns = itertools.count()
+    """Threads inside the members of both ends, some of which wait, and a callback.
+
+    Args:
+        writing: whether there are writers, too, and short waits. Not for TLS: a fork in the middle
+            of a call of OpenSSL leaves a session that nothing can mend.
+    """
+    turns, short = itertools.count(), 1 if writing else 100
     calls: list[Callable[[], object]] = [
         lambda: first.read_msg(PREFIX, LIMIT, 100),
-        lambda: first.read(1, 1),
-        lambda: first.poll_in(1),
-        lambda: second.peek(1, 1),
+        lambda: first.read(1, short),
+        lambda: first.poll_in(short),
+        lambda: second.peek(1, short),
         lambda: first.set_callback(None if next(turns) % 2 else lambda data, ipc: None),
     ]
     if writing:
@@ -93,10 +99,9 @@ def busy(first: IPC, second: IPC, *, writing: bool) -> Iterator[None]:
 
 def inside(transport: str) -> None:
     """The child reads, writes, has callbacks of its own and closes."""
-    tally, moment = Tally(SECONDS), chance("forks", transport)
+    tally, moment = Tally(SECONDS, 3), chance("forks", transport)
     while tally.going():
         first, second = pair_of(transport)
-        # Two processes cannot both write to a connection of TLS.
         with busy(first, second, writing=not transport.startswith("tls")):
             time.sleep(moment.uniform(0.001, 0.01))
             child = Child(lambda: _use(first, second))  # noqa: B023
@@ -141,7 +146,7 @@ def _exchange(source: IPC, target: IPC) -> None:
 
 def parents(transport: str) -> None:
     """Nothing that the child does wakes the parent, or takes anything from it."""
-    tally = Tally(SECONDS)
+    tally = Tally(SECONDS, 3)
     while tally.going():
         first, second = pair_of(transport)
         got: list[object] = []
@@ -183,9 +188,50 @@ def test_parent_and_child(transport: str) -> None:
     run(*both, arguments=[transport])
 
 
+def listeners(transport: str) -> None:
+    """A thread is inside ``accept``: the child accepts and closes, and the parent goes on."""
+    tally, moment = Tally(SECONDS, 3), chance("fork listeners", transport)
+    listener = Listening(transport)
+    with listener as (server, connect):
+        while tally.going():
+            accepting = Loop(lambda: _closed(server.accept(50)))
+            time.sleep(moment.uniform(0.001, 0.01))
+            child = Child(lambda: _accept(listener))
+            tally.check(accepting.stop(), "accept does not return")
+            tally.check(child.works(), "the child cannot accept, or close")
+            client = connect(PATIENCE_MSEC)
+            tally.check(client, "the parent's listener has gone")
+            tally.check(_closed(server.accept(PATIENCE_MSEC)), "the parent accepts nothing")
+            _closed(client)
+    tally.report()
+
+
+def _accept(listener: Listening) -> None:
+    server, client = listener.server, listener.connect()
+    assert client is not None
+    accepted = server.accept(PATIENCE_MSEC)
+    assert accepted is not None, server.last_error
+    _exchange(client, accepted)
+    for ipc in (client, accepted, server):
+        ipc.close()
+    assert server.getFD() == -1
+
+
+def _closed(ipc: IPC | None) -> bool:
+    """Closes what there is, if there is something."""
+    if ipc is not None:
+        ipc.close()
+    return ipc is not None
+
+
+@pytest.mark.parametrize("transport", ["tcp", "loopback", "pipe"])
+def test_parent_and_child_accept(transport: str) -> None:
+    run(listeners, arguments=[transport])
+
+
 def servers() -> None:
     """``Server.close()`` in a child returns; a connection there works, whoever waited for it."""
-    tally, moment = Tally(SECONDS), chance("fork servers")
+    tally, moment = Tally(SECONDS, 3), chance("fork servers")
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     while tally.going():
         server = vfiipc.serve(_echo, "127.0.0.1:0", grace=60, **FRAMING)

@@ -27,9 +27,9 @@ from .base import (
     PATIENCE_MSEC,
     PREFIX,
     TRANSPORTS,
+    Listening,
     Loop,
     Tally,
-    listener_of,
     pair_of,
     run,
     until,
@@ -183,7 +183,7 @@ def opening(transport: str) -> None:
     """``connect``, ``listen`` and ``accept`` tell, and work again."""
     tally = Tally(1)
     tally.going()
-    listener, spare = listener_of(transport), listener_of(transport)
+    listener, spare = Listening(transport), Listening(transport)
     spare.server.close()
     client, other = listener.client(), listener.client()
     with listener as (server, _):
@@ -207,7 +207,7 @@ def opening(transport: str) -> None:
     tally.report()
 
 
-def _listen(listener: listener_of) -> bool:
+def _listen(listener: Listening) -> bool:
     server = listener.server
     if isinstance(server, vfiipc.Pipe):
         return server.listen(f"{listener.folder}/again")
@@ -232,7 +232,7 @@ def resolving() -> None:
     """A name, with neither a descriptor nor a thread for whoever resolves it."""
     tally = Tally(1)
     tally.going()
-    with listener_of("tcp") as (server, _):
+    with Listening("tcp") as (server, _):
         port = int(server.local_addr().rpartition(":")[2])
         with TCP() as client, all_in_use():
             with no_descriptors():
@@ -265,7 +265,7 @@ def no_threads() -> Iterator[None]:
 def without_threads() -> None:
     tally = Tally(1)
     tally.going()
-    with listener_of("tcp") as (server, _), TCP() as client:
+    with Listening("tcp") as (server, _), TCP() as client:
         port = int(server.local_addr().rpartition(":")[2])
         first, second = pair_of("loopback")
         with no_threads():
@@ -293,7 +293,7 @@ def test_names_and_callbacks_without_threads() -> None:
 
 def at_exit() -> None:
     """As the interpreter ends; from Python 3.12 on no thread can be started then."""
-    listener = listener_of("tcp")
+    listener = Listening("tcp")
     port = int(listener.server.local_addr().rpartition(":")[2])
 
     def connect() -> None:

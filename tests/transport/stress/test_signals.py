@@ -182,7 +182,7 @@ def readers_of_nothing(transport: str) -> None:
 
 def two_readers(transport: str) -> None:
     """Another thread reads, too, in turns with this one, whose interruption it survives."""
-    tally, moment, striker = Tally(SECONDS), chance("two", transport), Striker(interrupt)
+    tally, moment, striker = Tally(SECONDS, 3), chance("two", transport), Striker(interrupt)
     sys.setswitchinterval(1e-5)
     names = itertools.cycle(READERS)
     while tally.going():
@@ -251,7 +251,7 @@ def _all_came(tally: Tally, name: str, first: IPC, second: IPC, begun: int) -> b
 
 def two_writers(transport: str) -> None:
     """Another thread writes, too, in turns with this one, whose interruption it survives."""
-    tally, moment, striker = Tally(SECONDS), chance("two writers", transport), Striker(interrupt)
+    tally, moment, striker = Tally(SECONDS, 3), chance("two writers", transport), Striker(interrupt)
     sys.setswitchinterval(1e-5)
     names, broken = itertools.cycle(WRITERS), False
     while tally.going():

@@ -17,12 +17,12 @@ from .base import (
     PATIENCE,
     PATIENCE_MSEC,
     PREFIX,
+    Listening,
     Loop,
     Striker,
     Tally,
     chance,
     interrupt,
-    listener_of,
     run,
 )
 
@@ -38,7 +38,7 @@ FRAMING: Any = {"prefix": PREFIX, "size_limit": LIMIT}
 def accepting(transport: str) -> None:
     """``accept`` is interrupted, with nobody there or three; the next one accepts."""
     tally, moment, striker = Tally(SECONDS), chance("accept", transport), Striker(interrupt)
-    listener = listener_of(transport)
+    listener = Listening(transport)
     with listener as (server, _):
         while tally.going():
             timeout = moment.choice([0, 0, 1])
@@ -62,7 +62,7 @@ def accepting(transport: str) -> None:
     tally.report()
 
 
-def _begin(listener: listener_of) -> IPC:
+def _begin(listener: Listening) -> IPC:
     """A client that has connected, without the handshake of TLS."""
     client = listener.client()
     if isinstance(client, TLS):
@@ -76,7 +76,7 @@ def _begin(listener: listener_of) -> IPC:
 def connecting(transport: str) -> None:
     """``connect`` is interrupted; the next one connects."""
     tally, moment, striker = Tally(SECONDS), chance("connect", transport), Striker(interrupt)
-    listener = listener_of(transport)
+    listener = Listening(transport)
     with listener as (server, _):
 
         def serve() -> None:
