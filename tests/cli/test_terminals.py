@@ -148,6 +148,14 @@ def test_send_needs_an_input() -> None:
     assert err == f"vfiipc send: {said}\n"
 
 
+@posix
+@pytest.mark.parametrize("arguments", [["dump", "-"], ["replay", "-", "1"]], ids=" ".join)
+def test_a_closed_input_is_named(arguments: list[str]) -> None:
+    status, out, err = run(*arguments, program=within('exec "$@" <&-'))
+    assert (status, out) == (1, b"")
+    assert err == f"vfiipc {arguments[0]}: standard input is closed; name a file\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("command", ["listen", "proxy", "echo"])
 def test_an_output_that_is_full_ends_it(command: str) -> None:

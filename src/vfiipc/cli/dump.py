@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -90,6 +91,8 @@ def open_source(path: str, form: str) -> Source:
     Raises:
         Failure: it cannot be read.
     """
+    if path == "-" and sys.stdin is None:
+        raise Failure("standard input is closed; name a file")
     try:
         return Source(path, form)
     except OSError as error:

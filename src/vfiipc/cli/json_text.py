@@ -17,6 +17,7 @@ _PIECE: Final = 1 << 16
 #: What is nested deeper stays on one line, so that the result is proportional to the text.
 _DEEPEST: Final = 16
 
+_Decoder: Final = codecs.getincrementaldecoder("utf-8")
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _CONTAINER: Final = re.compile(rb"[ \t\n\r]*[\[{]")
 #: A whole token, but no string that has escapes.
@@ -176,7 +177,7 @@ def _end_of_string(data: bytes, at: int, stop: int) -> int:
 
 
 def _check_characters(data: bytes, stop: int) -> None:
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = _Decoder()
     try:
         for start in range(0, stop, _PIECE):
             last = stop == len(data) <= start + _PIECE

@@ -23,6 +23,7 @@ FORMS: Final = ("auto", "text", "json", "hex", "none")
 
 _PIECE: Final = 1 << 13
 _LINES: Final = 128  # of a hex dump in one piece
+_Decoder: Final = codecs.getincrementaldecoder("utf-8")
 _NOT_ASCII: Final = re.compile(r"[^ -~]")
 
 
@@ -83,7 +84,8 @@ def json_members(data: bytes, most: int) -> Iterator[str]:
         return
     yield ', "json": '
     for piece in _decoded(line, len(line), "strict"):
-        yield _NOT_ASCII.sub(lambda found: _as_in_json(found[0]), piece)
+        plain = piece.isascii() and piece.isprintable()
+        yield piece if plain else _NOT_ASCII.sub(lambda found: _as_in_json(found[0]), piece)
 
 
 def _layout(data: bytes, stop: int) -> bytearray | None:
@@ -110,7 +112,10 @@ def _stop(data: bytes, most: int) -> int:
 
 def _decoded(data: bytes | bytearray, stop: int, errors: str) -> Iterator[str]:
     """``data[:stop]`` as characters, in pieces that do not end within a line break."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    if stop <= _PIECE:  # as most are; half the time
+        yield data[:stop].decode("utf-8", errors)
+        return
+    decoder = _Decoder(errors)
     held = ""
     for start in range(0, stop, _PIECE):
         last = start + _PIECE >= stop

@@ -20,6 +20,9 @@ __all__ = ["Serving", "add_serving"]
 
 _MOST: Final = 256  # connections at once, as the library's `serve`
 _PAUSE: Final = 1.0  # seconds before accepting again after a failure, such as too many open files
+#: Seconds after which to look whether a signal has come: one that strikes just before the waiting
+#: begins does not end it.
+_LOOK: Final = 1.0
 _FOR_THREADS: Final = 2.0  # seconds in which the threads of closed connections have to end
 _RESERVE: Final = 8  # descriptors for what is opened for a moment: files, resolvers, new sockets
 
@@ -65,7 +68,7 @@ class Serving:
         self._once: bool = parsed.once
         self._numbers = itertools.count(1)
         self._places = threading.Semaphore(parsed.max_connections)
-        self._room = _free_descriptors() // descriptors
+        self._room = max(1, _free_descriptors() // descriptors)
         self._threads: dict[IPC, threading.Thread] = {}
         self._failed: OutputFailed | None = None
         self._refusing = False
@@ -78,7 +81,8 @@ class Serving:
         """
         try:
             while self._failed is None:
-                self._places.acquire()
+                if not self._places.acquire(timeout=_LOOK):
+                    continue
                 connection = self._accept()
                 if connection is None:
                     self._places.release()
@@ -94,14 +98,14 @@ class Serving:
             raise self._failed
 
     def _accept(self) -> IPC | None:
-        if self._failed is not None:  # while it waited for a place
-            return None
+        former = self._listener.last_error
         try:
-            connection = self._listener.accept()
+            connection = self._listener.accept(_LOOK * 1000)
             reason = self._listener.last_error
         except OSError as error:  # waiting takes a descriptor, too
             connection, reason = None, error
-        if connection is None and self._failed is None:
+        # Where nobody came in time, the error is still the former one.
+        if connection is None and reason is not former and self._failed is None:
             complain(self._program, f"cannot accept: {describe(reason)}")
             time.sleep(_PAUSE)
         return connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,7 @@ from typing import Final
 __all__ = ["Ended", "ending_signals"]
 
 _ENDING: Final = ("SIGTERM", "SIGHUP")
+_CLEANING_UP: Final = 3.0  # seconds in which further signals do not disturb
 
 
 class Ended(BaseException):
@@ -29,10 +31,13 @@ def ending_signals() -> Iterator[None]:
     Those that somebody ignores or handles, as ``nohup`` does, are left alone.
     """
     handled: list[int] = []
+    heard = -_CLEANING_UP
 
     def end(number: int, _: FrameType | None) -> None:
-        for each in handled:  # cleaning up takes a moment, in which they may come again
-            signal.signal(each, signal.SIG_IGN)
+        nonlocal heard
+        if time.monotonic() < heard + _CLEANING_UP:
+            return  # the same wish again, as from a supervisor that tells the whole group
+        heard = time.monotonic()
         raise Ended(number)
 
     try:

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from vfiipc.cli import signals
+from vfiipc.cli.signals import Ended, ending_signals
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals to send")
+
+
+def test_a_signal_raises_once_while_others_clean_up() -> None:
+    with ending_signals():
+        with pytest.raises(Ended) as ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)  # it does not disturb
+    assert ended.value.status == 143
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_later_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_CLEANING_UP", 0)
+    with ending_signals():
+        for _ in range(2):  # the first might have been lost in a finalizer
+            with pytest.raises(Ended):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_what_others_handle_is_left_alone() -> None:
+    heard: list[int] = []
+    former = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with ending_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert heard == [signal.SIGTERM]
+
+
+def test_only_the_main_thread_has_signals() -> None:
+    def use() -> None:
+        with ending_signals():
+            done.append(signal.getsignal(signal.SIGTERM))
+
+    done: list[object] = []
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert done == [signal.SIG_DFL]
