@@ -7,6 +7,7 @@ import errno
 import socket
 import threading
 import time
+from contextlib import closing
 from typing import NamedTuple
 
 from .. import IPC, TLS
@@ -96,7 +97,7 @@ def _piece(text: str) -> int:
 
 def _run(parsed: argparse.Namespace) -> int:
     listener, where = links.listen(parsed.listen, parsed)
-    with listener, Recording(parsed.record) as recording:
+    with listener, closing(Recording(parsed.record)) as recording:
         printer = Printer(parsed, parsed.prefix)
         printer.started(where)
         proxy = _Proxy(parsed, printer, recording)

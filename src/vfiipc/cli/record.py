@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 
 from ..recording import Recorder, Track
 from .failures import Failure, describe
@@ -20,8 +19,7 @@ class Recording:
         path: the file; None to record nothing.
 
     Raises:
-        Failure: the file cannot be made. When leaving the context: it could not be written to its
-            end, which was said when it happened; a program that ends for Ctrl-C says so, too.
+        Failure: the file cannot be made.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -35,15 +33,12 @@ class Recording:
         except OSError as error:
             raise Failure(f"cannot record to {path}: {describe(error)}") from error
 
-    def __enter__(self) -> Recording:
-        return self
+    def close(self) -> None:
+        """Ends the file.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+        Raises:
+            Failure: it does not hold everything. Why was said when that happened.
+        """
         if self._recorder is not None:
             self.attempt(self._recorder.close)
         if self._failed:
