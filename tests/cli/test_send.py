@@ -60,6 +60,7 @@ def test_options_stand_anywhere(order: str, server: str, capfd: pytest.CaptureFi
 
 def test_standard_input_is_sent_when_nothing_else_is_named(server: str) -> None:
     assert run("send", server, data=b"two\nlines\n")[:2] == (0, b"two\nlines\n")
+    assert run("send", server, data=b"one\r\ntwo\r\n")[:2] == (0, b"one\r\ntwo\r\n")
     assert run("send", server, "--file", "-", data=b"")[:2] == (0, b"\n")
 
 

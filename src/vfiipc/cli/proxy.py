@@ -229,7 +229,8 @@ class _Pair:
         over_tls = isinstance(direction.target, TLS)  # which cannot end one way alone
         if source.eof() and not source.error() and not over_tls:
             self._track.end(direction.from_client)
-            _shut_down(direction.target)
+            with self._lock:  # nobody may close it now: its descriptor could be another's then
+                _shut_down(direction.target)
         else:
             self._end(f"broke: {describe(source.last_error)}" if source.error() else "")
 
@@ -237,8 +238,8 @@ class _Pair:
         """Closes both connections; the first who does tells why."""
         with self._lock:
             self._said = self._said or said
-        self._client.close()
-        self._target.close()
+            self._client.close()
+            self._target.close()
 
 
 def _shut_down(link: IPC) -> None:

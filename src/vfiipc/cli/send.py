@@ -110,6 +110,6 @@ def _show(answer: Message, *, raw: bool) -> None:
     if raw:
         write_bytes(answer.data)
     else:
-        text = is_text(answer.data)
-        data = answer.data[:-1] if text and answer.data.endswith(b"\n") else answer.data
-        say_pieces(shown(data, "text" if text else "hex", len(data)))
+        how = "text" if is_text(answer.data) else "hex"
+        end = "" if how == "text" and answer.data.endswith(b"\n") else "\n"
+        say_pieces(shown(answer.data, how, len(answer.data)), end=end)

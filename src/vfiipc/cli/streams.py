@@ -102,11 +102,12 @@ def say(text: str = "") -> None:
     say_pieces((text,))
 
 
-def say_pieces(pieces: Iterable[str], *, prompt: bool = True) -> None:
+def say_pieces(pieces: Iterable[str], *, end: str = "\n", prompt: bool = True) -> None:
     """The same for a long text in pieces, of which few are held at a time.
 
     Args:
-        pieces: the text, without the last line break.
+        pieces: the text.
+        end: what is written behind it.
         prompt: whether somebody may wait for it; otherwise it goes out with what follows.
     """
     held: list[str] = []
@@ -118,7 +119,7 @@ def say_pieces(pieces: Iterable[str], *, prompt: bool = True) -> None:
             _write("".join(held))
             held.clear()
             size = 0
-    held.append("\n")
+    held.append(end)
     _write("".join(held), flush=prompt)
 
 
