@@ -120,7 +120,7 @@ CALLS: dict[str, Callable[[vfiipc.Connection], object]] = {
 
 def connections() -> None:
     """``Connection.close()`` inside each of its calls, which raise ``ConnectionClosed``."""
-    tally, moment = Tally(SECONDS), chance("close connections")
+    tally, moment = Tally(4 * SECONDS), chance("close connections")
     with vfiipc.serve(_echo, "127.0.0.1:0", **FRAMING) as server:
         for name in itertools.cycle([*CALLS, "request", "request"]):
             if not tally.going():
