@@ -20,7 +20,9 @@ from ..exchange import ConnectionClosed, Routing, cut_or_ended, same_error
 from ..transport.calls import is_running
 from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
-from ..transport.turn import Turn, new_bell, ring
+from ..transport.lifetime import Lifetime
+from ..transport.turn import Turn
+from ..transport.waiters import new_bell, ring
 from .clock import msec
 
 __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
@@ -100,8 +102,9 @@ class Incoming:
         self._receivers: deque[Waiter] = deque()
         self._arrived: list[Message] = []  # read, and not yet given to anybody
         self._ends: deque[tuple[BaseException, bool]] = deque()  # told to ``finish``, not done yet
-        self._leading = Turn()
-        self._changing = Turn()  # the right to change any of these
+        lifetime = Lifetime()  # which never ends: `finish` tells those who wait
+        self._leading = Turn(lifetime)
+        self._changing = Turn(lifetime)  # the right to change any of these
         self._progress = (0, 0)
         self._heard = time.monotonic()
 
@@ -203,7 +206,7 @@ class Incoming:
     # --- changing
 
     def _begin_change(self, frame: FrameType) -> None:
-        if not self._changing.wait(frame, FOREVER, _never):
+        if not self._changing.wait(frame, FOREVER):
             raise RuntimeError("a signal handler cannot use the connection that it interrupts")
 
     def _end_change(self, frame: FrameType) -> None:
@@ -214,7 +217,7 @@ class Incoming:
     def _settle_ends(self) -> None:
         frame = _getframe()
         # Looked at again after each turn: an end may have come while the turn was given back.
-        while self._ends and self._changing.wait(frame, _AT_ONCE, _never):
+        while self._ends and self._changing.wait(frame, _AT_ONCE):
             try:
                 end, drop = self._ends[0]
                 self._finish(end)
@@ -380,10 +383,6 @@ class Incoming:
         elif time.monotonic() >= self._heard + seconds:
             self.finish(ConnectionClosed(f"nothing was received for {seconds:g} s"))
             self.on_idle()
-
-
-def _never() -> bool:
-    return False
 
 
 _AT_ONCE: Final = Deadline(0)

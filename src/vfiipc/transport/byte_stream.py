@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from .lifetime import Lifetime
-from .system import READ, WRITE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -36,9 +35,6 @@ class ByteStream(ABC):
 
     def __init__(self, lifetime: Lifetime) -> None:
         self.lifetime = lifetime
-        #: ``wait`` for one event; a transport may put something quicker here.
-        self.wait_readable: Callable[[float | None], object] = partial(self.wait, READ)
-        self.wait_writable: Callable[[float | None], object] = partial(self.wait, WRITE)
         #: Called when ``has_pending`` or ``recheck_at`` may have changed, in whatever thread.
         self.on_ready: Callable[[], object] | None = None
 
@@ -77,6 +73,19 @@ class ByteStream(ABC):
         May return early, and does when the lifetime ends. ``event`` is ``system.READ`` or
         ``system.WRITE``.
         """
+
+    def receiving(self) -> tuple[Callable[..., bytes | None], tuple[tuple[object], ...]]:
+        """What ``receive`` calls, for those to whom its own call takes too long.
+
+        Returns:
+            A function, and what ``map`` takes for its arguments behind the limit. It may raise
+            ``BlockingIOError`` instead of returning None.
+        """
+        return self.receive, ()
+
+    def waiting(self, event: int) -> Callable[[float | None], object]:
+        """``wait`` for this event."""
+        return partial(self.wait, event)
 
     @abstractmethod
     def close(self) -> None:

@@ -1,26 +1,20 @@
-"""Taking turns, and sleeping until something changes. No exception leaves anything taken."""
+"""Taking turns, with nothing that an exception can leave taken."""
 
 from __future__ import annotations
 
 import os
 import threading
-from _thread import LockType, allocate_lock
+from _thread import LockType
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Final
 
 from .calls import is_below, is_running
+from .deadline import Deadline
+from .lifetime import Lifetime
+from .waiters import Waiters
 
-if TYPE_CHECKING:
-    from .deadline import Deadline
-
-__all__ = ["Turn", "Waiters", "new_bell", "ring"]
-
-# Seconds after which a sleeper looks by itself, at first and at most: whoever should have woken it
-# may have been stopped by a signal between the change and the wake-up.
-_FIRST_LOOK: Final = 0.01
-_LAST_LOOK: Final = 0.25
+__all__ = ["Turn"]
 
 # Guards the moment in which a lost turn changes hands. Re-entrant, for a signal handler may come
 # here while its own thread is inside; and replaced in a forked child.
@@ -36,106 +30,44 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-class Waiters:
-    """Threads that sleep until something changes. Thread safe; no call holds a lock.
-
-    Whoever changes something does that first and calls ``wake`` then.
-    """
-
-    __slots__ = ("bells",)
-
-    def __init__(self) -> None:
-        #: Each sleeper's lock, which is taken while it sleeps, in the order of their arrival.
-        self.bells: dict[LockType, None] = {}
-
-    def wait(
-        self,
-        until: Callable[[], object],
-        timeout: float | None = None,
-        bell: LockType | None = None,
-    ) -> None:
-        """Sleeps until it is woken, ``until()`` is true, or the time is up.
-
-        Args:
-            until: what it waits for.
-            timeout: seconds; None is for ever.
-            bell: a lock of the caller's, which is taken; ``ring`` wakes this sleeper alone.
-        """
-        pause = _FIRST_LOOK
-        left = timeout
-        bell = bell or new_bell()
-        self.bells[bell] = None  # first in sight of who wakes, then the look: none is missed
-        try:
-            while not until():
-                if left is not None:
-                    pause = min(pause, left)
-                    left -= pause
-                if pause <= 0 or bell.acquire(True, pause):
-                    return
-                pause = min(2 * pause, _LAST_LOOK)
-        finally:
-            self.bells.pop(bell, None)
-
-    def wake(self) -> None:
-        """Wakes all that sleep."""
-        for bell in list(self.bells):
-            ring(bell)
-
-    def wake_first(self) -> None:
-        """Wakes the one that has slept longest."""
-        for bell in list(self.bells):
-            if ring(bell):
-                return
-
-
-def new_bell() -> LockType:
-    """A lock that one sleeper waits for; it is taken until somebody rings."""
-    bell = allocate_lock()
-    bell.acquire()
-    return bell
-
-
-def ring(bell: LockType) -> bool:
-    """Wakes the sleeper; False when it was rung before and has not woken yet."""
-    try:
-        bell.release()
-    except RuntimeError:  # it was rung before
-        return False
-    return True
-
-
 class Turn:
     """The right to read, or to write, which one call has at a time.
 
     A call takes it with ``holders.setdefault(0, frame) is frame``, or else ``wait``; ``frame`` is
     its own. One C call takes the turn and records who has it, so there is no moment at which it
     is taken by nobody; a turn whose holder has ended without ``give`` is taken over.
+
+    Args:
+        lifetime: of what the turn is about. Who has the turn counts as a running call, and looks
+            whether it has ended before it uses anything.
     """
 
-    __slots__ = ("holders", "waiters")
+    __slots__ = ("_lifetime", "holders", "waiters")
 
-    def __init__(self) -> None:
+    def __init__(self, lifetime: Lifetime) -> None:
         self.holders: dict[int, FrameType] = {}
         #: Those who wait for it.
         self.waiters = Waiters()
+        self._lifetime = lifetime
+        lifetime.holders.append(self.holders)
+        lifetime.waiters.append(self.waiters)
 
     def wait(
         self,
         frame: FrameType,
         deadline: Deadline,
-        over: Callable[[], bool],
+        over: Callable[[], bool] | None = None,
         bell: LockType | None = None,
     ) -> bool:
-        """Takes the turn when it is free; whether it was in time.
+        """Takes the turn when it is free; whether that was in time.
 
-        A call that was made inside the holder's, by a signal handler, never gets it: waiting would
-        not end.
+        It does not wait once the lifetime has ended. Nor does a call that a signal handler makes
+        inside the holder's, for that waiting would not end.
 
         Args:
             frame: of the call that will ``give`` it.
             deadline: until when to wait.
-            over: tells that there is no point in waiting any more. Whoever makes it true wakes
-                ``waiters``, or rings the bell.
+            over: tells that there is no point in waiting any more. Whoever makes it true rings.
             bell: see ``Waiters.wait``.
         """
         holders = self.holders
@@ -146,12 +78,15 @@ class Turn:
             if holders.get(0) is not holder:
                 continue  # given back meanwhile
             left = deadline.remaining()
-            if left == 0.0 or over() or is_below(holder, frame):
+            if left == 0.0 or self._is_over(over) or is_below(holder, frame):
                 return False
-            self.waiters.wait(partial(self._is_free_of, holder, over), _sooner(left), bell)
+            self.waiters.wait(partial(self._is_free_of, holder, over), left, bell)
 
-    def _is_free_of(self, holder: FrameType, over: Callable[[], bool]) -> bool:
-        return self.holders.get(0) is not holder or over()
+    def _is_over(self, over: Callable[[], bool] | None) -> bool:
+        return self._lifetime.ended or (over is not None and over())
+
+    def _is_free_of(self, holder: FrameType, over: Callable[[], bool] | None) -> bool:
+        return self.holders.get(0) is not holder or self._is_over(over) or not is_running(holder)
 
     def _inherit(self, holder: FrameType, frame: FrameType) -> bool:
         """Takes the turn over from a holder that has ended; False where it goes on."""
@@ -164,12 +99,10 @@ class Turn:
         return True
 
     def give(self, frame: FrameType) -> None:
-        """Gives the turn back, and wakes the next."""
+        """Gives the turn back, and wakes the next; the last call of an ended lifetime closes."""
         if self.holders.get(0) is frame:
             del self.holders[0]
-            if self.waiters.bells:
-                self.waiters.wake_first()
-
-
-def _sooner(left: float | None) -> float:
-    return _LAST_LOOK if left is None else min(left, _LAST_LOOK)
+        if self.waiters.bells:
+            self.waiters.wake_first()
+        if self._lifetime.ended:
+            self._lifetime.settle()

@@ -112,8 +112,7 @@ class WritingStream(StreamState):
 
     def __init__(self) -> None:
         super().__init__()
-        self._writing = Turn()
-        self.lifetime.turns.append(self._writing.waiters)
+        self._writing = Turn(self.lifetime)
 
     def write(self, data: Buffer, deadline: Deadline) -> bool:
         return self._write([_flat(data)], deadline)
@@ -143,12 +142,10 @@ class WritingStream(StreamState):
         turn, frame, stream = self._writing, _getframe(), self.stream
         outgoing, sending = None, False
         try:
-            if turn.holders.setdefault(0, frame) is not frame and not turn.wait(
-                frame, deadline, self.has_ended
-            ):
+            if turn.holders.setdefault(0, frame) is not frame and not turn.wait(frame, deadline):
                 self._note_late()
                 return False
-            if stream is None or not self.lifetime.enter(frame) or self._causes:
+            if stream is None or self.lifetime.ended or self._causes:
                 self._fail_if_not_open()
                 return False
             sending = True
@@ -166,11 +163,10 @@ class WritingStream(StreamState):
                 self.fail(cause)
             raise
         finally:
-            self.lifetime.leave(frame)
             if turn.holders.get(0) is frame:
                 del turn.holders[0]
-            if turn.waiters.bells:
-                turn.waiters.wake_first()
+            if turn.waiters.bells or self.lifetime.ended:
+                turn.give(frame)
             del frame
 
     def _note_late(self) -> None:
@@ -187,7 +183,7 @@ class WritingStream(StreamState):
                     late = TimeoutError(f"the time was up after {outgoing.progress}")
                     (self.fail if outgoing.inside else self.note)(late)
                     return False
-                stream.wait_writable(left)
+                self._wait_writable(left)
                 if self.lifetime.ended or self._causes:
                     return False
             outgoing.uncertain = True
