@@ -40,15 +40,6 @@ def _flat(data: Buffer) -> bytes | memoryview:
     return view.cast("B")
 
 
-def _message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | memoryview]:
-    """One message, ready for sending; errors as ``encode`` has them."""
-    if type(data) is not bytes:
-        data = _flat(data)
-    if len(data) < _LARGE:
-        return [encode(prefix, msg_id, data)]
-    return [encode_header(prefix, msg_id, len(data)), data]
-
-
 class _Outgoing:
     """_Buffers of one or more whole messages, of which more and more has been sent.
 
@@ -118,7 +109,12 @@ class WritingStream(StreamState):
         return self._write([_flat(data)], deadline)
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
-        written = self._write(_message_buffers(prefix, msg_id, data), deadline)
+        if type(data) is not bytes:
+            data = _flat(data)
+        if len(data) < _LARGE:
+            written = self._write([encode(prefix, msg_id, data)], deadline)
+        else:
+            written = self._write([encode_header(prefix, msg_id, len(data)), data], deadline)
         if self.log is not None and self.log.messages and written:
             self.log.message("sent", msg_id, data)
         return written
