@@ -23,17 +23,14 @@ class Deadline:
         ValueError: it is not a number (NaN).
     """
 
-    __slots__ = ("_moment", "seconds")
+    __slots__ = ("_moment",)
 
     def __init__(self, timeout_msec: float) -> None:
         if type(timeout_msec) is not int:
             _check(timeout_msec)
         self._moment: float | None = None
-        #: Seconds from its beginning; None without end.
-        self.seconds: float | None = None
         if 0 <= timeout_msec < _LONGEST * 1000:
-            self.seconds = timeout_msec / 1000
-            self._moment = time.monotonic() + self.seconds
+            self._moment = time.monotonic() + timeout_msec / 1000
 
     def remaining(self) -> float | None:
         """Seconds left, 0.0 or more; None without end."""

@@ -32,6 +32,8 @@ __all__ = ["MessageStream", "PeekResult"]
 _CHUNK: Final = 65536
 # Receives that a call may still make after its time: what the kernel holds, but no flood.
 _LATE: Final = 64
+# Reads that wait before they try to receive, at most, before one tries first again.
+_MOST_WAITS_AHEAD: Final = 15
 _SHOWN: Final = 8
 
 
@@ -72,14 +74,15 @@ class MessageStream(WritingStream):
         self._prefix: int | None = None  # what the framer was last told
         self._size_limit: int | None = None
         self._incomplete = False
-        self._may_wait_first = self._had_to_wait = False
+        self._descriptor_tells = False
+        self._in_vain = self._waits_ahead = 0  # see `_await_msg`
         self._arrived: list[bytes | None] = []
         self._fed = 0
         self._returned: list[Message] = []
         self._reading = Turn(self.lifetime)
 
     def open(self, stream: ByteStream) -> bool:
-        self._may_wait_first = stream.descriptor_tells
+        self._descriptor_tells = stream.descriptor_tells
         return super().open(stream)
 
     def log_to(self, log: ConnectionLog | None) -> None:
@@ -198,27 +201,27 @@ class MessageStream(WritingStream):
 
     def _await_msg(self, timeout_msec: float, deadline: Deadline | None) -> Message | None:
         lifetime = self.lifetime
-        # A receive that finds nothing costs as much as a wait. So after a read that had to wait,
-        # wait first.
-        wait_first, late, left = self._had_to_wait and not self._causes, 0, None
+        # A receive that finds nothing costs as much as a wait. So after one in vain the next reads
+        # wait first: more of them each time, until one finds something at once again.
+        wait_first = self._waits_ahead > 0 and not self._causes
+        self._waits_ahead -= wait_first
+        late = 0
         while late < _LATE:
             if not wait_first:
                 if self._receive():
                     message = self.framer.next_message()
                     if message is not None:
+                        if deadline is None:
+                            self._in_vain = 0
                         return message
                     deadline = deadline or Deadline(timeout_msec)
                     late += deadline.passed()
                     continue
                 if self._ending is not None:
                     break
-            if deadline is None:
-                deadline = Deadline(timeout_msec)
-                left = deadline.seconds
-            else:
-                left = deadline.remaining()
+            deadline = deadline or Deadline(timeout_msec)
+            left = deadline.remaining()
             if left != 0.0 and not self._causes:  # on a broken one nothing is awaited (X7)
-                self._had_to_wait = self._may_wait_first
                 self._wait_readable(left)
             elif not wait_first:
                 break
@@ -290,6 +293,8 @@ class MessageStream(WritingStream):
             elif data is not None:
                 self._ending = _Ending(None)
         except (BlockingIOError, InterruptedError):
+            self._in_vain = min(2 * self._in_vain + 1, _MOST_WAITS_AHEAD)
+            self._waits_ahead = self._in_vain if self._descriptor_tells else 0
             return False
         except (OSError, FramingError) as cause:
             self._ending, data = _Ending(cause), None
