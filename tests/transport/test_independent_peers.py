@@ -32,6 +32,15 @@ LISTENING = {
 }
 
 
+def socat_echo() -> list[str]:
+    """The command that a listening address and ``PIPE`` make an echo of.
+
+    socat writes as soon as the pipe has room for PIPE_BUF (4,096) bytes. A larger piece may block
+    then, and nobody reads from the pipe but the same socat: it stalls, with plain sockets too.
+    """
+    return [program("socat"), "-d", "-d", "-b", "4096"]
+
+
 def payload(size: int) -> bytes:
     return bytes(i * 31 % 251 for i in range(size))
 
@@ -76,7 +85,7 @@ class TestSocat:
     def test_sends_raw_bytes_and_messages_back(self, listening: tuple[str, str]) -> None:
         address, host = listening
         with (
-            running([program("socat"), "-d", "-d", address, "PIPE"]) as process,
+            running([*socat_echo(), address, "PIPE"]) as process,
             TCP() as ipc,
         ):
             port = socat_port(process)
@@ -144,7 +153,7 @@ class TestSocatOverUnixSockets:
     @pytest.mark.parametrize("kind", ["UNIX-LISTEN", "ABSTRACT-LISTEN"])
     def test_sends_raw_bytes_and_messages_back(self, path: Path, kind: str) -> None:
         name = f"\0{path}" if kind.startswith("ABSTRACT") else str(path)
-        command = [program("socat"), "-d", "-d", f"{kind}:{path}", "PIPE"]
+        command = [*socat_echo(), f"{kind}:{path}", "PIPE"]
         with running(command) as process, Pipe() as ipc:
             assert process.stderr is not None
             line_with(process.stderr, b"listening on")
