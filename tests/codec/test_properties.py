@@ -1,4 +1,4 @@
-"""What holds for every stream: C1 to C6 of the spec, and what the codec promises besides."""
+"""What holds for every stream: FRM-C1 to FRM-C6, and what the codec promises besides."""
 
 from __future__ import annotations
 

@@ -15,11 +15,13 @@ PROSE = (SPEC / "framing.md").read_text(encoding="utf-8")
 CASES = {case["id"]: case for case in all_cases()}
 HEADINGS = re.findall(r"^#{2,3} (.+)$", PROSE, re.MULTILINE)
 SECTIONS = {heading.split()[0] for heading in HEADINGS}
-RULES = re.findall(r"^\* \*\*([A-Z]\d)\*\* ", PROSE, re.MULTILINE)
+RULES = re.findall(r"^\* \*\*(FRM-[A-Z]\d+)\*\* ", PROSE, re.MULTILINE)
 EXAMPLES = re.findall(r"^```vector (\S+)\n(.*?)^```$", PROSE, re.MULTILINE | re.DOTALL)
 
 # Rules about a sender's caller, and consequences of other rules: a vector has nothing to feed here.
-RULES_WITHOUT_VECTORS = {"S5", "S6", "S7", "F7", "C1", "C2", "C3", "C4", "C5", "C6", "C7"}
+RULES_WITHOUT_VECTORS = {"FRM-S5", "FRM-S6", "FRM-S7", "FRM-F7"} | {
+    f"FRM-C{number}" for number in range(1, 8)
+}
 
 
 def section(number: str) -> str:
@@ -211,7 +213,7 @@ def test_there_are_examples_and_each_block_is_one() -> None:
 def test_sections_and_rules_are_unique() -> None:
     assert len(SECTIONS) == len(HEADINGS)
     assert len(set(RULES)) == len(RULES)
-    assert {f"R{step}" for step in range(1, 8)} <= set(RULES)
+    assert {f"FRM-R{step}" for step in range(1, 8)} <= set(RULES)
 
 
 def test_vectors_belong_to_sections_and_rules_that_exist() -> None:
@@ -226,8 +228,8 @@ def test_every_rule_that_can_have_vectors_has_some() -> None:
 
 
 def test_rules_that_the_prose_mentions_exist() -> None:
-    mentioned = re.findall(r"\b([RFSEC]\d)\b", PROSE)
-    assert set(mentioned) == set(RULES)
+    assert set(re.findall(r"\bFRM-[A-Z]\d+\b", PROSE)) == set(RULES)
+    assert not re.search(r"(?<!-)\b[RFSEC]\d\b", PROSE)
 
 
 def slug(heading: str) -> str:

@@ -102,7 +102,7 @@ class Framer:
     def prefix(self, prefix: int) -> None:
         if prefix is self._prefix:
             return
-        prefix = check_prefix(prefix)
+        prefix = check_prefix(prefix)  # FRM-E6: the former value stays when this raises
         if prefix != self._prefix:
             self._prefix = prefix
             self._mark = PREFIX.packer.pack(prefix)
@@ -117,7 +117,7 @@ class Framer:
     def size_limit(self, size_limit: int) -> None:
         if size_limit is self._size_limit:
             return
-        size_limit = check_size_limit(size_limit)
+        size_limit = check_size_limit(size_limit)  # FRM-E6
         if size_limit != self._size_limit:
             self._size_limit = size_limit
             self._max_size = size_limit + COUNTED
@@ -125,7 +125,7 @@ class Framer:
 
     @property
     def pending(self) -> int:
-        """Bytes buffered and not given out; more than 0 at the end of a stream: cut short (E1)."""
+        """Bytes held; more than 0 at the end of a stream means that it was cut short (FRM-E1)."""
         # Each attribute is read once: a transport asks in one thread while another one reads.
         large, backlog = self._large, self._backlog
         held = len(self._block) - self._at
@@ -147,12 +147,13 @@ class Framer:
             TypeError: ``data`` is not bytes-like.
             SyncLostError: the framer is strict and has lost synchronisation before.
         """
-        if self._fault is not None:
+        if self._fault is not None:  # FRM-F6: nothing is held any more
             raise SyncLostError(*self._fault)
         if type(data) is not bytes:
             data = as_bytes("data", data)
         if not data:
             return
+        # FRM-R1: the bytes are only kept; asking examines them.
         position, block, at = self.received, self._block, self._at
         received, rest = position + len(data), len(block) - at
         large = self._large
@@ -212,7 +213,7 @@ class Framer:
 
         Raises:
             SyncLostError: the framer is strict and has lost synchronisation. Messages before the
-                fault are returned first, and the next call raises (F5).
+                fault are returned first, and the next call raises (FRM-F5).
         """
         messages = [] if into is None else into
         before = len(messages)
@@ -227,7 +228,7 @@ class Framer:
                     return messages
                 messages.append(message)
         except SyncLostError:
-            if len(messages) > before:
+            if len(messages) > before:  # FRM-F5: the next call reports the fault
                 return messages
             raise
 
@@ -270,21 +271,23 @@ class Framer:
             self._large = None
             return message
         while True:
-            # R2: find the prefix. R3: where there is none, keep the tail that may be its start.
+            # FRM-R2: find the prefix, and drop what lies before it.
             block, at = self._block, self._at
             start = block.find(self._mark, at)
             if start < 0:
+                # FRM-R3: there is none. Keep the longest tail that may be its beginning.
                 tail = block[max(at, len(block) - len(self._mark) + 1) :]
                 start = len(block) - prefix_tail(self._mark, tail)
             if start > at:
                 self._discard_to(start)
-            # R4: prefix and size, eight bytes, are enough to decide.
+            # FRM-R4: prefix and size, eight bytes, are enough to decide.
             if len(block) - start < JUDGED_SIZE:
                 if self._refill():
                     continue
                 self._wait_for(HEADER_SIZE)
                 return None
-            # R5: judge the size. No header: drop a byte, and on to the next place that can be one.
+            # FRM-R5: judge the size. If it is bad, drop one byte, then (one pass for speed) all
+            # that the next steps would drop.
             (size,) = SIZE.packer.unpack_from(block, start + SIZE.offset)
             if MIN_SIZE <= size <= self._max_size:
                 return self._complete(JUDGED_SIZE + size)
@@ -292,7 +295,7 @@ class Framer:
             self._discard_to(next_candidate(pattern, block, start + 1))
 
     def _complete(self, size: int) -> Message | None:
-        """R6 and R7: the message of ``size`` bytes, header included, when it is whole."""
+        """FRM-R6 and FRM-R7: the message of ``size`` bytes, header included, when it is whole."""
         while self._at + size > len(self._block):
             if size > _LARGE and len(self._block) - self._at >= HEADER_SIZE:
                 self._start_large(size - HEADER_SIZE)
@@ -337,10 +340,10 @@ class Framer:
             self._backlog = None
 
     def _discard_to(self, start: int) -> None:
-        """Drops what lies before ``start``; under strict that is a fault instead (F1, F2)."""
+        """Drops what lies before ``start``; in strict mode that is a fault (FRM-F1, FRM-F2)."""
         if self.strict:
-            found = self.peek(JUDGED_SIZE)
-            position = self.received - self.pending
+            found = self.peek(JUDGED_SIZE)  # FRM-F4: never more than prefix and size
+            position = self.received - self.pending  # FRM-F3
             expected = f"prefix {self._mark.hex(' ')} and a size of {MIN_SIZE}..{self._max_size}"
             self._fault = (position, found, expected)
             raise SyncLostError(*self._fault)
@@ -378,7 +381,7 @@ class Framer:
             self._large = None
 
     def _judge_anew(self) -> None:
-        """E4: after a change, a message in progress that no longer fits goes back."""
+        """FRM-E4: after a change, a message in progress that no longer fits is judged again."""
         self._wanted = 0
         if self._large is not None and not self._large.fits(self._prefix, self._max_size):
             self._return_large()
@@ -387,7 +390,8 @@ class Framer:
         """How many bytes complete the next step, so that a transport can read no byte too many.
 
         Exact after ``next_message`` gave None (or ``drain`` returned), and on an empty buffer: the
-        rest of the header while the size is not known (E8), then the rest of the message (E9).
+        rest of the header while the size is not known (FRM-E8), then the rest of the message
+        (FRM-E9).
         Otherwise 1.
         """
         return self._wanted or (1 if self.pending else HEADER_SIZE)
@@ -418,7 +422,7 @@ class Framer:
         if not n:
             return b""
         self._wanted = 0
-        self._return_large()
+        self._return_large()  # FRM-E7: the next ask begins with the first byte left
         stop = self._at + n
         parts = [self._block[self._at : stop]]
         self._give_out(stop)
