@@ -62,10 +62,10 @@ class Framer:
         "_max_size",
         "_prefix",
         "_size_limit",
+        "_strict",
         "_wanted",
         "on_discard",
         "received",
-        "strict",
     )
 
     def __init__(self, prefix: int, size_limit: int, *, strict: bool = False) -> None:
@@ -78,7 +78,7 @@ class Framer:
         self._discarded = 0
         self._wanted = 0  # bytes that complete the next step; 0 where that is not known
         self._fault: tuple[int, bytes, str] | None = None  # what to raise from now on
-        self.strict = strict
+        self._strict = bool(strict)
         #: Called with position, bytes found (at most eight) and number of the bytes that are about
         #: to be thrown away; one loss of synchronisation may take several calls.
         self.on_discard: Callable[[int, bytes, int], object] | None = None
@@ -122,6 +122,21 @@ class Framer:
             self._size_limit = size_limit
             self._max_size = size_limit + COUNTED
             self._judge_anew()
+
+    @property
+    def strict(self) -> bool:
+        """Whether garbage and bad sizes are a fault. A change lifts no fault (FRM-F6)."""
+        return self._strict
+
+    @strict.setter
+    def strict(self, strict: bool) -> None:
+        if strict is self._strict:
+            return
+        strict = bool(strict)
+        if strict != self._strict:
+            self._strict = strict
+            # FRM-E4: a message in progress has the prefix and a good size, which suit both modes.
+            self._wanted = 0
 
     @property
     def pending(self) -> int:
@@ -341,7 +356,7 @@ class Framer:
 
     def _discard_to(self, start: int) -> None:
         """Drops what lies before ``start``; in strict mode that is a fault (FRM-F1, FRM-F2)."""
-        if self.strict:
+        if self._strict:
             found = self.peek(JUDGED_SIZE)  # FRM-F4: never more than prefix and size
             position = self.received - self.pending  # FRM-F3
             expected = f"prefix {self._mark.hex(' ')} and a size of {MIN_SIZE}..{self._max_size}"
@@ -389,12 +404,13 @@ class Framer:
     def bytes_wanted(self) -> int:
         """How many bytes complete the next step, so that a transport can read no byte too many.
 
-        Exact after ``next_message`` gave None (or ``drain`` returned), and on an empty buffer: the
-        rest of the header while the size is not known (FRM-E8), then the rest of the message
-        (FRM-E9).
-        Otherwise 1.
+        Exact after ``next_message`` gave None (or ``drain`` returned), and when nothing is held:
+        the rest of the header while the size is not known (FRM-E8), then the rest of the message
+        (FRM-E9). Otherwise 1, which means "ask first" (FRM-E10).
         """
-        return self._wanted or (1 if self.pending else HEADER_SIZE)
+        if self._wanted:
+            return self._wanted
+        return 1 if self.pending or self._fault is not None else HEADER_SIZE
 
     def peek(self, n: int) -> bytes:
         """The first ``n`` bytes (0 or more) of the buffer, or all if fewer, left where they are.
