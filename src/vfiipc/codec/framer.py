@@ -130,12 +130,9 @@ class Framer:
 
     @strict.setter
     def strict(self, strict: bool) -> None:
-        if strict is self._strict:
-            return
-        strict = bool(strict)
-        if strict != self._strict:
-            self._strict = strict
+        if strict is not self._strict and bool(strict) is not self._strict:
             # FRM-E4: a message in progress has the prefix and a good size, which suit both modes.
+            self._strict = bool(strict)
             self._wanted = 0
 
     @property
@@ -429,7 +426,7 @@ class Framer:
     def take(self, n: int) -> bytes:
         """Up to ``n`` raw bytes (0 or more) off the front, for stream reads between messages.
 
-        A message of which bytes were taken is no message any more: what is left is judged anew.
+        If some bytes of a message are taken, what is left of it is judged as if it came alone.
 
         Raises:
             TypeError, ValueError: ``n`` is no integer, or negative.
