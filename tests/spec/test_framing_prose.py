@@ -240,7 +240,7 @@ def test_every_rule_is_cited_by_the_code_or_a_test() -> None:
         if source != Path(__file__):
             cited |= rules_in(source.read_text(encoding="utf-8"))
     # FRM-S7 is a recommendation to applications: a sender has no parameter for a peer's limit.
-    assert set(RULES) - cited == {"FRM-S7"}
+    assert set(RULES) - cited <= {"FRM-S7"}
 
 
 def rules_in(text: str) -> set[str]:
