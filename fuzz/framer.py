@@ -120,12 +120,10 @@ class _Run:
         if operation == _PREFIX:
             held = self.model.peek(argument + 4)[-4:]
             prefix = int.from_bytes(held if len(held) == 4 else self.case.mark, "big")
-            self.framer.prefix = prefix
-            self.model.change(prefix=prefix)
+            self.framer.prefix = self.model.prefix = prefix
         else:
             limit = self.case.limit if argument == _WANTED else argument
-            self.framer.size_limit = limit
-            self.model.change(size_limit=limit)
+            self.framer.size_limit = self.model.size_limit = limit
         self._agree()
 
     def _both(self, name: str, *arguments: Any) -> None:

@@ -1,6 +1,6 @@
 -- A Wireshark dissector for ADK IPC messages, as spec/framing.md describes them.
 --
--- How to install and use it: README.md beside this file. Rules such as R5 are those of framing.md.
+-- How to install and use it: README.md beside this file. Rules such as FRM-R5 are those of framing.md.
 -- Wireshark 3.6 or newer, with Lua 5.2 to 5.4.
 
 -- The format. Tests compare this table with the one that the library declares. Everything below,
@@ -53,7 +53,7 @@ end
 
 local FIELD = declared_fields()
 local HEADER_SIZE = FIELD.data.offset
-local JUDGED_SIZE = FIELD.size.offset + FIELD.size.width -- enough to tell a header from garbage, R5
+local JUDGED_SIZE = FIELD.size.offset + FIELD.size.width -- enough to tell a header from garbage, FRM-R5
 local MIN_SIZE = HEADER_SIZE - JUDGED_SIZE
 
 local SKIPPED = ProtoField.bytes(
@@ -192,7 +192,7 @@ end
 ---------------------------------------------------------------------------------------------------
 -- The receiver
 
--- How many bytes at the end, of those from `at` on, may still become a prefix: the most that can, R3.
+-- How many bytes at the end, of those from `at` on, may still become a prefix: the most that can, FRM-R3.
 local function prefix_tail(bytes, at, prefix)
     for count = math.min(#bytes - at, #prefix - 1), 1, -1 do
         if bytes:sub(-count) == prefix:sub(1, count) then

@@ -97,6 +97,8 @@ def test_the_numbers_are_those_of_the_spec() -> None:
 def test_every_rule_that_the_code_names_is_in_the_spec() -> None:
     package = SPEC.parent / "src" / "vfiipc" / "codec"
     text = "".join(path.read_text(encoding="utf-8") for path in package.glob("*.py"))
-    named = set(re.findall(r"\b[SRFEC]\d\b", text))
-    assert {"R2", "R3", "R4", "R5", "R6", "R7", "S1", "E4", "F5"} <= named
+    named = set(re.findall(r"\bFRM-[A-Z]\d+\b", text))
+    assert {f"FRM-R{step}" for step in range(1, 8)} <= named
+    assert {"FRM-S1", "FRM-S4", "FRM-E4", "FRM-E7", "FRM-F5", "FRM-F6"} <= named
     assert named <= set(RULES)
+    assert not re.search(r"(?<!-)\b[SRFEC]\d\b", text)

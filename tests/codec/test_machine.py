@@ -123,16 +123,15 @@ class Machine(RuleBasedStateMachine):
     def change_prefix(self, data: st.DataObject) -> None:
         # Mostly to one that will be found in what is on its way.
         near = [int.from_bytes(part, "big") for at in range(8) if len(part := self.near(at)) == 4]
-        self.framer.prefix = prefix = data.draw(st.sampled_from([*near, *PREFIXES]))
-        self.model.change(prefix=prefix)
+        prefix = data.draw(st.sampled_from([*near, *PREFIXES]))
+        self.framer.prefix = self.model.prefix = prefix
 
     def near(self, at: int) -> bytes:
         return (self.model.peek(12) + self.unsent)[at : at + 4]
 
     @rule(data=st.data())
     def change_limit(self, data: st.DataObject) -> None:
-        self.framer.size_limit = limit = data.draw(self.limits)
-        self.model.change(size_limit=limit)
+        self.framer.size_limit = self.model.size_limit = data.draw(self.limits)
 
     @rule(strict=RARELY)
     def change_mode(self, strict: bool) -> None:

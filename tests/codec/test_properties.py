@@ -1,4 +1,4 @@
-"""What holds for every stream: C1 to C6 of the spec, and what the codec promises besides."""
+"""What holds for every stream: FRM-C1 to FRM-C6, and what the codec promises besides."""
 
 from __future__ import annotations
 
@@ -191,6 +191,17 @@ def test_what_is_encoded_is_decoded(prefix: int, data: st.DataObject) -> None:
 
 
 # How much to read
+
+
+@pytest.mark.parametrize("value", [True, 1, "yes"])
+def test_whatever_is_true_makes_a_framer_strict(value: Any) -> None:
+    framer = Framer(PREFIX, 1)
+    framer.strict = value
+    assert framer.strict is Framer(PREFIX, 1, strict=value).strict is True
+    framer.receive_data(encode(PREFIX, 1, b"a")[:5])
+    assert framer.next_message() is None
+    framer.strict = value  # FRM-E11
+    assert framer.bytes_wanted() == HEADER_SIZE - 5
 
 
 @given(stream=ANY_STREAM, ask=ASKING, strict=st.booleans())

@@ -194,5 +194,6 @@ STREAMS: dict[str, Callable[[int], object]] = {
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS.keys())
 def test_work_grows_as_the_stream_does(stream: Callable[[int], object]) -> None:
+    """FRM-C7."""
     small, large = (quickest(lambda times=times: stream(times)) for times in (1, TIMES))  # type: ignore[misc]
     assert large < BOUND * max(small, 0.001)

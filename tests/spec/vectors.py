@@ -41,6 +41,8 @@ def all_cases() -> list[Case]:
 
 def as_bytes(value: Any) -> bytes:
     """The bytes that a value of the vectors stands for."""
+    if isinstance(value, bytes):
+        return value
     if isinstance(value, str):
         return bytes.fromhex(value)
     if isinstance(value, dict):

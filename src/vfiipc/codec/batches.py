@@ -52,7 +52,7 @@ def encode_batches(
         TypeError, ValueError: as ``encode`` does, for the first message that is wrong. This, and
             what ``messages`` raise, comes after a batch of those before.
 
-    Rules: ``spec/framing.md``, S1 to S3. Not thread safe, as all generators.
+    Rules: ``spec/framing.md``, FRM-S1 to FRM-S3. Not thread safe, as all generators.
     """
     check_prefix(prefix)
     source = iter(messages)

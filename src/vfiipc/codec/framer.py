@@ -62,10 +62,10 @@ class Framer:
         "_max_size",
         "_prefix",
         "_size_limit",
+        "_strict",
         "_wanted",
         "on_discard",
         "received",
-        "strict",
     )
 
     def __init__(self, prefix: int, size_limit: int, *, strict: bool = False) -> None:
@@ -78,7 +78,7 @@ class Framer:
         self._discarded = 0
         self._wanted = 0  # bytes that complete the next step; 0 where that is not known
         self._fault: tuple[int, bytes, str] | None = None  # what to raise from now on
-        self.strict = strict
+        self._strict = bool(strict)
         #: Called with position, bytes found (at most eight) and number of the bytes that are about
         #: to be thrown away; one loss of synchronisation may take several calls.
         self.on_discard: Callable[[int, bytes, int], object] | None = None
@@ -102,7 +102,7 @@ class Framer:
     def prefix(self, prefix: int) -> None:
         if prefix is self._prefix:
             return
-        prefix = check_prefix(prefix)
+        prefix = check_prefix(prefix)  # FRM-E6: the former value stays when this raises
         if prefix != self._prefix:
             self._prefix = prefix
             self._mark = PREFIX.packer.pack(prefix)
@@ -117,15 +117,27 @@ class Framer:
     def size_limit(self, size_limit: int) -> None:
         if size_limit is self._size_limit:
             return
-        size_limit = check_size_limit(size_limit)
+        size_limit = check_size_limit(size_limit)  # FRM-E6
         if size_limit != self._size_limit:
             self._size_limit = size_limit
             self._max_size = size_limit + COUNTED
             self._judge_anew()
 
     @property
+    def strict(self) -> bool:
+        """Whether garbage and bad sizes are a fault. A change lifts no fault (FRM-F6)."""
+        return self._strict
+
+    @strict.setter
+    def strict(self, strict: bool) -> None:
+        if strict is not self._strict and bool(strict) is not self._strict:
+            # FRM-E4: a message in progress has the prefix and a good size, which suit both modes.
+            self._strict = bool(strict)
+            self._wanted = 0
+
+    @property
     def pending(self) -> int:
-        """Bytes buffered and not given out; more than 0 at the end of a stream: cut short (E1)."""
+        """Bytes held; more than 0 at the end of a stream means that it was cut short (FRM-E1)."""
         # Each attribute is read once: a transport asks in one thread while another one reads.
         large, backlog = self._large, self._backlog
         held = len(self._block) - self._at
@@ -147,12 +159,13 @@ class Framer:
             TypeError: ``data`` is not bytes-like.
             SyncLostError: the framer is strict and has lost synchronisation before.
         """
-        if self._fault is not None:
+        if self._fault is not None:  # FRM-F6: nothing is held any more
             raise SyncLostError(*self._fault)
         if type(data) is not bytes:
             data = as_bytes("data", data)
         if not data:
             return
+        # FRM-R1: the bytes are only kept; asking examines them.
         position, block, at = self.received, self._block, self._at
         received, rest = position + len(data), len(block) - at
         large = self._large
@@ -212,7 +225,7 @@ class Framer:
 
         Raises:
             SyncLostError: the framer is strict and has lost synchronisation. Messages before the
-                fault are returned first, and the next call raises (F5).
+                fault are returned first, and the next call raises (FRM-F5).
         """
         messages = [] if into is None else into
         before = len(messages)
@@ -227,7 +240,7 @@ class Framer:
                     return messages
                 messages.append(message)
         except SyncLostError:
-            if len(messages) > before:
+            if len(messages) > before:  # FRM-F5: the next call reports the fault
                 return messages
             raise
 
@@ -270,21 +283,23 @@ class Framer:
             self._large = None
             return message
         while True:
-            # R2: find the prefix. R3: where there is none, keep the tail that may be its start.
+            # FRM-R2: find the prefix, and drop what lies before it.
             block, at = self._block, self._at
             start = block.find(self._mark, at)
             if start < 0:
+                # FRM-R3: there is none. Keep the longest tail that may be its beginning.
                 tail = block[max(at, len(block) - len(self._mark) + 1) :]
                 start = len(block) - prefix_tail(self._mark, tail)
             if start > at:
                 self._discard_to(start)
-            # R4: prefix and size, eight bytes, are enough to decide.
+            # FRM-R4: prefix and size, eight bytes, are enough to decide.
             if len(block) - start < JUDGED_SIZE:
                 if self._refill():
                     continue
                 self._wait_for(HEADER_SIZE)
                 return None
-            # R5: judge the size. No header: drop a byte, and on to the next place that can be one.
+            # FRM-R5: judge the size. If it is bad, drop one byte, then (one pass for speed) all
+            # that the next steps would drop.
             (size,) = SIZE.packer.unpack_from(block, start + SIZE.offset)
             if MIN_SIZE <= size <= self._max_size:
                 return self._complete(JUDGED_SIZE + size)
@@ -292,7 +307,7 @@ class Framer:
             self._discard_to(next_candidate(pattern, block, start + 1))
 
     def _complete(self, size: int) -> Message | None:
-        """R6 and R7: the message of ``size`` bytes, header included, when it is whole."""
+        """FRM-R6 and FRM-R7: the message of ``size`` bytes, header included, when it is whole."""
         while self._at + size > len(self._block):
             if size > _LARGE and len(self._block) - self._at >= HEADER_SIZE:
                 self._start_large(size - HEADER_SIZE)
@@ -337,10 +352,10 @@ class Framer:
             self._backlog = None
 
     def _discard_to(self, start: int) -> None:
-        """Drops what lies before ``start``; under strict that is a fault instead (F1, F2)."""
-        if self.strict:
-            found = self.peek(JUDGED_SIZE)
-            position = self.received - self.pending
+        """Drops what lies before ``start``; in strict mode that is a fault (FRM-F1, FRM-F2)."""
+        if self._strict:
+            found = self.peek(JUDGED_SIZE)  # FRM-F4: never more than prefix and size
+            position = self.received - self.pending  # FRM-F3
             expected = f"prefix {self._mark.hex(' ')} and a size of {MIN_SIZE}..{self._max_size}"
             self._fault = (position, found, expected)
             raise SyncLostError(*self._fault)
@@ -378,7 +393,7 @@ class Framer:
             self._large = None
 
     def _judge_anew(self) -> None:
-        """E4: after a change, a message in progress that no longer fits goes back."""
+        """FRM-E4: after a change, a message in progress that no longer fits is judged again."""
         self._wanted = 0
         if self._large is not None and not self._large.fits(self._prefix, self._max_size):
             self._return_large()
@@ -386,11 +401,13 @@ class Framer:
     def bytes_wanted(self) -> int:
         """How many bytes complete the next step, so that a transport can read no byte too many.
 
-        Exact after ``next_message`` gave None (or ``drain`` returned), and on an empty buffer: the
-        rest of the header while the size is not known (E8), then the rest of the message (E9).
-        Otherwise 1.
+        Exact after ``next_message`` gave None (or ``drain`` returned), and when nothing is held:
+        the rest of the header while the size is not known (FRM-E8), then the rest of the message
+        (FRM-E9). Otherwise 1, which means "ask first" (FRM-E10).
         """
-        return self._wanted or (1 if self.pending else HEADER_SIZE)
+        if self._wanted:
+            return self._wanted
+        return 1 if self.pending or self._fault is not None else HEADER_SIZE
 
     def peek(self, n: int) -> bytes:
         """The first ``n`` bytes (0 or more) of the buffer, or all if fewer, left where they are.
@@ -409,7 +426,7 @@ class Framer:
     def take(self, n: int) -> bytes:
         """Up to ``n`` raw bytes (0 or more) off the front, for stream reads between messages.
 
-        A message of which bytes were taken is no message any more: what is left is judged anew.
+        If some bytes of a message are taken, what is left of it is judged as if it came alone.
 
         Raises:
             TypeError, ValueError: ``n`` is no integer, or negative.
@@ -418,7 +435,7 @@ class Framer:
         if not n:
             return b""
         self._wanted = 0
-        self._return_large()
+        self._return_large()  # FRM-E7: the next ask begins with the first byte left
         stop = self._at + n
         parts = [self._block[self._at : stop]]
         self._give_out(stop)

@@ -48,7 +48,7 @@ def encode_header(prefix: int, msg_id: int, data_size: int) -> bytes:
         TypeError: an argument is no integer.
         ValueError: an argument is out of its range.
 
-    Rules: ``spec/framing.md``, S1 to S3. Thread safe.
+    Rules: ``spec/framing.md``, FRM-S1 to FRM-S3. Thread safe.
     """
     try:
         if 0 <= data_size <= MAX_DATA_SIZE:
@@ -72,7 +72,7 @@ def encode(prefix: int, msg_id: int, data: Buffer) -> bytes:
         TypeError: an argument is of the wrong type.
         ValueError: an argument is out of its range.
 
-    Rules: ``spec/framing.md``, S1 to S3. Thread safe.
+    Rules: ``spec/framing.md``, FRM-S1 to FRM-S3. Thread safe.
     """
     if type(data) is not bytes:
         data = as_bytes("data", data)
@@ -96,7 +96,7 @@ def encode_many(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> bytes:
     Raises:
         TypeError, ValueError: as ``encode`` does, for the first message that is wrong.
 
-    Rules: ``spec/framing.md``, S1 to S3. Thread safe.
+    Rules: ``spec/framing.md``, FRM-S1 to FRM-S3. Thread safe.
     """
     check_prefix(prefix)
     pieces: list[bytes] = []
@@ -110,7 +110,7 @@ def encode_many(prefix: int, messages: Iterable[tuple[int, Buffer]]) -> bytes:
         except struct.error:
             append(encode_header(prefix, msg_id, len(data)))  # raises, and says why
         append(data)
-    joined = b"".join(pieces)
+    joined = b"".join(pieces)  # FRM-S4
     if len(joined) > MAX_DATA_SIZE:  # only then can one of them be too large
         for data in pieces[1::2]:
             check_data_size(len(data))
