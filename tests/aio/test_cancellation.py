@@ -18,6 +18,7 @@ KINDS = st.sampled_from(["asyncio", "uvloop"])
 @settings(max_examples=40)
 @given(kind=KINDS, turns=st.lists(st.integers(0, 6), max_size=30), pieces=st.integers(1, 30))
 def test_a_cancelled_recv_swallows_no_message(kind: str, turns: list[int], pieces: int) -> None:
+    # CON-C3
     expected = [Message(number, bytes(number)) for number in range(20)]
 
     async def main() -> list[Message]:
@@ -61,7 +62,7 @@ def test_a_cancelled_recv_swallows_no_message(kind: str, turns: list[int], piece
 )
 def test_a_cancelled_send_has_queued_all_or_nothing(
     kind: str, sizes: list[int], turns: int
-) -> None:
+) -> None:  # CON-C2
     async def main() -> None:
         async with plain_server() as (address, accepted):
             conn = await aio.connect(address, max_unsent=1000, **FRAMING)

@@ -19,6 +19,7 @@ from .loops import FRAMING, PREFIX, SECONDS, Run, contexts, plain_peer
 
 
 def test_the_life_of_a_connection(loop: Run[Any], caplog: pytest.LogCaptureFixture) -> None:
+    # IPC-L3, CON-L1
     async def main() -> None:
         async with plain_peer() as (conn, _, writer):
             await conn.send(b"4111111111111111", 7)
@@ -58,7 +59,7 @@ def test_a_reset_is_logged_as_an_error(loop: Run[Any], caplog: pytest.LogCapture
 
 def test_a_close_on_this_side_is_no_error_whatever_the_peer_still_sends(
     loop: Run[Any], caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-L1
     for_server, for_client = contexts()
 
     listener = socket.create_server(("127.0.0.1", 0))

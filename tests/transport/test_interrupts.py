@@ -43,6 +43,7 @@ def coupled() -> Iterator[tuple[TCP, socket.socket]]:
 
 
 def test_what_was_received_is_there_for_the_next_call(coupled: tuple[TCP, socket.socket]) -> None:
+    # IPC-H6
     ipc, far = coupled
     far.sendall(encode(PREFIX, 1, b"struck") + encode(PREFIX, 2, b"next"))
     with struck(SocketStream.receive):
@@ -53,7 +54,7 @@ def test_what_was_received_is_there_for_the_next_call(coupled: tuple[TCP, socket
     assert not ipc.error()
 
 
-def test_raw_reads_go_on_as_well(coupled: tuple[TCP, socket.socket]) -> None:
+def test_raw_reads_go_on_as_well(coupled: tuple[TCP, socket.socket]) -> None:  # IPC-H6
     ipc, far = coupled
     far.sendall(b"abc")
     with struck(SocketStream.receive):
@@ -72,7 +73,7 @@ def test_raw_reads_go_on_as_well(coupled: tuple[TCP, socket.socket]) -> None:
 )
 def test_nothing_follows_what_may_be_half_a_message(
     coupled: tuple[TCP, socket.socket], write: Callable[[TCP], bool]
-) -> None:
+) -> None:  # IPC-X8
     ipc, _ = coupled
     with struck(SocketStream.send):
         write(ipc)

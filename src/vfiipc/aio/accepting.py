@@ -91,7 +91,7 @@ class Acceptor:
             self._accepted(sock)
 
     def _wait_for_room(self, error: OSError) -> None:
-        if not self._exhausted:
+        if not self._exhausted:  # CON-S4
             self._exhausted = True
             _logger.warning("cannot accept connections for now, and try again: %s", shown(error))
         self._unwatch()

@@ -138,7 +138,7 @@ class Connecting:
                 name = self._server_hostname if self._context is not None else None
                 make = partial(loop.create_connection, sock=sock, server_hostname=name)
             protocol = self._settings.protocol()
-            # A limit of its own ends all of it, the handshake included.
+            # A limit of its own ends all of it, the handshake included (CON-T2).
             limit = HANDSHAKE_TIMEOUT if self._timeout is None else self._timeout
             make = partial(make, lambda: protocol)
             await hand_over(sock, protocol, make, self._context, limit)

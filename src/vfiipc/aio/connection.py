@@ -74,7 +74,7 @@ class Connection:
             ConnectionClosed: closed on this side, or by the peer.
             OSError: the connection is broken.
 
-        After any exception, a cancellation included, nothing of the message has been sent.
+        After any exception, a cancellation included, nothing of the message has been sent (CON-C2).
         """
         # The common case by itself, for 1.2 times the speed.
         if timeout is None and not self._outgoing.busy:
@@ -148,7 +148,7 @@ class Connection:
         return self
 
     async def __anext__(self) -> Message:
-        """As ``recv``, but a clean end ends the iteration."""
+        """As ``recv``, but a clean end ends the iteration (CON-C6)."""
         incoming = self._incoming
         waiters = incoming.line.waiters
         if waiters or not self._inbox:
@@ -191,7 +191,7 @@ class Connection:
                 if outgoing.busy:
                     await outgoing.room(timeout)
                 self._raise_if_ended()
-                msg_id = requests.open(answer)
+                msg_id = requests.open(answer)  # CON-R1
                 self._put_request(data, msg_id)
             finally:
                 outgoing.next_in_line()  # who is next must not wait for this one's answer
@@ -216,7 +216,8 @@ class Connection:
     def _give_up(self, answer: Answer, msg_id: int | None) -> None:
         requests = self._protocol.routing.requests
         if answer.done() and not answer.cancelled() and answer.exception() is None:
-            requests.late_answers += 1  # it came in the turn in which this task was cancelled
+            # It came in the turn of the loop in which this task was cancelled (CON-R3).
+            requests.late_answers += 1
         elif msg_id is not None:
             requests.give_up(msg_id)
 

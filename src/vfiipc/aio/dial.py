@@ -24,7 +24,7 @@ _LOOK: Final = 0.01
 
 
 async def dial(host: str, port: int) -> socket.socket:
-    """A connected, non-blocking TCP socket. Cancelled at any point, it leaves none.
+    """A connected, non-blocking TCP socket. Cancelled at any point, it leaves none (CON-A8).
 
     Raises:
         OSError: why no address could be reached: that of the last failure.

@@ -15,7 +15,7 @@ from .protocol import MessageProtocol
 
 __all__ = ["HANDSHAKE_TIMEOUT", "hand_over"]
 
-#: Seconds for the handshake of TLS, unless another limit is set; the same as those of ``TLS``.
+#: Seconds for the TLS handshake, unless another limit is set: the default of ``TLS`` (CON-T2).
 HANDSHAKE_TIMEOUT: Final = 10.0
 # What the loop's own limit gets beyond that, so that it never strikes first.
 _MORE: Final = 60.0

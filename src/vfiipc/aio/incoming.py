@@ -111,7 +111,7 @@ class Incoming:
             self.line.call_all()
 
     def drop(self) -> None:
-        """Forgets what has arrived, when this side closes."""
+        """Forgets what has arrived, when this side closes (CON-C7)."""
         self._behind, self._at = [], 0
         while self._inbox:
             self._inbox.take()
@@ -131,7 +131,7 @@ class Incoming:
             self._behind, self._at = messages, at
             self.stopped = True
             if self._transport is not None:
-                self._transport.pause_reading()
+                self._transport.pause_reading()  # CON-U2
             self.expect_no_standstill()
 
     def _deliver(self, messages: list[Message], at: int) -> int:
@@ -192,6 +192,6 @@ class Incoming:
             return
         self._checking = False
         if self.stopped and self._taken == taken:
-            self._refuse(self._routing.refusal())
+            self._refuse(self._routing.refusal())  # CON-U3
         else:
             self.expect_no_standstill()

@@ -98,13 +98,13 @@ class MessageProtocol(asyncio.Protocol):
             return
         try:
             self.incoming.feed(data)
-        except SyncLostError as error:
+        except SyncLostError as error:  # CON-C5
             self._fail(error)
 
     def eof_received(self) -> bool:
         encrypted = self._ssl_object()
         self._ended(encrypted)
-        # Over TLS the transport closes by itself. Otherwise the end does not stop sending.
+        # Over TLS the transport closes by itself. Otherwise the end does not stop sending (CON-C8).
         return encrypted is None
 
     def pause_writing(self) -> None:
@@ -143,7 +143,7 @@ class MessageProtocol(asyncio.Protocol):
 
     def _log_end(self, reason: BaseException) -> None:
         assert self.log is not None
-        # What follows a close on this side breaks nothing, a peer that goes on sending included.
+        # After a close on this side nothing is an error, not even a peer that still sends (CON-L1).
         if not isinstance(reason, ConnectionClosed):
             self.log.broken(reason)
         elif self.incoming.end is not None and reason is not self.incoming.end:
@@ -177,7 +177,7 @@ class MessageProtocol(asyncio.Protocol):
         self._idle_timer = self._loop.call_later(seconds, self._check_idleness)
 
     def _check_idleness(self) -> None:
-        # While this side does not read, it is not the peer that is idle.
+        # While this side does not read, it is not the peer that is idle (CON-S5).
         if self.incoming.stopped:
             self._received_at = self._loop.time()
         left = self._received_at + self._idle_timeout - self._loop.time()

@@ -234,12 +234,12 @@ class Server:
         return self
 
     def _accepted(self, sock: socket.socket) -> None:
-        # All is in place before the task is made: one of an eager factory begins at once.
+        # All is in place before the task is made (CON-S1): one of an eager factory begins at once.
         guest = _Guest(sock)
         self._guests.add(guest)
         if self._max_connections is not None and len(self._guests) >= self._max_connections:
             assert self._acceptor is not None
-            self._acceptor.pause()
+            self._acceptor.pause()  # CON-S3
         guest.task = asyncio.get_running_loop().create_task(self._serve(guest))
         guest.task.add_done_callback(partial(self._done, guest))
 
@@ -265,7 +265,7 @@ class Server:
             await self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, shown(closed))
-        except (Exception, SystemExit):  # which would end the loop, and with it all the others
+        except (Exception, SystemExit):  # which would end the loop, and all others (CON-S2)
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             connection.close()
@@ -290,7 +290,7 @@ class Server:
 
     # Ending
 
-    async def _end(self) -> None:
+    async def _end(self) -> None:  # CON-S6
         await self._wait(self._grace)
         for guest in self._guests:
             if guest.connection is not None:

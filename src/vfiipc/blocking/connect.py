@@ -67,13 +67,13 @@ def connect(
         if not _reach(ipc, target, msec(deadline.remaining())):
             raise explained(ipc.last_error, f"not connected to {target}")
         return Connection(ipc, **vars(settings))
-    except BaseException:
+    except BaseException:  # CON-A8
         ipc.close()
         raise
 
 
 def check_tls(target: Address | None, tls: TLS | None) -> None:
-    """Whether ``tls`` fits the address; a socket that exists already, None, fits any.
+    """Whether ``tls`` fits the address (CON-T1); a socket that exists already, None, fits any.
 
     Raises:
         TypeError: it is not a ``TLS``.

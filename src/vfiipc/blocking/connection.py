@@ -92,7 +92,7 @@ class Connection:
             ConnectionClosed: this side has closed.
             OSError: the connection is broken.
         """
-        if not self._write(msg_id, data, deadline_of(timeout)):
+        if not self._write(msg_id, data, deadline_of(timeout)):  # CON-C1
             raise TimeoutError(f"not sent within {timeout:g} s")
 
     def recv(self, timeout: float | None = None) -> Message:
@@ -149,7 +149,7 @@ class Connection:
         return self
 
     def __next__(self) -> Message:
-        """As ``recv``, but a clean end ends the iteration."""
+        """As ``recv``, but a clean end ends the iteration (CON-C6)."""
         try:
             return self.recv()
         except ConnectionClosed as closed:
@@ -170,7 +170,7 @@ class Connection:
         except (TypeError, ValueError):
             raise
         except BaseException as cause:
-            # A signal that strikes as the system call returns hides how much was sent.
+            # A signal that strikes as the system call returns hides how much was sent (CON-C2).
             self._end(SENT_IN_PART, cause)
             raise
         if self._refusal is not None:
@@ -220,7 +220,7 @@ class Connection:
 
         What was received and not taken is dropped.
         """
-        self._end("closed on this side")
+        self._end("closed on this side")  # CON-C7
 
     def _end(self, reason: str, cause: BaseException | None = None) -> None:
         if self._refusal is None:

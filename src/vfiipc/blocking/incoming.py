@@ -33,7 +33,7 @@ _PIECE: Final = 1 << 16
 
 
 def broken_by(cause: BaseException | None) -> BaseException:
-    """What a thread learns of a broken connection: the cause, unless that is a sender's alone.
+    """What a thread learns of a broken connection (CON-C5): the cause, unless it is a sender's.
 
     A sender that stops inside a message, for its time is up or a signal has struck, breaks the
     connection with that.
@@ -76,7 +76,7 @@ class Incoming:
 
     No thread reads in the background. The first that waits leads: it reads, and gives each message
     to the call that it belongs to; when it has what it came for, or leaves without, another one
-    leads. Rules: ``spec/connections.md``.
+    leads (CON-R5). Rules: ``spec/connections.md``.
 
     Args:
         ipc: the connected object.
@@ -152,8 +152,8 @@ class Incoming:
             if self.end is not None:
                 raise same_error(self.end)
             if self._inbox.full:
-                raise self._routing.refusal()
-            waiter.msg_id = self._requests.open(waiter)
+                raise self._routing.refusal()  # CON-U3
+            waiter.msg_id = self._requests.open(waiter)  # CON-R1
             return waiter.msg_id
         finally:
             self._end_change(frame)
@@ -284,7 +284,7 @@ class Incoming:
                 if waiter.msg_id is not None:
                     self._requests.late_answers += 1
                 else:
-                    self._inbox.put_back(message)
+                    self._inbox.put_back(message)  # CON-C3
                     self._serve_receivers()
         finally:
             self._end_change(frame)
@@ -377,7 +377,7 @@ class Incoming:
         if received != self._progress:
             self._progress = received
             self._heard = time.monotonic()
-        elif time.monotonic() >= self._heard + seconds:
+        elif time.monotonic() >= self._heard + seconds:  # CON-S5
             self.finish(ConnectionClosed(f"nothing was received for {seconds:g} s"))
             self.on_idle()
 

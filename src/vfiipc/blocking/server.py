@@ -177,12 +177,13 @@ class Server:
                 failing = False
                 continue
             if not failing and not self._closing:
+                # CON-S4
                 _logger.error("%s accepts nothing for now: %s", shown(self), shown(cause))
                 failing = True
             self._changed.wait(lambda: self._closing, _PAUSE)
 
     def _has_place(self) -> bool:
-        """Waits until another connection may be served; False when the server closes."""
+        """Waits until another connection may be served (CON-S3); False when the server closes."""
         while len(self._handlers) >= self._max_connections and not self._closing:
             self._changed.wait(lambda: len(self._handlers) < self._max_connections or self._closing)
         return not self._closing
@@ -193,7 +194,7 @@ class Server:
         connection._incoming.idle_timeout = self._idle_timeout
         thread = threading.Thread(
             target=self._serve, args=(connection,), name="vfiipc handler", daemon=True
-        )
+        )  # CON-S1
         self._handlers[connection] = thread
         try:
             thread.start()
@@ -209,13 +210,13 @@ class Server:
                 self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, shown(closed))
-        except BaseException:  # a SystemExit would end this thread without a word
+        except BaseException:  # a SystemExit would end this thread without a word (CON-S2)
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             self._end(connection)
 
     def _is_ready(self, connection: Connection, where: str) -> bool:
-        """Makes the handshake, where there is one: no handler has to do with one that fails."""
+        """Makes the TLS handshake; the handler never sees a connection that failed it (CON-S7)."""
         peer = connection._ipc
         try:
             if isinstance(peer, TLS):
@@ -233,7 +234,7 @@ class Server:
     # --- ending
 
     def close(self) -> None:
-        """Accepts no more, and returns when what ran has ended. May be called again.
+        """Accepts no more, and returns when what ran has ended (CON-S6). May be called again.
 
         A handler that calls it does not wait for itself.
 
@@ -304,7 +305,7 @@ class Server:
 
 
 def _shorten_handshakes(tls: TLS, msec: float) -> None:
-    """A connection in its handshake is one from which nothing has been received."""
+    """A connection in its handshake is one from which nothing has been received (CON-S7)."""
     allowed = tls.handshake_timeout_msec
     tls.handshake_timeout_msec = msec if allowed < 0 else min(allowed, msec)
 

@@ -1,6 +1,6 @@
 """Addresses as one text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``host:port``.
 
-Rules: ``spec/connections.md``, A1 to A6.
+Rules: ``spec/connections.md``, section 1.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def reachable(self, port: int) -> Address:
-        """The address for those who connect, when this one listens and was given ``port``."""
+        """The address to connect to, when this one listens and was given ``port`` (CON-A5)."""
         if self.scheme == "pipe":
             return self
         return self._replace(host=_REACHABLE.get(self.host, self.host), port=port)
 
 
 def parse(text: str, *, listening: bool = False) -> Address:
-    """Reads an address.
+    """Reads an address (CON-A1).
 
     Args:
         text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``pipe://@name`` (outside
@@ -81,14 +81,14 @@ def parse(text: str, *, listening: bool = False) -> Address:
     host, port = _host_and_port(text, rest if found else text)
     if not host and not listening:
         raise ValueError(f"{text!r} has no host: {_FORMS}")
-    lowest = 0 if listening else 1
+    lowest = 0 if listening else 1  # CON-A3
     if not lowest <= port <= _HIGHEST_PORT:
         raise ValueError(f"{text!r}: the port must be in {lowest}..{_HIGHEST_PORT}")
     return Address(scheme, host, port)
 
 
 def where_to_listen(address: str | None, sock: object) -> Address | None:
-    """What ``serve`` was given: the address; None for a socket that exists already.
+    """What ``serve`` was given: the address; None for a socket that exists already (CON-A6).
 
     Raises:
         TypeError: it was given neither, or ``address`` is not a ``str``.
@@ -116,7 +116,7 @@ def _path(text: str, rest: str) -> str:
         raise ValueError(f"{text!r}: a path holds no NUL; a name outside files is pipe://@NAME")
     if rest.startswith("@") and len(rest) > 1:
         return "\0" + rest[1:]
-    if not rest.startswith("/") or len(rest) == 1:
+    if not rest.startswith("/") or len(rest) == 1:  # CON-A4
         raise ValueError(f"{text!r}: a pipe has an absolute path, as in pipe:///run/name")
     return rest
 
@@ -133,6 +133,6 @@ def _host_and_port(text: str, rest: str) -> tuple[str, int]:
     if match is None:
         raise ValueError(f"{text!r} {_fault(rest)}: {_FORMS}")
     bracketed, plain, port = match.groups()
-    if plain and ":" in plain:
+    if plain and ":" in plain:  # CON-A2
         raise ValueError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5500")
     return bracketed or plain or "", int(port[:6])

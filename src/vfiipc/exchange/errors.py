@@ -24,7 +24,7 @@ class ConnectionClosed(ConnectionError):
 
 
 def cut_or_ended(rest: bytes) -> ConnectionClosed:
-    """The error for a peer that has closed, with the bytes that belong to no whole message."""
+    """The error for a peer that has closed, with the bytes of a truncated message (CON-C4)."""
     if rest:
         count = f"{len(rest)} bytes" if len(rest) > 1 else "1 byte"
         return ConnectionClosed(f"the peer closed inside a message, after {count} of it", rest)

@@ -21,7 +21,7 @@ class Inbox:
     """A queue with two bounds; the owner stops reading while it is full, so that nothing is lost.
 
     Full is reached with the message that takes it to a bound, and that one is still kept: beyond
-    ``max_size`` by one message at most. Not thread safe. Rules: ``spec/connections.md``, U1 to U3.
+    ``max_size`` by one message at most (CON-U1). Not thread safe.
 
     Args:
         max_count: messages, 1 or more.

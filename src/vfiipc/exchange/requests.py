@@ -19,7 +19,7 @@ _BLOCK: Final = 1024
 class Requests(Generic[Waiting]):
     """The requests of one connection that wait for their answers. Not thread safe.
 
-    Rules: ``spec/connections.md``, R1 to R5.
+    Rules: ``spec/connections.md``, section 3.
 
     Args:
         ids: the IDs to use, ascending; after the last one the first comes again.
@@ -47,7 +47,7 @@ class Requests(Generic[Waiting]):
         return bool(self.pending) or bool(self._given_up.blocks)
 
     def open(self, waiting: Waiting) -> int:
-        """The ID for a new request; ``waiting`` is what its answer will be matched with.
+        """The ID for a new request (CON-R2); ``waiting`` is what its answer is matched with.
 
         Raises:
             BufferError: as many requests wait for answers as there are IDs.
@@ -56,7 +56,7 @@ class Requests(Generic[Waiting]):
         if len(pending) >= len(self._ids):
             raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
         given_up = self._given_up
-        # IDs that were given up are passed over, unless there are no others.
+        # IDs that were given up are passed over, unless there are no others (CON-R3).
         sparing = given_up.blocks and len(pending) + given_up.count < len(self._ids)
         while True:
             place = given_up.next_out(self._next) if sparing else self._next
@@ -75,7 +75,7 @@ class Requests(Generic[Waiting]):
         return self.pending.pop(msg_id, None)
 
     def is_late(self, msg_id: int) -> bool:
-        """Whether it is the answer to a request that was given up: counted, and to be dropped."""
+        """Whether it answers a request that was given up: counted, and to be dropped (CON-R3)."""
         if not self.was_given_up(msg_id):
             return False
         self.late_answers += 1

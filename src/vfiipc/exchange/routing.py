@@ -32,7 +32,7 @@ class Routing(Generic[Waiting]):
         self.inbox = Inbox(max_unclaimed, max_unclaimed_size)
 
     def route(self, message: Message) -> Waiting | None:
-        """Whose answer the message is. Otherwise it is put into the inbox, or dropped when late."""
+        """Whose answer it is (CON-R4); otherwise it goes to the inbox, or is dropped when late."""
         requests = self.requests
         waiting = requests.match(message.msg_id)
         if waiting is None and not requests.is_late(message.msg_id):
@@ -63,7 +63,7 @@ class Routing(Generic[Waiting]):
         return None
 
     def refusal(self) -> BufferError:
-        """What requests raise while unclaimed messages stop the reading."""
+        """What requests raise while unclaimed messages stop the reading (CON-U3)."""
         inbox = self.inbox
         held = f"{len(inbox)} messages with {inbox.size} bytes wait to be received"
         return BufferError(f"no answer can be read: {held}; call recv() or raise the limits")

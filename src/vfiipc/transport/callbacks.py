@@ -74,7 +74,7 @@ class Registration:
         self._dispatcher.poke(self)
 
     def cancel(self) -> None:
-        """Ends it: none starts any more, but one may be running.
+        """Ends it: none starts any more, but one may be running (IPC-C5).
 
         To be called before the source's descriptor is closed. May be called again.
         """
@@ -99,7 +99,7 @@ class _Dispatcher:
         self._due: deque[Registration] = deque()
         self._watched: dict[int, Registration] = {}
         self._timed: dict[Registration, float] = {}  # armed ones, and when to look again
-        self._registered: dict[Registration, None] = {}  # keeps their objects alive
+        self._registered: dict[Registration, None] = {}  # keeps their objects alive (IPC-C7)
         self._running: Registration | None = None
         self._quiet = Waiters()
         self._lost = False  # in a forked child, which has no such thread
@@ -133,7 +133,7 @@ class _Dispatcher:
 
     def wait_until_quiet(self, owner: object) -> None:
         """Returns when no callback of this object is running; at once, from inside one."""
-        if threading.get_ident() == self._thread.ident:
+        if threading.get_ident() == self._thread.ident:  # IPC-H3, IPC-C5
             return
         while self._is_running(owner):
             self._quiet.wait(lambda: not self._is_running(owner), 1.0)
@@ -165,7 +165,7 @@ class _Dispatcher:
             registration.poked = False
             self._consider(registration)
         self._look_again()
-        for _ in range(len(self._due)):
+        for _ in range(len(self._due)):  # one after another (IPC-C9)
             self._call(self._due.popleft())
 
     def _pause(self) -> float | None:
@@ -192,12 +192,12 @@ class _Dispatcher:
             return
         if registration.state is _State.SILENT and registration.was_read:
             registration.was_read = False
-            if source.is_finished():
+            if source.is_finished():  # IPC-C4
                 return
             registration.state = _State.ARMED
         if registration.state is not _State.ARMED:
             return
-        if source.has_pending():
+        if source.has_pending():  # also what was there before the registration (IPC-C1)
             self._make_due(registration)
             return
         moment = source.recheck_at()
@@ -252,10 +252,10 @@ class _Dispatcher:
         self._running = registration
         try:
             if registration.active:
-                registration.state = _State.SILENT
+                registration.state = _State.SILENT  # IPC-C2
                 registration.was_read = False
                 registration.call()
-        except BaseException:  # noqa: BLE001  (whatever it was, other objects go on)
+        except BaseException:  # noqa: BLE001  (other objects go on: IPC-C8)
             _log.exception("a callback has failed")
         finally:
             self._running = None
@@ -293,7 +293,7 @@ def wait_until_quiet(owner: object) -> None:
 
 
 def _forget_dispatcher() -> None:
-    """A forked child has no such thread: its first registration starts its own."""
+    """A forked child has no such thread: its first registration starts its own (IPC-C10)."""
     global _dispatcher, _starting
     if _dispatcher is not None:
         _dispatcher.abandon()

@@ -3,8 +3,8 @@
 A signal handler can raise between any two steps of a call: after a lock was taken and before the
 ``try`` that would give it back, or inside the ``finally`` that does. So nothing here counts on a
 call to clean up behind itself. What a call holds is recorded together with its frame, and whoever
-meets the record can ask whether that frame is still running. This holds for every thread, also for
-one that ``threading`` does not know, and for the threads that a fork has left behind.
+meets the record can ask whether that frame is still running (IPC-H6). This holds for every thread:
+one that ``threading`` does not know (IPC-H5), and those that a fork has left behind (IPC-H4).
 
 A call that asks for its own frame deletes the variable before it returns. A frame that is kept in
 one of its own variables is garbage that only the collector finds, with all that the call has held.

@@ -30,7 +30,7 @@ class Deadline:
             _check(timeout_msec)
         self._moment: float | None = None
         if 0 <= timeout_msec < _LONGEST * 1000:
-            self._moment = time.monotonic() + timeout_msec / 1000
+            self._moment = time.monotonic() + timeout_msec / 1000  # IPC-T1
 
     def remaining(self) -> float | None:
         """Seconds left, 0.0 or more; None without end."""

@@ -62,7 +62,7 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
     try:
         threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
     except RuntimeError:
-        work()  # no thread is to be had; nothing can end it early here
+        work()  # no thread is to be had; nothing can end it early here (IPC-H8)
     try:
         while not (found or lifetime.ended or deadline.passed()):
             waiters.wait(lambda: found or lifetime.ended, deadline.remaining())

@@ -3,7 +3,7 @@
 What an object holds is one ``MessageStream``, with a new one for each attempt to open it, and the
 listener beside it. The stream's lifetime begins with the attempt, so ``close`` ends whatever is
 under way by ending that lifetime. An object that is not open has a stream, too: its flags and
-``last_error`` have to be somewhere (``spec/ipc.md``, X3 and X6), and the stream is where they are.
+``last_error`` have to be somewhere (IPC-X3, IPC-X6), and the stream is where they are.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = ["IPC", "AnyListener"]
 
 Callback = Callable[[Any, "IPC"], object]
 
-# Guards the exchange of what an object holds, for no longer than that takes. Re-entrant, for a
-# signal handler may come here while its own thread is inside; replaced in a forked child.
+# Guards the exchange of what an object holds, for no longer than that takes. Re-entrant, because a
+# signal handler may come here while its own thread is inside; replaced in a forked child (IPC-H4).
 _exchanging = threading.RLock()
 
 
@@ -64,8 +64,8 @@ class IPC(ABC):
     """Messages and raw bytes over a connection, whatever the medium.
 
     No I/O condition raises: a member returns False, None or less than was asked for, and
-    ``eof()``, ``error()`` and ``last_error`` tell why. Only a mistake of the caller raises:
-    ``TypeError`` for a wrong type, ``ValueError`` for a value that cannot be.
+    ``eof()``, ``error()`` and ``last_error`` tell why (IPC-G1). Only a caller's mistake raises:
+    ``TypeError`` for a wrong type, ``ValueError`` for a value out of range (IPC-G2).
 
     Time-outs are milliseconds; negative waits for ever, 0 does not wait. One reader, one writer and
     anyone who closes may run at the same time; several readers take turns, several writers too.
@@ -131,6 +131,7 @@ class IPC(ABC):
         self._end(self._messages, self._registration)
         with _exchanging:
             old, listener, registration = self._messages, self._listener, self._registration
+            # The old stream takes flags, buffer and callback with it (IPC-X5, IPC-Z6, IPC-C6).
             self._messages, self._listener, self._registration = fresh, None, None
         self._end(old, registration)
         if old.log is not None:
@@ -142,7 +143,7 @@ class IPC(ABC):
 
     def _end(self, messages: MessageStream, registration: Registration | None) -> None:
         if registration is not None:
-            registration.cancel()  # before the descriptor can be closed
+            registration.cancel()  # before the descriptor can be closed (IPC-C5)
         messages.lifetime.end()
 
     def _open(self, messages: MessageStream, stream: ByteStream, how: str = "connected") -> bool:
@@ -240,7 +241,7 @@ class IPC(ABC):
         stream = messages.stream
         if stream is None:
             return -1
-        messages.exact = True
+        messages.exact = True  # IPC-A2
         return stream.fileno()
 
     def fileno(self) -> int:
@@ -413,14 +414,14 @@ class IPC(ABC):
         # The former one goes first, for both would have the same descriptor watched.
         self._register(messages, None)
         if callback is None:
-            wait_until_quiet(self)
+            wait_until_quiet(self)  # IPC-C5
             return True
         if not self._in_use() or not isinstance(source, Watchable):
             messages.note(not_connected())
             return False
         try:
             registration = register(self, source, partial(callback, data, self))
-        except (OSError, RuntimeError) as cause:  # no descriptor, or no thread, is left
+        except (OSError, RuntimeError) as cause:  # no descriptor or thread is left (IPC-H8)
             messages.note(cause)
             return False
         return self._register(messages, registration)
@@ -452,6 +453,7 @@ class IPC(ABC):
 
 
 def _count(maxsize: int) -> int:
+    # A caller's mistake raises before anything is read (IPC-G2).
     try:
         number = index(maxsize)
     except TypeError:

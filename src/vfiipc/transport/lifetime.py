@@ -103,7 +103,7 @@ class Lifetime:
             self._let_go()
 
     def end(self) -> None:
-        """Ends it, and returns when all calls have left, at most a second later.
+        """Ends it (IPC-Z1), and returns when all calls have left, at most a second later (IPC-Z4).
 
         It does not wait for the calls of its own thread. May be called again, from a signal handler
         as well, and does then whatever an exception has kept it from doing.
@@ -113,7 +113,7 @@ class Lifetime:
         if self._is_idle():
             self._let_go()
             return
-        if any(is_below(frame, sys._getframe()) for frame in list(self._calls)):
+        if any(is_below(frame, sys._getframe()) for frame in list(self._calls)):  # IPC-H7
             return
         limit = time.monotonic() + _PATIENCE
         while self._calls and time.monotonic() < limit:
@@ -153,7 +153,7 @@ class Lifetime:
         except IndexError:
             try:
                 watch = system.Watch()
-            except OSError:
+            except OSError:  # IPC-H8
                 return system.wait(interests, _BLIND if timeout is None else min(timeout, _BLIND))
         # First in sight of those who wake, then the look whether they have been.
         self._watches[watch] = None

@@ -76,7 +76,7 @@ def _bind(
 
 
 def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socket, str]:
-    """The socket that the process got with this number, as socket activation hands it over.
+    """The socket that the process got with this number, by socket activation (CON-A6).
 
     Args:
         descriptor: it is owned from now on.

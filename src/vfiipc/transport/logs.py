@@ -26,7 +26,7 @@ CHANNELS: Final = {
     "IPC_LOGMASK": ("vfiipc", "IPC"),
     "IPCTLS_LOGMASK": ("vfiipc.tls", "IPCTLS"),
 }
-#: Set to something other than 0: payloads are logged, which can be card data.
+#: Set to something other than 0: payloads are logged, which can be card data (IPC-L5).
 _PAYLOADS: Final = "VFIIPC_LOG_PAYLOADS"
 _SHOWN: Final = 1024
 
@@ -50,7 +50,7 @@ _LOGGERS: Final = {name: logging.getLogger(name) for name, _ in CHANNELS.values(
 
 
 def shown(value: object) -> str:
-    r"""A text from outside as it may be logged: one line, nothing that a terminal would obey.
+    r"""A text from outside as it may be logged: one line, no terminal control (IPC-L6, CON-L2).
 
     Control characters, line separators and what cannot be encoded become escapes: ``\n``, ``\x1b``.
     """
@@ -85,7 +85,7 @@ class ConnectionLog:
         self._logger.info("%s %s", self._name, shown(text))
 
     def broken(self, cause: BaseException) -> None:
-        """The connection cannot be used any more."""
+        """The connection cannot be used any more (IPC-L4)."""
         self._logger.error("%s broken: %s", self._name, _reason(cause))
 
     def failed(self, cause: BaseException) -> None:
@@ -93,7 +93,7 @@ class ConnectionLog:
         self._logger.warning("%s failed: %s", self._name, _reason(cause))
 
     def discarded(self, position: int, found: bytes, size: int) -> None:
-        """The receiver drops bytes; said once, where it begins to search."""
+        """The receiver drops bytes; said once, where it begins to search (IPC-L4)."""
         if position != self._next:
             lost = "%s lost synchronisation at byte %d: found %s, which is no header"
             self._logger.warning(lost, self._name, position, found.hex(" "))
@@ -139,10 +139,10 @@ def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog
         open_: whether it is a connection, which gets an ID; otherwise there is none yet.
     """
     logger = _LOGGERS[logger_name]
-    # Without a handler, `logging` would still print warnings, where silence is documented.
+    # Without a handler, `logging` would still print warnings, where silence is documented (IPC-L2).
     if not logger.hasHandlers() or not logger.isEnabledFor(logging.ERROR):
         return None
-    return ConnectionLog(logger, f"{kind} {next(_numbers)}" if open_ else kind)
+    return ConnectionLog(logger, f"{kind} {next(_numbers)}" if open_ else kind)  # IPC-L3
 
 
 class _Form(logging.Formatter):
@@ -186,7 +186,7 @@ def _mask(variable: str, text: str) -> int:
 
 
 def follow_masks(environment: Mapping[str, str]) -> list[logging.Handler]:
-    """Has the channels that the environment asks for written to standard error.
+    """Has the channels that the environment asks for written to standard error (IPC-L1).
 
     Args:
         environment: where ``IPC_LOGMASK`` and ``IPCTLS_LOGMASK`` are looked up. Bits: 1 EMERG,

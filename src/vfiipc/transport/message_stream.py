@@ -1,12 +1,12 @@
 """Messages and raw bytes over one byte stream: reading, writing, flags and deadlines.
 
 An ``IPC`` object may have several connections one after another. Each call works on the connection
-that it began on, and never touches a later one. Rules: ``spec/ipc.md``.
+that it began on, and never touches a later one (IPC-Z3). Rules: ``spec/ipc.md``.
 
-What holds wherever an exception out of a signal handler strikes: the turn and the place in the
-lifetime are known by the call's frame, and taken over from a call that has ended (``calls``); bytes
-on their way into the framer are in ``_arrived`` until it has them; a message that a call could not
-return any more is in ``_returned`` for the next one.
+A signal handler may raise at any point (IPC-H6). So the turn and the place in the lifetime are
+recorded with the call's frame, and are taken over from a call that has ended (``calls``). Received
+bytes stay in ``_arrived`` until the framer has them. A message that an interrupted call could not
+return stays in ``_returned`` for the next call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["MessageStream", "PeekResult"]
 
 # One recv of this size per wake-up is at the limit of what larger ones reach.
 _CHUNK: Final = 65536
-# Receives that a call may still make after its time: what the kernel holds, but no flood.
+# Receives that a call may still make after its time: what the kernel holds, but no flood (IPC-T5).
 _LATE: Final = 64
 _SHOWN: Final = 8
 
@@ -39,7 +39,7 @@ class PeekResult(NamedTuple):
     """What lies at the front of a connection: ``n`` as the original returns it, and the bytes.
 
     ``n`` is the number of bytes, 0 at the end of the stream, -1 after an error, -2 when the time
-    was up. The repr shows at most 8 bytes, for payloads can be card data.
+    was up. The repr shows at most 8 bytes, because payloads can be card data (IPC-G4).
     """
 
     n: int
@@ -84,22 +84,22 @@ class MessageStream(WritingStream):
         self.framer.on_discard = log.discarded if log is not None else None
 
     def _meet_ending(self) -> None:
-        """A call came to the end of what can be read, and wanted more (E1)."""
+        """A call came to the end of what can be read, and wanted more (IPC-E1)."""
         ending = self._ending
         self._met_ending = ending is not None or bool(self._causes)
         if ending is None:
             return
         if ending.cause is not None:
             self.fail(ending.cause)
-        elif not self._causes:
+        elif not self._causes:  # IPC-E4
             if self.log is not None and not self.eof:
                 self.log.event("met the end: the peer has closed")
-            self.eof = True
+            self.eof = True  # no failure, and writing goes on (IPC-E3)
 
     # --- turns
 
     def _take(self, turn: Turn, frame: FrameType, deadline: Deadline) -> ByteStream | None:
-        """Waits for the turn and enters; None where that is not possible."""
+        """Waits for the turn (IPC-T2) and enters; None if it cannot."""
         stream = self.stream
         if stream is None or not turn.wait(frame, deadline, self.has_ended):
             return None
@@ -200,7 +200,7 @@ class MessageStream(WritingStream):
             if message is None:
                 message = self._await_msg(timeout_msec, deadline)
             return message
-        except FramingError as fault:
+        except FramingError as fault:  # IPC-X9
             self._ending, self._met_ending = _Ending(fault), True
             self.fail(fault)
             return None
@@ -221,7 +221,7 @@ class MessageStream(WritingStream):
             # wait, wait first.
             wait_first = self._had_to_wait and stream.descriptor_tells and not self._causes
             late = 0
-            while late < _LATE:
+            while late < _LATE:  # IPC-T5
                 if not wait_first:
                     if self._receive(stream):
                         message = self.framer.next_message()
@@ -234,14 +234,15 @@ class MessageStream(WritingStream):
                         break
                 deadline = deadline or Deadline(timeout_msec)
                 left = deadline.remaining()
-                if left != 0.0 and not self._causes:  # on a broken one nothing is awaited (X7)
+                if left != 0.0 and not self._causes:  # a broken one is not waited for (IPC-X7)
                     self._had_to_wait = True
                     stream.wait_readable(left)
                 elif not wait_first:
                     break
                 if lifetime.ended:
-                    return None
+                    return None  # IPC-Z2
                 wait_first = False
+            # What has arrived stays in the framer, for the next call to go on with (IPC-T4).
             self._incomplete = True
             self._meet_ending()
             return None
@@ -260,12 +261,12 @@ class MessageStream(WritingStream):
             # Bytes are kept in the framer until the call has all it wants: an exception loses none.
             while framer.pending < maxsize and late < _LATE:
                 if framer.pending and not began:
-                    began, deadline = True, Deadline(rest_msec)
+                    began, deadline = True, Deadline(rest_msec)  # IPC-T3
                 if self._receive(stream, maxsize - framer.pending):
                     late += deadline.passed()
                 elif self._ending is not None or not self._wait_to_read(stream, deadline):
                     break
-            data = framer.take(maxsize)
+            data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)
             self._incomplete = False
             if len(data) < maxsize:
                 self._meet_ending()
@@ -280,12 +281,12 @@ class MessageStream(WritingStream):
 
         Args:
             stream: the transport.
-            wanted: the bytes that the call still needs (A2); None for those of the next message.
+            wanted: the bytes that the call still needs; None for those of the next message.
         """
         if self._ending is not None:
             return False
-        arrived, framer, limit = self._arrived, self.framer, _CHUNK
-        if self.exact:
+        arrived, framer, limit = self._arrived, self.framer, _CHUNK  # IPC-A1
+        if self.exact:  # IPC-A2
             limit = min(framer.bytes_wanted() if wanted is None else wanted, _CHUNK)
         self._fed = framer.received
         try:
@@ -313,7 +314,7 @@ class MessageStream(WritingStream):
 
     def _wait_to_read(self, stream: ByteStream, deadline: Deadline) -> bool:
         left = deadline.remaining()
-        # Nothing is waited for on a broken connection (X7).
+        # Nothing is waited for on a broken connection (IPC-X7).
         if left == 0.0 or self._causes:
             return False
         self._had_to_wait = True
@@ -368,12 +369,12 @@ class MessageStream(WritingStream):
     def _look(self, stream: ByteStream, limit: int) -> bytes:
         if self._ending is None:
             try:
-                data = stream.peek(limit)
+                data = stream.peek(limit)  # IPC-A3
                 if data == b"":
                     self._ending = _Ending(None)
                 return data or b""
             except OSError as cause:
-                # The kernel tells it once; the next reading call has to report it (X4).
+                # The kernel tells it once; the next reading call has to report it (IPC-X4).
                 self._ending = _Ending(cause)
                 self.note(cause)
         return b""
@@ -386,7 +387,7 @@ class MessageStream(WritingStream):
         return not self.lifetime.ended
 
     def _holds_something(self) -> bool:
-        """Whether what is buffered deserves a reading call: an incomplete message does not (C3)."""
+        """Whether a reading call would use what is buffered: not an incomplete message (IPC-C3)."""
         if self._returned:
             return True
         return bool(self.framer.pending) and (self._ending is not None or not self._incomplete)
@@ -412,4 +413,4 @@ class MessageStream(WritingStream):
         return stream.recheck_at() if stream is not None else None
 
     def is_finished(self) -> bool:
-        return self._met_ending
+        return self._met_ending  # IPC-C4

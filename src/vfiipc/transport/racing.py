@@ -1,4 +1,4 @@
-"""Which address of a host is tried when, after RFC 8305 ("Happy Eyeballs").
+"""Which address of a host is tried when, after RFC 8305 ("Happy Eyeballs"): CON-A7.
 
 A plan alone: it opens no sockets and reads no clock. The blocking ``dial`` and asyncio's both
 follow it, each with its own way to connect and to wait.

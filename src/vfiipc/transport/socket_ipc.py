@@ -51,7 +51,7 @@ class SocketIPC(IPC):
             stream = reach(messages.lifetime)
         except InterruptedError:
             return False
-        except (OSError, ValueError) as cause:
+        except (OSError, ValueError) as cause:  # IPC-G3
             messages.note(cause)
             return False
         return self._open(messages, stream)

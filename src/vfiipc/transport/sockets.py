@@ -99,7 +99,7 @@ class SocketStream(ByteStream):
         self.lifetime.wait([(self._fileno, event)], timeout)
 
     def close(self) -> None:
-        self.socket.close()
+        self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
 
 
 class Listener(Watchable):

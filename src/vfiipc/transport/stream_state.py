@@ -52,27 +52,27 @@ class StreamState(Watchable):
 
     @property
     def last_error(self) -> BaseException | None:
-        # Where there is no connection to break, the latest failure counts (X3).
+        # Where there is no connection to break, the latest failure counts (IPC-X3).
         latched = self._causes.get(0) if self.stream is not None else None
         return latched or self._latest
 
     def fail(self, cause: BaseException) -> None:
-        """Latches ``error()``; the first cause stays (X1, X3)."""
+        """Latches ``error()``; the first cause stays (IPC-X1, IPC-X3)."""
         first = self._causes.setdefault(0, cause) is cause
         self._latest = cause
         if first and self.log is not None:
             self.log.broken(cause)
-        # Said before the nudge, so that nobody begins to wait between the two (X7).
+        # Said before the nudge, so that nobody begins to wait between the two (IPC-X7).
         self.lifetime.broken = self.stream is not None
         self.lifetime.nudge()
         self._tell_ready()
 
     def _fail_if_not_open(self) -> None:
         if self.stream is None:
-            self.fail(not_connected())
+            self.fail(not_connected())  # IPC-X6
 
     def note(self, cause: BaseException) -> None:
-        """Keeps a failure that breaks nothing; the log has it once, however often it recurs."""
+        """Keeps a failure that breaks nothing; one that recurs is logged once (IPC-L4)."""
         recurs = str(cause) == str(self._latest)
         self._latest = cause
         if self.log is not None and not recurs:

@@ -154,7 +154,7 @@ def _quiet_pair() -> tuple[socket.socket, socket.socket]:
 def _replace_signals() -> None:
     """Gives a forked child signals of its own under the old numbers.
 
-    Otherwise it would wake its parent, and be woken by it.
+    Otherwise it would wake its parent, and be woken by it (IPC-H4).
     """
     with contextlib.suppress(OSError):  # no descriptor left: they stay shared
         for event in list(_events):

@@ -23,7 +23,7 @@ _FIRST_LOOK: Final = 0.01
 _LAST_LOOK: Final = 0.25
 
 # Guards the moment in which a lost turn changes hands. Re-entrant, for a signal handler may come
-# here while its own thread is inside; and replaced in a forked child.
+# here while its own thread is inside; and replaced in a forked child (IPC-H4).
 _takeover = threading.RLock()
 
 
@@ -105,11 +105,11 @@ def ring(bell: LockType) -> bool:
 
 
 class Turn:
-    """The right to read, or to write, which one call has at a time.
+    """The right to read, or to write, which one call has at a time (IPC-H1).
 
     A call takes it with ``holders.setdefault(0, frame) is frame``, or else ``wait``; ``frame`` is
     its own. One C call takes the turn and records who has it, so there is no moment at which it
-    is taken by nobody; a turn whose holder has ended without ``give`` is taken over.
+    is taken by nobody; a turn whose holder has ended without ``give`` is taken over (IPC-H6).
     """
 
     __slots__ = ("holders", "waiters")
@@ -146,7 +146,7 @@ class Turn:
             if holders.get(0) is not holder:
                 continue  # given back meanwhile
             left = deadline.remaining()
-            if left == 0.0 or over() or is_below(holder, frame):
+            if left == 0.0 or over() or is_below(holder, frame):  # IPC-T2, IPC-Z1, IPC-H7
                 return False
             self.waiters.wait(partial(self._is_free_of, holder, over), _sooner(left), bell)
 

@@ -1,6 +1,6 @@
 """The names of Unix sockets: who gets a path to listen on, and who removes its file.
 
-Rules, and why they are so: ``spec/ipc.md``, U1 and following.
+Rules, and why they are so: ``spec/ipc.md``, section 10.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def address_of(path: str) -> bytes:
         ValueError: it is empty, or has a NUL where none may be.
         OSError: it is too long, or abstract where the system has no such names.
     """
-    abstract = path.startswith("\0")
+    abstract = path.startswith("\0")  # IPC-U1
     address = os.fsencode(path)
     if not address.strip(b"\0"):
         raise ValueError(f"{path!r} is no path: it is empty")
@@ -70,7 +70,7 @@ def address_of(path: str) -> bytes:
         raise OSError(errno.EAFNOSUPPORT, f"abstract names exist on Linux only: {path!r}")
     if not abstract and b"\0" in address:
         raise ValueError(f"{path!r} is no path: NUL may only begin an abstract name")
-    longest = _ROOM if abstract else _ROOM - 1
+    longest = _ROOM if abstract else _ROOM - 1  # IPC-U2
     if len(address) > longest:
         counted = f"{path!r} has {len(address)} bytes"
         raise OSError(errno.ENAMETOOLONG, f"{counted}, but a socket's name at most {longest}")
@@ -85,7 +85,7 @@ def named(cause: OSError, path: str) -> OSError:
 
 
 def unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """A new Unix socket; ``OSError`` where the platform has none."""
+    """A new Unix socket; ``OSError`` where the platform has none (IPC-U3)."""
     family = getattr(socket, "AF_UNIX", None)
     if family is None:
         raise OSError(errno.EAFNOSUPPORT, "this platform has no Unix sockets")
@@ -160,7 +160,7 @@ class SocketFile:
 
         To be called before the socket is closed: as long as that is open, nobody replaces its file.
         """
-        if self._process == os.getpid() and self.is_there():
+        if self._process == os.getpid() and self.is_there():  # IPC-U8, IPC-U7
             with suppress(OSError):
                 self._path.unlink()
         # Only now, for an exception out of a signal handler may end this before: then it is called
@@ -210,7 +210,7 @@ def bound_socket(
 def _listen(sock: socket.socket, path: str, mode: int | None, backlog: int) -> SocketFile:
     file = _bind(sock, path)
     try:
-        # Nobody can connect before the socket listens, whatever the file's mode is until then.
+        # Nobody can connect before the socket listens, whatever mode the file has then (IPC-U4).
         if mode is not None:
             file.set_mode(mode)
         sock.listen(backlog)
@@ -236,7 +236,7 @@ def _bind(sock: socket.socket, path: str) -> SocketFile:
 
 
 def _clear(path: str) -> None:
-    """Removes the file of a socket that is gone; ``OSError`` for anything else."""
+    """Removes the file of a socket that is gone; ``OSError`` for anything else (IPC-U5)."""
     try:
         file = SocketFile(path)
     except FileNotFoundError:
@@ -262,7 +262,7 @@ def _is_alive(path: str) -> bool:
 
 
 class _Lock(list[int]):
-    """Keeps out others of this library that take a path in a directory, in any thread and process.
+    """Keeps out others of this library that take a path in a directory (IPC-U6).
 
     Between the question whether a file's socket is gone and the file's removal, another server
     could replace it and lose its own. Where the directory cannot be locked, or somebody keeps it

@@ -84,7 +84,7 @@ class _Outgoing:
 
     @property
     def inside(self) -> bool:
-        """Whether a message is, or may be, half sent, so that the stream cannot go on."""
+        """Whether a message is, or may be, half sent: the stream cannot go on (IPC-X8, FRM-S5)."""
         return self.uncertain or self._done not in {
             0,
             self._total,
@@ -112,7 +112,7 @@ class WritingStream(StreamState):
 
     def __init__(self) -> None:
         super().__init__()
-        self._writing = Turn()
+        self._writing = Turn()  # not the reader's: two peers that both write can both read (IPC-H2)
         self.lifetime.turns.append(self._writing.waiters)
 
     def write(self, data: Buffer, deadline: Deadline) -> bool:
@@ -127,7 +127,7 @@ class WritingStream(StreamState):
     def write_msgs(
         self, prefix: int, messages: Iterable[tuple[int, Buffer]], deadline: Deadline
     ) -> bool:
-        encode_header(prefix, 0, 0)  # a caller's mistake is one even when there are no messages
+        encode_header(prefix, 0, 0)  # a wrong prefix raises without any message, too (IPC-G2)
         if self.stream is None:
             self._fail_if_not_open()
             return False
@@ -148,7 +148,7 @@ class WritingStream(StreamState):
             ):
                 self._note_late()
                 return False
-            if stream is None or not self.lifetime.enter(frame) or self._causes:
+            if stream is None or not self.lifetime.enter(frame) or self._causes:  # IPC-X7
                 self._fail_if_not_open()
                 return False
             sending = True
@@ -158,10 +158,10 @@ class WritingStream(StreamState):
                 return True
             outgoing = _Outgoing(buffers, messages)
             return self._send_rest(stream, outgoing, count, deadline)
-        except OSError as cause:
+        except OSError as cause:  # IPC-G1
             self.fail(cause)
             return False
-        except BaseException as cause:
+        except BaseException as cause:  # IPC-X8
             if outgoing.inside if outgoing is not None else sending:
                 self.fail(cause)
             raise
@@ -174,7 +174,7 @@ class WritingStream(StreamState):
             del frame
 
     def _note_late(self) -> None:
-        if not self.lifetime.ended:
+        if not self.lifetime.ended:  # IPC-Z2
             self.note(TimeoutError("the time was up before anything was written"))
 
     def _send_rest(
@@ -184,6 +184,7 @@ class WritingStream(StreamState):
             if not count:
                 left = deadline.remaining()
                 if left == 0.0:
+                    # IPC-T6; latched only inside a message (IPC-X8).
                     late = TimeoutError(f"the time was up after {outgoing.progress}")
                     (self.fail if outgoing.inside else self.note)(late)
                     return False

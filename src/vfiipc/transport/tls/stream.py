@@ -145,7 +145,7 @@ class TLSStream(ByteStream):
         Raises:
             OSError: the connection is broken.
         """
-        # A peer that sends many records without data gets less time for the next ones.
+        # A peer that sends many records without data gets less time for the next ones (IPC-S11).
         limit = RECORD if self._again[READ] else _CHUNK
         self._again[READ] = False
         if self._phase is not _Phase.OPEN and not self._shake():
@@ -179,7 +179,7 @@ class TLSStream(ByteStream):
         return True
 
     def _answer(self) -> None:
-        """Sends what the engine answers to records without data.
+        """Sends what the engine answers to records without data (IPC-S11).
 
         Raises:
             OSError: the peer asks for a renegotiation, or does not read the answers.
@@ -234,7 +234,7 @@ class TLSStream(ByteStream):
             self._flush()
             if not done:
                 if not self._fill(RECORD):
-                    if self._deadline.passed():
+                    if self._deadline.passed():  # IPC-S7
                         raise TimeoutError("the time was up before the handshake was complete")
                     return False
                 done = engine.handshake()
@@ -282,7 +282,7 @@ class TLSStream(ByteStream):
         if self._owed:
             self._owed = False
             return 1
-        # What is encrypted has to go out, so nothing is as long as the socket is full.
+        # What is encrypted has to go out, so nothing is while the socket is full (IPC-S10).
         if not system.wait([(self._fileno, WRITE)], 0):
             return 0
         piece = _piece(buffers)
@@ -354,7 +354,7 @@ class TLSStream(ByteStream):
         # No lock: a call that was interrupted for good may have been inside.
         if self._phase is _Phase.OPEN and not self._inherited:
             try:
-                self._engine.close_notify()
+                self._engine.close_notify()  # IPC-S9
                 self._flush()
                 for _ in range(_LAST_RECEIVES):
                     if not self.socket.recv(_CHUNK, self._receive_flags):
@@ -364,7 +364,7 @@ class TLSStream(ByteStream):
         self._bytes.close()
 
     def note_fork(self) -> None:
-        """In a forked child: the parent's threads are gone, and what they held with them."""
+        """In a forked child: the parent's threads are gone, with what they held (IPC-S13)."""
         if not self._lock.acquire(blocking=False):
             self._fail(interrupted())
         self._lock = threading.RLock()
@@ -391,7 +391,7 @@ class TLSStream(ByteStream):
         finally:
             self.lifetime.leave(sys._getframe())
 
-    def is_spurious(self) -> bool:
+    def is_spurious(self) -> bool:  # IPC-S8
         return not self.has_pending()
 
     def recheck_at(self) -> float | None:
