@@ -11,7 +11,8 @@ import pytest
 
 import vfiipc
 from tests.spec.vectors import SPEC
-from vfiipc import IPC, TCP, TLS, Delivery, Loopback, PeekResult, Pipe
+from vfiipc import IPC, TCP, TLS, Loopback, PeekResult, Pipe
+from vfiipc.transport.tls.errors import Check, Code
 
 PROSE = (SPEC / "ipc.md").read_text(encoding="utf-8")
 SOURCES = sorted((SPEC.parent / "src").rglob("*.py"))
@@ -209,9 +210,59 @@ def test_every_name_in_the_text_is_known() -> None:
     assert mentioned <= known
 
 
-def test_the_table_of_results_is_that_of_the_code() -> None:
-    assert PeekResult._fields == ("n", "data")
-    assert Delivery().damage == {}
+def table(*header: str) -> list[list[str]]:
+    """The rows of the table with this header."""
+    _, found, rest = PROSE.partition(f"\n| {' | '.join(header)} |\n")
+    assert found, f"no table of {header}"
+    lines = rest.partition("\n\n")[0].splitlines()[1:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert rows
+    return rows
+
+
+def test_the_table_of_codes_is_that_of_the_code() -> None:
+    named = [code.strip("`") for code, _ in table("code", "means")]
+    values = [int(getattr(TLS, name)) for name in named]
+    assert values == list(range(len(Code)))
+
+
+def test_the_flags_are_those_of_the_code() -> None:
+    found = re.findall(r"`(IGNORE_\w+)` \((\d+)\)", PROSE)
+    assert {name: int(value) for name, value in found} == {
+        name: int(flag) for name, flag in Check.__members__.items()
+    }
+
+
+def test_the_table_of_terms_names_members() -> None:
+    terms = dict(table("term", "meaning"))
+    reading, _, others = terms["reading call"].partition("; ")
+    named = {*re.findall(r"`(\w+)`", reading)}
+    assert named == {name for name in public(IPC) if name.startswith("read")}
+    assert {*re.findall(r"`(\w+)`", others)} <= public(IPC) - named
+
+
+def test_the_table_of_differences_is_that_of_the_code() -> None:
+    rows = table("there", "here", "why")
+    here = " ".join(row[1] for row in rows)
+    parameters = {
+        name
+        for owner in (IPC, TCP)
+        for member in vars(owner).values()
+        if inspect.isfunction(member)
+        for name in inspect.signature(member).parameters
+    }
+    named = set(re.findall(r"`(\w+)[`(=]", here)) - {"None"}
+    assert named
+    assert named <= public(IPC) | public(TCP) | attributes() | parameters | set(vfiipc.__all__)
+    assert re.findall(r"`PeekResult\(([^`]*)\)`", here) == [", ".join(PeekResult._fields)]
+    backlog = re.findall(r"`backlog=(\d+)`", here)
+    for owner in (TCP, TLS, Pipe):
+        default = inspect.signature(owner.listen).parameters["backlog"].default
+        assert backlog == [str(default)]
+
+
+def test_ipc_is_abstract() -> None:
+    assert "`IPC` is abstract" in PROSE
     assert inspect.isabstract(IPC)
 
 
