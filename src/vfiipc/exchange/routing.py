@@ -1,4 +1,4 @@
-"""Where a message goes that has arrived: to a request, to whoever receives, or nowhere."""
+"""Routes arrived messages: to a request, to the inbox, or nowhere."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Routing(Generic[Waiting]):
     def route_first(self, arrived: list[Message]) -> Waiting | None:
         """Moves the first of ``arrived`` to where ``route`` would have it, in one step.
 
-        There is no call between leaving one place and being in the next, so an exception out of a
-        signal handler neither loses nor doubles the message. What waits for it has it then, as its
-        attribute ``message``.
+        There is no call between removing the message and storing it, so an exception raised by a
+        signal handler neither loses nor duplicates it. The waiter gets it as its attribute
+        ``message``.
         """
         message, requests = arrived[0], self.requests
         msg_id = message.msg_id

@@ -88,7 +88,9 @@ class TLSStream(ByteStream):
         self._unsent = bytearray()  # ciphertext
         self._write_failure: OSError | None = None
         self._answers = 0  # bytes among _unsent that answer the peer's own records
-        self._owed = False  # the last byte of a piece that was encrypted, but not sent to its end
+        self._withheld_byte = (
+            False  # the last byte of a piece that was encrypted, but not sent to its end
+        )
         self._again = {READ: False, WRITE: False}  # whether the next wait is not to wait
         self._inherited = False  # by a fork, and not used since
         _streams.add(self)
@@ -148,7 +150,7 @@ class TLSStream(ByteStream):
         # A peer that sends many records without data gets less time for the next ones (IPC-S11).
         limit = RECORD if self._again[READ] else _CHUNK
         self._again[READ] = False
-        if self._phase is not _Phase.OPEN and not self._shake():
+        if self._phase is not _Phase.OPEN and not self._step_handshake():
             return False
         if self._read_failure is not None:
             raise self._read_failure
@@ -206,14 +208,14 @@ class TLSStream(ByteStream):
             OSError: it has failed, or its time or ``deadline`` has passed (``TimeoutError``).
             InterruptedError: the lifetime has ended.
         """
-        while not self.shake():
+        while not self.do_handshake():
             if deadline.passed():
                 raise TimeoutError("the time was up before the handshake was complete")
             self.wait(READ, deadline.remaining())
             if self.lifetime.ended:
                 raise InterruptedError
 
-    def shake(self) -> bool:
+    def do_handshake(self) -> bool:
         """Makes a step of the handshake, without waiting; True when it is complete.
 
         Raises:
@@ -221,9 +223,9 @@ class TLSStream(ByteStream):
         """
         with self._lock:
             self._again[READ] = False
-            return self._shake()
+            return self._step_handshake()
 
-    def _shake(self) -> bool:
+    def _step_handshake(self) -> bool:
         if self._phase is _Phase.OPEN:
             return True
         if self._cause is not None:
@@ -273,14 +275,14 @@ class TLSStream(ByteStream):
         try:
             with self._lock:
                 self._again[WRITE] = self._inherited = False
-                return self._encrypt(buffers) if self._shake() and self._flush() else 0
+                return self._encrypt(buffers) if self._step_handshake() and self._flush() else 0
         finally:
             if opening and self._phase is not _Phase.HANDSHAKE:
                 self._announce()
 
     def _encrypt(self, buffers: Sequence[Buffer]) -> int:
-        if self._owed:
-            self._owed = False
+        if self._withheld_byte:
+            self._withheld_byte = False
             return 1
         # What is encrypted has to go out, so nothing is while the socket is full (IPC-S10).
         if not system.wait([(self._fileno, WRITE)], 0):
@@ -289,7 +291,7 @@ class TLSStream(ByteStream):
         count = self._engine.write(piece) if len(piece) else 0
         # A caller who gives up now has to know that its message was begun.
         if not self._flush() and count > 1:
-            self._owed = True
+            self._withheld_byte = True
             return count - 1
         return count
 
