@@ -28,18 +28,19 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageStream", "PeekResult"]
 
-# One recv of this size per wake-up is at the limit of what larger ones reach.
+# Larger receives bring no more speed.
 _CHUNK: Final = 65536
-# Receives that a call may still make after its time: what the kernel holds, but no flood (IPC-T5).
+# Receives that a call may still make after its deadline: enough for what the system holds, but not
+# for an endless flood (IPC-T5).
 _LATE: Final = 64
 _SHOWN: Final = 8
 
 
 class PeekResult(NamedTuple):
-    """What lies at the front of a connection: ``n`` as the original returns it, and the bytes.
+    """Bytes from the front of a connection, with ``n`` as the original returns it.
 
-    ``n`` is the number of bytes, 0 at the end of the stream, -1 after an error, -2 when the time
-    was up. The repr shows at most 8 bytes, because payloads can be card data (IPC-G4).
+    ``n`` is the number of bytes, 0 at the end of the stream, -1 after an error, -2 on a time-out.
+    The repr shows at most 8 bytes, because payloads can be card data (IPC-G4).
     """
 
     n: int
@@ -51,7 +52,7 @@ class PeekResult(NamedTuple):
 
 
 class _Ending(NamedTuple):
-    """What follows the bytes that have arrived: an error, or the end of the stream (no cause)."""
+    """What follows the received bytes: an error, or the end of the stream (without a cause)."""
 
     cause: BaseException | None
 
@@ -65,11 +66,11 @@ class MessageStream(WritingStream):
     def __init__(self) -> None:
         super().__init__()
         self.framer = Framer(0, 0)
-        #: The descriptor was given to the caller: take no more than the call in hand needs.
+        #: The descriptor was handed out: receive no more than the current call needs.
         self.exact = False
         self._ending: _Ending | None = None  # None while more may come
         self._met_ending = False
-        self._prefix: int | None = None  # what the framer was last told
+        self._prefix: int | None = None  # as last set in the framer
         self._size_limit: int | None = None
         self._incomplete = False
         self._had_to_wait = False
@@ -84,7 +85,7 @@ class MessageStream(WritingStream):
         self.framer.on_discard = log.discarded if log is not None else None
 
     def _meet_ending(self) -> None:
-        """A call came to the end of what can be read, and wanted more (IPC-E1)."""
+        """A call has met the end of what can be read, and wanted more (IPC-E1)."""
         ending = self._ending
         self._met_ending = ending is not None or bool(self._causes)
         if ending is None:
@@ -103,8 +104,8 @@ class MessageStream(WritingStream):
         stream = self.stream
         if stream is None or not turn.wait(frame, deadline, self.has_ended):
             return None
-        # Who was before may have been woken in the middle of a message, and nothing may follow it:
-        # none comes in any more then.
+        # `close` may have woken the previous holder inside a message, which nothing may follow:
+        # then no call can enter any more.
         if not self.lifetime.enter(frame):
             turn.give(frame)
             return None
@@ -121,7 +122,7 @@ class MessageStream(WritingStream):
     def read_msg(
         self, prefix: int, size_limit: int, strict: bool, timeout_msec: float
     ) -> Message | None:
-        # What is buffered is given out without a look at the clock and the stream.
+        # A buffered message is returned without asking the clock or the stream.
         deadline = None if type(timeout_msec) is int else Deadline(timeout_msec)
         turn, frame, message = self._reading, _getframe(), None
         try:
@@ -132,7 +133,7 @@ class MessageStream(WritingStream):
                         return None
                 message = self._next_msg(prefix, size_limit, strict, timeout_msec, deadline)
             finally:
-                # As `_end_reading`, without its calls.
+                # Like `_end_reading`, but inlined.
                 if turn.holders.get(0) is frame:
                     del turn.holders[0]
                 if turn.waiters.bells or self.on_read is not None:
@@ -159,7 +160,7 @@ class MessageStream(WritingStream):
                 if first is not None:
                     messages.append(first)
                     self.framer.drain(messages)
-                    # What follows was looked at. Under strict it may be a fault still to come.
+                    # What follows is incomplete. With strict, it may also be a fault.
                     self._incomplete = not strict
             except FramingError:
                 pass  # the next call reports it, after these messages
@@ -187,7 +188,7 @@ class MessageStream(WritingStream):
         timeout_msec: float,
         deadline: Deadline | None,
     ) -> Message | None:
-        """The next message, by the one who has the turn; ``deadline`` is made when it is needed."""
+        """The next message, for the holder of the turn; creates ``deadline`` when needed."""
         framer = self.framer
         if prefix is not self._prefix or size_limit is not self._size_limit:
             framer.prefix = self._prefix = prefix
@@ -206,7 +207,7 @@ class MessageStream(WritingStream):
             return None
 
     def _take_back(self) -> Message:
-        """A message that an interrupted call could not return any more."""
+        """Returns a message that an interrupted call could not return."""
         message = self._returned[0]
         del self._returned[0]
         return message
@@ -217,8 +218,8 @@ class MessageStream(WritingStream):
             if stream is None or not lifetime.enter(frame):
                 self._fail_if_not_open()
                 return None
-            # A receive that finds nothing costs as much as a wait. So after a read that had to
-            # wait, wait first.
+            # A receive that finds nothing costs as much as a wait. So wait first if the previous
+            # read had to wait.
             wait_first = self._had_to_wait and stream.descriptor_tells and not self._causes
             late = 0
             while late < _LATE:  # IPC-T5
@@ -258,7 +259,7 @@ class MessageStream(WritingStream):
             if stream is None:
                 self._fail_if_not_open()
                 return b""
-            # Bytes are kept in the framer until the call has all it wants: an exception loses none.
+            # The framer keeps the bytes until the call has all it wants: an exception loses none.
             while framer.pending < maxsize and late < _LATE:
                 if framer.pending and not began:
                     began, deadline = True, Deadline(rest_msec)  # IPC-T3
@@ -277,7 +278,7 @@ class MessageStream(WritingStream):
             del frame
 
     def _receive(self, stream: ByteStream, wanted: int | None = None) -> bool:
-        """Feeds the framer with what is there; False when nothing is.
+        """Feeds the framer with what the stream holds; False if that is nothing.
 
         Args:
             stream: the transport.
@@ -290,7 +291,7 @@ class MessageStream(WritingStream):
             limit = min(framer.bytes_wanted() if wanted is None else wanted, _CHUNK)
         self._fed = framer.received
         try:
-            # One C call: what a receive returns is in the list before a signal handler can run.
+            # One C call: the result of a receive is in the list before a signal handler can run.
             arrived.extend(map(stream.receive, (limit,)))
             data = arrived[0]
             if data:
@@ -304,7 +305,7 @@ class MessageStream(WritingStream):
         return bool(data)
 
     def _feed(self) -> None:
-        """Feeds the framer with what an interrupted call has received and not fed."""
+        """Feeds the framer with what an interrupted call has received but not fed."""
         for data in self._arrived:
             if data and self.framer.received == self._fed:
                 self.framer.receive_data(data)
@@ -321,7 +322,7 @@ class MessageStream(WritingStream):
         stream.wait_readable(left)
         return not self.lifetime.ended
 
-    # --- looking
+    # --- looking, without removing
 
     def peek(self, maxsize: int, deadline: Deadline) -> PeekResult:
         turn, frame = self._reading, _getframe()
@@ -374,7 +375,7 @@ class MessageStream(WritingStream):
                     self._ending = _Ending(None)
                 return data or b""
             except OSError as cause:
-                # The kernel tells it once; the next reading call has to report it (IPC-X4).
+                # The system reports it once; the next reading call must report it (IPC-X4).
                 self._ending = _Ending(cause)
                 self.note(cause)
         return b""

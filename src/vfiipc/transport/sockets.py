@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener", "SocketStream"]
 
-# Errors of accept(2) that belong to the connection which was to be accepted, not to the listener.
+# Errors of accept(2) that concern the connection to be accepted, not the listener.
 _PEER_GONE: Final = {
     getattr(errno, name)
     for name in [
@@ -45,8 +45,8 @@ class SocketStream(ByteStream):
     Args:
         sock: the socket.
         lifetime: of the connection.
-        own: whether nobody else can share the descriptor.
-        remote: the peer's address as the user shall see it.
+        own: whether nothing else can share the descriptor.
+        remote: the peer's address, as shown to users.
     """
 
     descriptor_tells = True
@@ -73,8 +73,8 @@ class SocketStream(ByteStream):
         received = self._received
         if not received:
             try:
-                # A signal handler that raises as recv returns would take the bytes with it: so the
-                # list has them before that.
+                # If a signal handler raises as recv returns, the bytes would be lost. So they are
+                # in the list before that.
                 received.extend(map(self.socket.recv, (limit,), (self._receive_flags,)))
             except (BlockingIOError, InterruptedError):
                 return None
@@ -154,5 +154,5 @@ class Listener(Watchable):
                 on_read()
 
     def close(self) -> None:
-        """Gives the socket back; called when no call uses it any more, perhaps twice."""
+        """Closes the socket; called when no call uses it any more, perhaps twice."""
         self.socket.close()

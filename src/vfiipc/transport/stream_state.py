@@ -1,4 +1,4 @@
-"""What a connection has beside reading and writing: a stream, a lifetime and flags."""
+"""The state of a connection: its stream, lifetime and flags."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ __all__ = ["StreamState", "not_connected"]
 
 
 def not_connected() -> OSError:
-    """What reading and writing meet where there is no connection."""
+    """The error of reading and writing without a connection."""
     return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
 
 class StreamState(Watchable):
-    """The flags of one connection, and what they are about. Thread safe.
+    """The flags of one connection, its stream and its lifetime. Thread safe.
 
-    Nothing is attached at first: an object that is not open keeps its flags here, too.
+    No stream is attached at first: an object that is not open keeps its flags here, too.
     """
 
     def __init__(self) -> None:
         self.lifetime = Lifetime()
         self.stream: ByteStream | None = None
         self.eof = False
-        self.log: ConnectionLog | None = None  # None where nobody listens
+        self.log: ConnectionLog | None = None  # None if the logger has no handler
         self._causes: dict[int, BaseException] = {}  # what latched error(), under 0
         self._latest: BaseException | None = None
 
     def open(self, stream: ByteStream) -> bool:
-        """Attaches the stream, and owns it; False when ``close`` came first."""
+        """Attaches the stream and takes ownership; False if ``close`` came first."""
         stream.on_ready = self._tell_ready
         self.stream = stream
         return self.lifetime.own(stream.close)
 
     def log_to(self, log: ConnectionLog | None) -> None:
-        """Has what happens from now on logged."""
+        """Logs to ``log`` from now on."""
         self.log = log
 
     def _tell_ready(self) -> None:
@@ -52,7 +52,7 @@ class StreamState(Watchable):
 
     @property
     def last_error(self) -> BaseException | None:
-        # Where there is no connection to break, the latest failure counts (IPC-X3).
+        # Without a connection, the latest failure counts (IPC-X3).
         latched = self._causes.get(0) if self.stream is not None else None
         return latched or self._latest
 
@@ -62,7 +62,7 @@ class StreamState(Watchable):
         self._latest = cause
         if first and self.log is not None:
             self.log.broken(cause)
-        # Said before the nudge, so that nobody begins to wait between the two (IPC-X7).
+        # Set before the nudge, so that no call begins to wait between the two (IPC-X7).
         self.lifetime.broken = self.stream is not None
         self.lifetime.nudge()
         self._tell_ready()
@@ -79,5 +79,5 @@ class StreamState(Watchable):
             self.log.failed(cause)
 
     def has_ended(self) -> bool:
-        """Whether ``close`` was called, so that no turn is worth waiting for."""
+        """Whether ``close`` was called, so that waiting for a turn is pointless."""
         return self.lifetime.ended

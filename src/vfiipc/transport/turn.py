@@ -1,4 +1,4 @@
-"""Taking turns, and sleeping until something changes. No exception leaves anything taken."""
+"""Turns, and sleeping until something changes. An exception leaves nothing taken."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Turn", "Waiters", "new_bell", "ring"]
 
-# Seconds after which a sleeper looks by itself, at first and at most: whoever should have woken it
-# may have been stopped by a signal between the change and the wake-up.
+# Seconds after which a sleeper checks by itself, at first and at most: a signal may have stopped
+# the thread that should wake it between the change and the wake-up.
 _FIRST_LOOK: Final = 0.01
 _LAST_LOOK: Final = 0.25
 
@@ -39,7 +39,7 @@ if hasattr(os, "register_at_fork"):
 class Waiters:
     """Threads that sleep until something changes. Thread safe; no call holds a lock.
 
-    Whoever changes something does that first and calls ``wake`` then.
+    A thread makes its change first, and then calls ``wake``.
     """
 
     __slots__ = ("bells",)
@@ -54,17 +54,17 @@ class Waiters:
         timeout: float | None = None,
         bell: LockType | None = None,
     ) -> None:
-        """Sleeps until it is woken, ``until()`` is true, or the time is up.
+        """Sleeps until woken, until ``until()`` is true, or until the time is up.
 
         Args:
-            until: what it waits for.
+            until: the condition it waits for.
             timeout: seconds; None is for ever.
-            bell: a lock of the caller's, which is taken; ``ring`` wakes this sleeper alone.
+            bell: a lock that the caller has acquired; ``ring`` wakes this sleeper alone.
         """
         pause = _FIRST_LOOK
         left = timeout
         bell = bell or new_bell()
-        self.bells[bell] = None  # first in sight of who wakes, then the look: none is missed
+        self.bells[bell] = None  # registered before the check, so no wake-up is missed
         try:
             while not until():
                 if left is not None:
@@ -77,26 +77,26 @@ class Waiters:
             self.bells.pop(bell, None)
 
     def wake(self) -> None:
-        """Wakes all that sleep."""
+        """Wakes all sleepers."""
         for bell in list(self.bells):
             ring(bell)
 
     def wake_first(self) -> None:
-        """Wakes the one that has slept longest."""
+        """Wakes the sleeper that came first."""
         for bell in list(self.bells):
             if ring(bell):
                 return
 
 
 def new_bell() -> LockType:
-    """A lock that one sleeper waits for; it is taken until somebody rings."""
+    """A lock that one sleeper waits for; it stays acquired until ``ring``."""
     bell = allocate_lock()
     bell.acquire()
     return bell
 
 
 def ring(bell: LockType) -> bool:
-    """Wakes the sleeper; False when it was rung before and has not woken yet."""
+    """Wakes the sleeper; False if it was rung before and has not woken yet."""
     try:
         bell.release()
     except RuntimeError:  # it was rung before
@@ -107,16 +107,17 @@ def ring(bell: LockType) -> bool:
 class Turn:
     """The right to read, or to write, which one call has at a time (IPC-H1).
 
-    A call takes it with ``holders.setdefault(0, frame) is frame``, or else ``wait``; ``frame`` is
-    its own. One C call takes the turn and records who has it, so there is no moment at which it
-    is taken by nobody; a turn whose holder has ended without ``give`` is taken over (IPC-H6).
+    A call takes it with ``holders.setdefault(0, frame) is frame``, or else with ``wait``, where
+    ``frame`` is the call's own. A single C call both takes the turn and records the holder, so a
+    taken turn always has a known holder. A turn whose holder has ended without ``give`` is taken
+    over (IPC-H6).
     """
 
     __slots__ = ("holders", "waiters")
 
     def __init__(self) -> None:
         self.holders: dict[int, FrameType] = {}
-        #: Those who wait for it.
+        #: The calls that wait for it.
         self.waiters = Waiters()
 
     def wait(
@@ -126,15 +127,15 @@ class Turn:
         over: Callable[[], bool],
         bell: LockType | None = None,
     ) -> bool:
-        """Takes the turn when it is free; whether it was in time.
+        """Waits for the turn and takes it; False if the time is up first.
 
-        A call that was made inside the holder's, by a signal handler, never gets it: waiting would
-        not end.
+        A call that a signal handler makes inside the holder's call never gets it: it would
+        deadlock.
 
         Args:
             frame: of the call that will ``give`` it.
             deadline: until when to wait.
-            over: tells that there is no point in waiting any more. Whoever makes it true wakes
+            over: whether waiting has become pointless. The thread that makes it true wakes
                 ``waiters``, or rings the bell.
             bell: see ``Waiters.wait``.
         """
@@ -154,7 +155,7 @@ class Turn:
         return self.holders.get(0) is not holder or over()
 
     def _inherit(self, holder: FrameType, frame: FrameType) -> bool:
-        """Takes the turn over from a holder that has ended; False where it goes on."""
+        """Takes the turn over from a holder that has ended; False if it is still running."""
         if is_running(holder):
             return False
         with _takeover:

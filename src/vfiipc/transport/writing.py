@@ -1,4 +1,4 @@
-"""Writing: turns, deadlines, and where one message ends and the next begins."""
+"""Writing: turns, deadlines, and the boundaries between messages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["WritingStream"]
 
 _Buffers = list["bytes | memoryview"]
 
-# From this size on, header and data go out as two buffers of one call instead of being joined.
+# From this size on, header and data are sent as two buffers of one call instead of being joined.
 _LARGE: Final = 32768
-# What one batch of small messages is brought to.
+# The size at which a batch of small messages is complete.
 _BATCH_SIZE: Final = 65536
 
 
 def _flat(data: Buffer) -> bytes | memoryview:
-    """Any bytes-like object as bytes, without a copy where it has no gaps."""
+    """Any bytes-like object as flat bytes, without a copy if it is contiguous."""
     if type(data) is bytes:
         return data
     try:
@@ -41,7 +41,7 @@ def _flat(data: Buffer) -> bytes | memoryview:
 
 
 def _message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | memoryview]:
-    """One message, ready for sending; errors as ``encode`` has them."""
+    """One message, ready for sending; raises what ``encode`` raises."""
     if type(data) is not bytes:
         data = _flat(data)
     if len(data) < _LARGE:
@@ -50,7 +50,7 @@ def _message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | mem
 
 
 class _Outgoing:
-    """_Buffers of one or more whole messages, of which more and more has been sent.
+    """Buffers of one or more whole messages, and how much of them has been sent.
 
     Args:
         buffers: what to send; bytes, or flat views of bytes.
@@ -64,11 +64,11 @@ class _Outgoing:
         self._messages = messages
         self._total = sum(map(len, buffers))
         self._done = 0
-        #: Set before a call that sends; then nobody knows how much went out, until ``sent``.
+        #: Set before a sending call: until ``sent``, it is unknown how much was sent.
         self.uncertain = True
 
     def sent(self, count: int) -> bool:
-        """Moves on by ``count`` bytes; True when nothing is left."""
+        """Advances by ``count`` bytes; True if nothing is left."""
         self._done += count
         self.uncertain = False
         if self._done == self._total:
@@ -99,7 +99,7 @@ class _Outgoing:
 def _batches(
     prefix: int, messages: Iterable[tuple[int, Buffer]]
 ) -> Iterator[tuple[_Buffers, _Buffers | None]]:
-    """What to send next, and the whole messages in it, or None for one; errors after those before.
+    """Buffers to send, each with the messages in them (None for one); errors come last.
 
     Small messages are joined, so that one buffer holds many of them.
     """
@@ -153,7 +153,7 @@ class WritingStream(StreamState):
                 return False
             sending = True
             count = stream.send(buffers)
-            # Nearly always all goes at once, and no record of what was sent is needed.
+            # Nearly always everything is sent at once, and no record of progress is needed.
             if len(buffers) == 1 and count == len(buffers[0]):
                 return True
             outgoing = _Outgoing(buffers, messages)
