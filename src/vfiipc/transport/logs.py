@@ -94,7 +94,7 @@ class ConnectionLog:
     def discarded(self, position: int, found: bytes, size: int) -> None:
         """The receiver discards bytes; logged once, where the search begins (IPC-L4)."""
         if position != self._next:
-            lost = "%s lost synchronisation at byte %d: found %s, which is no header"
+            lost = "%s lost synchronisation at byte %d: found %s, which is not a header"
             self._logger.warning(lost, self._name, position, found.hex(" "))
         self._next = position + size
 
