@@ -48,9 +48,12 @@ venv: $(VENV)/.dev ## create .venv with everything for work on vfiipc
 demo: $(VENV)/.demo ## watch two processes talk ADK IPC over TCP
 	@$(BIN)/python -m vfiipc demo
 
+# Processes that share the tests; most of these wait, so that there may be more than cores.
+WORKERS ?= 3
+
 .PHONY: test
 test: $(VENV)/.dev ## run the tests, with coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term $(if $(ARGS),--cov-fail-under=0) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(if $(ARGS),--cov-fail-under=0) $(ARGS)
 	@$(if $(ARGS),:,$(BIN)/python -m coverage report --include='src/vfiipc/codec/*' --fail-under=100)
 
 .PHONY: lint

@@ -9,9 +9,9 @@ from dataclasses import replace
 from vfiipc import Connection
 
 from .far_end import FarEnd
-from .harness import Result, interleave, ratio
+from .harness import Result, interleave, one_core, ratio
 from .streams import LARGE_LIMIT, PREFIX
-from .transport import FULL, TINY, Scale, one_core
+from .transport import FULL, TINY, Scale
 
 __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "pictured", "run"]
 

@@ -12,12 +12,13 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["Result", "Times", "interleave", "machine", "markdown", "ratio"]
+__all__ = ["Result", "Times", "interleave", "machine", "markdown", "one_core", "ratio"]
 
 #: Seconds of each function's run by round.
 Times = Mapping[str, list[float]]
@@ -85,6 +86,30 @@ def _seconds(function: Callable[[], object], repeats: int, clock: Callable[[], f
     for _ in range(repeats):
         function()
     return (clock() - start) / repeats
+
+
+@contextmanager
+def one_core(*others: int) -> Iterator[None]:
+    """This process, those with the numbers ``others``, and what these start, all on one core.
+
+    A wake-up costs the same each time then. Otherwise the scheduler's choice of a core decides: the
+    same code takes twice the time where the two ends of a round trip are on different ones.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    tasks = [0]
+    for pid in others:
+        tasks += [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+    cores = os.sched_getaffinity(0)
+    try:
+        for task in tasks:
+            os.sched_setaffinity(task, {max(cores)})
+        yield
+    finally:
+        for task in tasks:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(task, cores)
 
 
 def ratio(times: Times, candidate: str, reference: str) -> tuple[float, float, float]:

@@ -6,14 +6,14 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import network_peer as runs
 from .connections_cost import connections
 from .curves import curves
-from .harness import Result, Times, interleave, ratio
+from .harness import Result, Times, interleave, one_core, ratio
 from .network_asyncio import ASYNCIO, AsyncLink
 from .network_blocking import BLOCKING, Link
 from .network_peer import NetworkPeer
@@ -35,8 +35,9 @@ PACKAGES = ["pyzmq", "websockets"]
 INTRODUCTION = """\
 Two processes on one machine exchange messages, over TCP by the loopback interface or over Unix
 sockets; all ways of a table take turns in one run. Elapsed time; medians of the rounds' ratios.
-Above 1, ours is the quicker one. *Raw sockets* are the limit: they check nothing, and where many
-messages go one way their receiver only counts bytes. All have TCP_NODELAY, also
+Above 1, ours is the quicker one. Both ends of an exchange there and back run on one core, because
+otherwise the scheduler's choice of cores decides. *Raw sockets* are the limit: they check nothing,
+and where many messages go one way their receiver only counts bytes. All have TCP_NODELAY, also
 multiprocessing.connection, which does not set it by itself."""
 
 _SIZES = [64, 1024, 16384, 2**18, 2**20]
@@ -57,6 +58,8 @@ FULL = Scale(15, 2**24, 2000, tuple(_SIZES), (1, 10, 100, 1000, 10_000))
 TINY = Scale(1, 2**14, 4, (64, 1024), (1, 3))
 
 _Run = Callable[[], object]
+
+_THERE_AND_BACK = "there and back"
 
 
 def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
@@ -110,9 +113,10 @@ def _path(place: str, folder: str, name: str) -> str:
 
 def _blocking(scale: Scale, place: str, peers: bool) -> Iterator[Result]:
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        links = {}
+        links, pids = {}, []
         for name in _names(BLOCKING, peers):
             peer = stack.enter_context(NetworkPeer(name, _path(place, folder, name)))
+            pids.append(peer.pid)
             links[name] = BLOCKING[name].connect(peer.address)
             stack.callback(links[name].close)
 
@@ -121,11 +125,10 @@ def _blocking(scale: Scale, place: str, peers: bool) -> Iterator[Result]:
             kinds: dict[str, Callable[..., None]] = {"one way": runs.one_way}
             if size <= 1024:
                 kinds["one way, many at once"] = _many
-            kinds["there and back"] = runs.round_trips
+            kinds[_THERE_AND_BACK] = runs.round_trips
             for kind, exchange in kinds.items():
-                times = _race(
-                    scale, {n: _bound(exchange, link, count, size) for n, link in links.items()}
-                )
+                ways = {n: _bound(exchange, link, count, size) for n, link in links.items()}
+                times = _race(scale, kind, pids, ways)
                 yield from _results(f"Blocking, {place}", kind, size, count, times)
 
 
@@ -140,21 +143,21 @@ def _bound(exchange: Callable[..., object], link: object, count: int, size: int)
 def _asyncio(scale: Scale, place: str, peers: bool) -> Iterator[Result]:
     loop = asyncio.new_event_loop()
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        links = {}
+        links, pids = {}, []
         for name in _names(ASYNCIO, peers):
             peer = stack.enter_context(NetworkPeer(name, _path(place, folder, name)))
+            pids.append(peer.pid)
             links[name] = loop.run_until_complete(_connected(name, peer.address))
 
         for size in scale.sizes:
             count = _count(scale, size)
             for kind, exchange in (
                 ("one way", runs.async_one_way),
-                ("there and back", runs.async_round_trips),
+                (_THERE_AND_BACK, runs.async_round_trips),
             ):
                 ways = {n: _bound(exchange, link, count, size) for n, link in links.items()}
-                times = _race(
-                    scale, {n: _completed(loop, coroutine) for n, coroutine in ways.items()}
-                )
+                completed = {n: _completed(loop, coroutine) for n, coroutine in ways.items()}
+                times = _race(scale, kind, pids, completed)
                 yield from _results(f"asyncio, {place}", kind, size, count, times)
         for link in links.values():
             loop.run_until_complete(link.close())
@@ -170,14 +173,15 @@ def _completed(loop: asyncio.AbstractEventLoop, coroutine: Callable[[], object])
     return lambda: loop.run_until_complete(coroutine())  # type: ignore[arg-type]
 
 
-def _race(scale: Scale, ways: Mapping[str, _Run]) -> Times:
-    return interleave(ways, scale.rounds, time.perf_counter)
+def _race(scale: Scale, kind: str, pids: Sequence[int], ways: Mapping[str, _Run]) -> Times:
+    with one_core(*pids) if kind == _THERE_AND_BACK else nullcontext():
+        return interleave(ways, scale.rounds, time.perf_counter)
 
 
 def _results(group: str, kind: str, size: int, count: int, times: Times) -> Iterator[Result]:
     ours, *others = times
     seconds = sorted(times[ours])[len(times[ours]) // 2] / count
-    rate = f"{seconds * 1e6:.1f} µs" if kind == "there and back" else f"{1 / seconds:,.0f}/s"
+    rate = f"{seconds * 1e6:.1f} µs" if kind == _THERE_AND_BACK else f"{1 / seconds:,.0f}/s"
     label = f"{size} B" if size < 1024 else f"{size >> 10} KiB"
     for other in others:
         yield Result(group, f"{label}, {kind}", other, *ratio(times, ours, other), rate=rate)

@@ -41,6 +41,8 @@ class NetworkPeer:
     def __init__(self, name: str, path: str = "") -> None:
         command = [sys.executable, "-m", "benchmarks.network_peer", name, path]
         self._process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+        #: The number of its process.
+        self.pid = self._process.pid
         assert self._process.stdout is not None
         self.address = self._process.stdout.readline().strip()
         if not self.address:

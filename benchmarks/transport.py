@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
 from .far_end import FarEnd
-from .harness import Result, Times, interleave, ratio
+from .harness import Result, Times, interleave, one_core, ratio
 from .streams import LARGE_LIMIT, PREFIX
 
 __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "Scale", "run"]
@@ -66,20 +65,6 @@ def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
     yield from _one_send_each(scale)
     yield from _many_at_once(scale, peers=peers)
     yield from _large(scale)
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """This process, and what it starts, on one core, so that a wake-up costs the same each time."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
 
 
 # --- there and back -------------------------------------------------------------------------------

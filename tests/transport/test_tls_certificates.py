@@ -309,7 +309,7 @@ class TestFiles:
             assert ipc.setCheckConfig(flags) is False
             assert flags.name is not None
             assert flags.name in ipc.TLSError()[1]
-            assert "vfiipc[tls]" in ipc.TLSError()[1]
+            assert "'.[tls]'" in ipc.TLSError()[1]
         for flags in (TLS.IGNORE_ALL, TLS.IGNORE_HOSTNAME, TLS.IGNORE_NONE):
             assert ipc.setCheckConfig(flags)
         assert ipc.setCheckConfig(TLS.IGNORE_EXPIRED | TLS.IGNORE_NOT_YET_VALID)

@@ -21,7 +21,9 @@ from ..exchange import ConnectionClosed, Routing, cut_or_ended, same_error
 from ..transport.calls import is_running
 from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
-from ..transport.turn import Turn, new_bell, ring
+from ..transport.lifetime import Lifetime
+from ..transport.turn import Turn
+from ..transport.waiters import new_bell, ring
 from .clock import msec
 
 __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
@@ -101,8 +103,9 @@ class Incoming:
         self._receivers: deque[Waiter] = deque()
         self._arrived: list[Message] = []  # read, but not yet delivered
         self._ends: deque[tuple[BaseException, bool]] = deque()  # calls of ``finish`` to carry out
-        self._leading = Turn()
-        self._changing = Turn()  # the right to change any of these
+        lifetime = Lifetime()  # which never ends: `finish` tells those who wait
+        self._leading = Turn(lifetime)
+        self._changing = Turn(lifetime)  # the right to change any of these
         self._progress = (0, 0)
         self._heard = time.monotonic()
 
@@ -204,7 +207,7 @@ class Incoming:
     # --- changing
 
     def _begin_change(self, frame: FrameType) -> None:
-        if not self._changing.wait(frame, FOREVER, _never):
+        if not self._changing.wait(frame, FOREVER):
             raise RuntimeError("a signal handler cannot use the connection that it interrupts")
 
     def _end_change(self, frame: FrameType) -> None:
@@ -215,7 +218,7 @@ class Incoming:
     def _settle_ends(self) -> None:
         frame = _getframe()
         # Checked again after each turn: a call of ``finish`` may have come while it was given back.
-        while self._ends and self._changing.wait(frame, _AT_ONCE, _never):
+        while self._ends and self._changing.wait(frame, _AT_ONCE):
             try:
                 end, drop = self._ends[0]
                 self._finish(end)
@@ -381,10 +384,6 @@ class Incoming:
         elif time.monotonic() >= self._heard + seconds:  # CON-S5
             self.finish(ConnectionClosed(f"nothing was received for {seconds:g} s"))
             self.on_idle()
-
-
-def _never() -> bool:
-    return False
 
 
 _AT_ONCE: Final = Deadline(0)

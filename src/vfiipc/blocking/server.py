@@ -31,7 +31,7 @@ from ..transport.logs import shown
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
 from ..transport.tls import TLS
-from ..transport.turn import Waiters
+from ..transport.waiters import Waiters
 from .connect import check_tls
 from .connection import Connection
 

@@ -67,7 +67,10 @@ def _somebody_looks_on() -> bool:
     """Whether standard error is a terminal, and no pager or other program writes to it, too."""
     if sys.stderr is None or not sys.stderr.isatty() or sys.stdout is None:
         return False
-    return sys.stdout.isatty() or stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    try:
+        return sys.stdout.isatty() or stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except OSError:  # what stands in for standard output has no descriptor
+        return False
 
 
 def _on_one_terminal() -> bool:

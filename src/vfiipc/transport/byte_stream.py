@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from .lifetime import Lifetime
-from .system import READ, WRITE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -36,9 +35,6 @@ class ByteStream(ABC):
 
     def __init__(self, lifetime: Lifetime) -> None:
         self.lifetime = lifetime
-        #: ``wait`` for one event; a transport may replace it with something faster.
-        self.wait_readable: Callable[[float | None], object] = partial(self.wait, READ)
-        self.wait_writable: Callable[[float | None], object] = partial(self.wait, WRITE)
         #: Called, in any thread, when ``has_pending`` or ``recheck_at`` may have changed.
         self.on_ready: Callable[[], object] | None = None
 
@@ -77,6 +73,19 @@ class ByteStream(ABC):
         May return early, and does when the lifetime ends. ``event`` is ``system.READ`` or
         ``system.WRITE``.
         """
+
+    def receiving(self) -> tuple[Callable[..., bytes | None], tuple[tuple[object], ...]]:
+        """The function behind ``receive``, for callers that save one call by it.
+
+        Returns:
+            The function, and what ``map`` takes for its arguments after the limit. It may raise
+            ``BlockingIOError`` instead of returning None.
+        """
+        return self.receive, ()
+
+    def waiting(self, event: int) -> Callable[[float | None], object]:
+        """``wait`` for this event."""
+        return partial(self.wait, event)
 
     @abstractmethod
     def close(self) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 
 from .byte_stream import Watchable
 from .system import Poller
-from .turn import Waiters
+from .waiters import Waiters
 
 __all__ = ["Registration", "register", "wait_until_quiet"]
 

@@ -14,7 +14,7 @@ from .deadline import Deadline
 from .lifetime import Lifetime
 from .racing import Candidate, Race
 from .system import WRITE
-from .turn import Waiters
+from .waiters import Waiters
 
 __all__ = ["begin_next", "dial", "is_winner", "look_up", "resolve"]
 
@@ -58,7 +58,7 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
         found.append(result)
         waiters.wake()
 
-    lifetime.turns.append(waiters)
+    lifetime.waiters.append(waiters)
     try:
         threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
     except RuntimeError:
@@ -67,7 +67,7 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
         while not (found or lifetime.ended or deadline.passed()):
             waiters.wait(lambda: found or lifetime.ended, deadline.remaining())
     finally:
-        lifetime.turns.remove(waiters)
+        lifetime.waiters.remove(waiters)
     if lifetime.ended:
         raise InterruptedError
     if not found:

@@ -19,7 +19,7 @@ from typing import Final
 
 from . import system
 from .calls import is_below, is_running
-from .turn import Waiters
+from .waiters import Waiters
 
 __all__ = ["Lifetime"]
 
@@ -48,8 +48,9 @@ if hasattr(os, "register_at_fork"):
 class Lifetime:
     """The time from the attempt to open something until its end. Thread safe.
 
-    A call enters with its own frame, works, and leaves. ``end`` keeps further calls out, wakes
-    those that wait, and releases what is owned when the last call has left.
+    A call enters with its own frame, works, and leaves; or it takes a turn, which counts as well.
+    ``end`` keeps further calls out, wakes those that wait, and releases what is owned when the last
+    call has left.
     """
 
     __slots__ = (
@@ -60,7 +61,8 @@ class Lifetime:
         "_watches",
         "broken",
         "ended",
-        "turns",
+        "holders",
+        "waiters",
     )
 
     def __init__(self) -> None:
@@ -68,8 +70,10 @@ class Lifetime:
         self.ended = False
         #: Set before a ``nudge``: waiting has become pointless.
         self.broken = False
+        #: Of each turn, who has it: a running call as well.
+        self.holders: list[dict[int, FrameType]] = []
         #: Further sleepers of this connection, which are woken with it.
-        self.turns: list[Waiters] = []
+        self.waiters: list[Waiters] = []
         self._calls: dict[FrameType, None] = {}
         self._watches: dict[system.Watch, None] = {}
         self._closers = Waiters()
@@ -100,7 +104,12 @@ class Lifetime:
 
     def leave(self, frame: FrameType) -> None:
         self._calls.pop(frame, None)
-        if self.ended and not self._calls:
+        if self.ended:
+            self.settle()
+
+    def settle(self) -> None:
+        """Releases what is owned if it has ended and no call is running."""
+        if self.ended and not self._running():
             self._let_go()
 
     def end(self) -> None:
@@ -111,22 +120,20 @@ class Lifetime:
         """
         self.ended = True
         self.nudge()
-        if self._is_idle():
-            self._let_go()
-            return
-        if any(is_below(frame, sys._getframe()) for frame in list(self._calls)):  # IPC-H7
-            return
         limit = time.monotonic() + _PATIENCE
-        while self._calls and time.monotonic() < limit:
-            self._closers.wait(lambda: not self._calls, _LOOK)
-            if self._is_idle():
-                self._let_go()
+        while running := self._running():
+            if any(is_below(frame, sys._getframe()) for frame in running):  # IPC-H7
+                return
+            if time.monotonic() >= limit:
+                return
+            self._closers.wait(lambda: not self._running(), _LOOK)
+        self._let_go()
 
     def nudge(self) -> None:
         """Wakes all waiting calls, so that they check again."""
         for watch in list(self._watches):
             watch.signal.set()
-        for waiters in self.turns:
+        for waiters in self.waiters:
             waiters.wake()
 
     def wait(
@@ -175,12 +182,13 @@ class Lifetime:
             _spare.append(watch)
         return ready
 
-    def _is_idle(self) -> bool:
-        """Whether no call is running; removes those that ended without leaving."""
+    def _running(self) -> list[FrameType]:
+        """The calls that are running; those that ended without leaving are forgotten."""
         for frame in list(self._calls):
             if not is_running(frame):
                 self._calls.pop(frame, None)
-        return not self._calls
+        turns = [frame for holders in self.holders for frame in list(holders.values())]
+        return [*self._calls, *filter(is_running, turns)]
 
     def _let_go(self) -> None:
         release, frame = self._release, sys._getframe()

@@ -22,7 +22,7 @@ from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
 from .system import READ, WRITE
-from .turn import Waiters
+from .waiters import Waiters
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -226,7 +226,7 @@ class _MemoryStream(ByteStream):
 
     def belong_to(self, lifetime: Lifetime) -> None:
         self.lifetime = lifetime
-        lifetime.turns += (self._incoming.changed, self._outgoing.changed)
+        lifetime.waiters += (self._incoming.changed, self._outgoing.changed)
 
     @property
     def on_ready(self) -> Callable[[], object] | None:
@@ -285,7 +285,7 @@ class _Listener(Watchable):
         self.lifetime = lifetime
         self._waiting: deque[_MemoryStream] = deque()
         self._changed = Waiters()
-        lifetime.turns.append(self._changed)
+        lifetime.waiters.append(self._changed)
 
     def fileno(self) -> int:
         return -1

@@ -33,6 +33,8 @@ _CHUNK: Final = 65536
 # Receives that a call may still make after its deadline: enough for what the system holds, but not
 # for an endless flood (IPC-T5).
 _LATE: Final = 64
+# Reads that wait before they try to receive, at most, before one tries first again.
+_MOST_WAITS_AHEAD: Final = 15
 _SHOWN: Final = 8
 
 
@@ -73,12 +75,16 @@ class MessageStream(WritingStream):
         self._prefix: int | None = None  # as last set in the framer
         self._size_limit: int | None = None
         self._incomplete = False
-        self._had_to_wait = False
+        self._descriptor_tells = False
+        self._in_vain = self._waits_ahead = 0  # see `_await_msg`
         self._arrived: list[bytes | None] = []
         self._fed = 0
         self._returned: list[Message] = []
-        self._reading = Turn()
-        self.lifetime.turns.append(self._reading.waiters)
+        self._reading = Turn(self.lifetime)
+
+    def open(self, stream: ByteStream) -> bool:
+        self._descriptor_tells = stream.descriptor_tells
+        return super().open(stream)
 
     def log_to(self, log: ConnectionLog | None) -> None:
         super().log_to(log)
@@ -97,26 +103,6 @@ class MessageStream(WritingStream):
                 self.log.event("met the end: the peer has closed")
             self.eof = True  # no failure, and writing goes on (IPC-E3)
 
-    # --- turns
-
-    def _take(self, turn: Turn, frame: FrameType, deadline: Deadline) -> ByteStream | None:
-        """Waits for the turn (IPC-T2) and enters; None if it cannot."""
-        stream = self.stream
-        if stream is None or not turn.wait(frame, deadline, self.has_ended):
-            return None
-        # `close` may have woken the previous holder inside a message, which nothing may follow:
-        # then no call can enter any more.
-        if not self.lifetime.enter(frame):
-            turn.give(frame)
-            return None
-        if turn is self._reading:
-            self._feed()
-        return stream
-
-    def _give(self, turn: Turn, frame: FrameType) -> None:
-        turn.give(frame)
-        self.lifetime.leave(frame)
-
     # --- reading
 
     def read_msg(
@@ -129,14 +115,14 @@ class MessageStream(WritingStream):
             try:
                 if turn.holders.setdefault(0, frame) is not frame:
                     deadline = deadline or Deadline(timeout_msec)
-                    if not turn.wait(frame, deadline, self.has_ended):
+                    if not turn.wait(frame, deadline):
                         return None
                 message = self._next_msg(prefix, size_limit, strict, timeout_msec, deadline)
             finally:
                 # Like `_end_reading`, but inlined.
                 if turn.holders.get(0) is frame:
                     del turn.holders[0]
-                if turn.waiters.bells or self.on_read is not None:
+                if turn.waiters.bells or self.on_read is not None or self.lifetime.ended:
                     self._end_reading(turn, frame)
                 del frame
             if self.log is not None and self.log.messages and message is not None:
@@ -154,7 +140,7 @@ class MessageStream(WritingStream):
         messages: list[Message] = []
         try:
             try:
-                if not turn.wait(frame, deadline, self.has_ended):
+                if not turn.wait(frame, deadline):
                     return []
                 first = self._next_msg(prefix, size_limit, strict, 0, deadline)
                 if first is not None:
@@ -198,8 +184,10 @@ class MessageStream(WritingStream):
             self._feed()
         try:
             message = self._take_back() if self._returned else framer.next_message()
-            if message is None:
-                message = self._await_msg(timeout_msec, deadline)
+            if message is None and not self.lifetime.ended:
+                if self.stream is not None:
+                    return self._await_msg(timeout_msec, deadline)
+                self._fail_if_not_open()
             return message
         except FramingError as fault:  # IPC-X9
             self._ending, self._met_ending = _Ending(fault), True
@@ -213,59 +201,53 @@ class MessageStream(WritingStream):
         return message
 
     def _await_msg(self, timeout_msec: float, deadline: Deadline | None) -> Message | None:
-        stream, frame, lifetime = self.stream, _getframe(), self.lifetime
-        try:
-            if stream is None or not lifetime.enter(frame):
-                self._fail_if_not_open()
-                return None
-            # A receive that finds nothing costs as much as a wait. So wait first if the previous
-            # read had to wait.
-            wait_first = self._had_to_wait and stream.descriptor_tells and not self._causes
-            late = 0
-            while late < _LATE:  # IPC-T5
-                if not wait_first:
-                    if self._receive(stream):
-                        message = self.framer.next_message()
-                        if message is not None:
-                            return message
-                        deadline = deadline or Deadline(timeout_msec)
-                        late += deadline.passed()
-                        continue
-                    if self._ending is not None:
-                        break
-                deadline = deadline or Deadline(timeout_msec)
-                left = deadline.remaining()
-                if left != 0.0 and not self._causes:  # a broken one is not waited for (IPC-X7)
-                    self._had_to_wait = True
-                    stream.wait_readable(left)
-                elif not wait_first:
+        lifetime = self.lifetime
+        # A receive that finds nothing costs as much as a wait. So after one, the next reads wait
+        # first: more of them each time, until one finds something at once again.
+        wait_first = self._waits_ahead > 0 and not self._causes
+        self._waits_ahead -= wait_first
+        late = 0
+        while late < _LATE:
+            if not wait_first:
+                if self._receive():
+                    message = self.framer.next_message()
+                    if message is not None:
+                        if deadline is None:
+                            self._in_vain = 0
+                        return message
+                    deadline = deadline or Deadline(timeout_msec)
+                    late += deadline.passed()
+                    continue
+                if self._ending is not None:
                     break
-                if lifetime.ended:
-                    return None  # IPC-Z2
-                wait_first = False
-            # What has arrived stays in the framer, for the next call to go on with (IPC-T4).
-            self._incomplete = True
-            self._meet_ending()
-            return None
-        finally:
-            lifetime.leave(frame)
-            del frame
+            deadline = deadline or Deadline(timeout_msec)
+            left = deadline.remaining()
+            if left != 0.0 and not self._causes:  # a broken one is not waited for (IPC-X7)
+                self._wait_readable(left)
+            elif not wait_first:
+                break
+            if lifetime.ended:
+                return None  # IPC-Z2
+            wait_first = False
+        # What has arrived stays in the framer, for the next call to continue with (IPC-T4).
+        self._incomplete = True
+        self._meet_ending()
+        return None
 
     def read(self, maxsize: int, deadline: Deadline, rest_msec: float) -> bytes:
         turn, frame = self._reading, _getframe()
         framer, began, late = self.framer, False, 0
         try:
-            stream = self._take(turn, frame, deadline)
-            if stream is None:
+            if not self._take_reading(frame, deadline):
                 self._fail_if_not_open()
                 return b""
             # The framer keeps the bytes until the call has all it wants: an exception loses none.
             while framer.pending < maxsize and late < _LATE:
                 if framer.pending and not began:
                     began, deadline = True, Deadline(rest_msec)  # IPC-T3
-                if self._receive(stream, maxsize - framer.pending):
+                if self._receive(maxsize - framer.pending):
                     late += deadline.passed()
-                elif self._ending is not None or not self._wait_to_read(stream, deadline):
+                elif self._ending is not None or self._causes or not self._wait(deadline):
                     break
             data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)
             self._incomplete = False
@@ -273,15 +255,28 @@ class MessageStream(WritingStream):
                 self._meet_ending()
             return data
         finally:
-            self.lifetime.leave(frame)
             self._end_reading(turn, frame)
             del frame
 
-    def _receive(self, stream: ByteStream, wanted: int | None = None) -> bool:
+    def _take_reading(self, frame: FrameType, deadline: Deadline) -> bool:
+        """Waits for the reader's turn; False where there is nothing to read."""
+        if self.stream is None or not self._reading.wait(frame, deadline):
+            return False
+        self._feed()
+        return not self.lifetime.ended
+
+    def _wait(self, deadline: Deadline) -> bool:
+        """Waits until there may be something to receive; False when there is no point in it."""
+        left = deadline.remaining()
+        if left == 0.0:
+            return False
+        self._wait_readable(left)
+        return not self.lifetime.ended
+
+    def _receive(self, wanted: int | None = None) -> bool:
         """Feeds the framer with what the stream holds; False if that is nothing.
 
         Args:
-            stream: the transport.
             wanted: the bytes that the call still needs; None for those of the next message.
         """
         if self._ending is not None:
@@ -292,13 +287,17 @@ class MessageStream(WritingStream):
         self._fed = framer.received
         try:
             # One C call: the result of a receive is in the list before a signal handler can run.
-            arrived.extend(map(stream.receive, (limit,)))
+            arrived.extend(map(self._recv, (limit,), *self._recv_arguments))
             data = arrived[0]
             if data:
                 self._incomplete = False
                 framer.receive_data(data)
             elif data is not None:
                 self._ending = _Ending(None)
+        except (BlockingIOError, InterruptedError):
+            self._in_vain = min(2 * self._in_vain + 1, _MOST_WAITS_AHEAD)
+            self._waits_ahead = self._in_vain if self._descriptor_tells else 0
+            return False
         except (OSError, FramingError) as cause:
             self._ending, data = _Ending(cause), None
         arrived.clear()
@@ -313,22 +312,12 @@ class MessageStream(WritingStream):
                 self._ending = _Ending(None)
         self._arrived.clear()
 
-    def _wait_to_read(self, stream: ByteStream, deadline: Deadline) -> bool:
-        left = deadline.remaining()
-        # Nothing is waited for on a broken connection (IPC-X7).
-        if left == 0.0 or self._causes:
-            return False
-        self._had_to_wait = True
-        stream.wait_readable(left)
-        return not self.lifetime.ended
-
     # --- looking, without removing
 
     def peek(self, maxsize: int, deadline: Deadline) -> PeekResult:
         turn, frame = self._reading, _getframe()
         try:
-            stream = self._take(turn, frame, deadline)
-            if stream is None:
+            if not self._take_reading(frame, deadline):
                 if self.stream is not None:
                     return PeekResult(-2, b"")
                 self.note(not_connected())
@@ -336,39 +325,39 @@ class MessageStream(WritingStream):
             while True:
                 data = self.framer.peek(maxsize)
                 if len(data) < maxsize:
-                    data += self._look(stream, maxsize - len(data))
+                    data += self._look(maxsize - len(data))
                 if data:
                     return PeekResult(len(data), data)
                 if self._ending is not None or self._causes:
                     broken = bool(self._causes) or self._ending != _Ending(None)
                     return PeekResult(-1 if broken else 0, b"")
-                if not self._wait_to_look(stream, deadline):
+                if not self._wait(deadline):
                     return PeekResult(-2, b"")
         finally:
-            self._give(turn, frame)
+            turn.give(frame)
             del frame
 
     def poll_in(self, deadline: Deadline) -> bool:
         turn, frame = self._reading, _getframe()
         try:
-            stream = self._take(turn, frame, deadline)
-            if stream is None:
+            if not self._take_reading(frame, deadline):
                 self._fail_if_not_open()
                 return self.stream is None
-            while not self._holds_something() and not self._look(stream, 1):
+            while not self._holds_something() and not self._look(1):
                 if self._ending is not None or self._causes:
                     if not self.framer.pending:
                         self._meet_ending()
                     return True
-                if not self._wait_to_look(stream, deadline):
+                if not self._wait(deadline):
                     return False
             return True
         finally:
-            self._give(turn, frame)
+            turn.give(frame)
             del frame
 
-    def _look(self, stream: ByteStream, limit: int) -> bytes:
-        if self._ending is None:
+    def _look(self, limit: int) -> bytes:
+        stream = self.stream
+        if self._ending is None and stream is not None:
             try:
                 data = stream.peek(limit)  # IPC-A3
                 if data == b"":
@@ -379,13 +368,6 @@ class MessageStream(WritingStream):
                 self._ending = _Ending(cause)
                 self.note(cause)
         return b""
-
-    def _wait_to_look(self, stream: ByteStream, deadline: Deadline) -> bool:
-        left = deadline.remaining()
-        if left == 0.0:
-            return False
-        stream.wait_readable(left)
-        return not self.lifetime.ended
 
     def _holds_something(self) -> bool:
         """Whether a reading call would use what is buffered: not an incomplete message (IPC-C3)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -62,29 +62,21 @@ class SocketStream(ByteStream):
             self.local = address_text(sock.getsockname())
         self.remote = remote
         self._fileno = sock.fileno()
-        self.wait_readable = partial(lifetime.wait, [(self._fileno, system.READ)])
         self._receive_flags, self._send_flags = system.flags()
-        self._received: list[bytes] = []
 
     def fileno(self) -> int:
         return self._fileno
 
     def receive(self, limit: int) -> bytes | None:
-        received = self._received
-        if not received:
-            try:
-                # If a signal handler raises as recv returns, the bytes would be lost. So they are
-                # in the list before that.
-                received.extend(map(self.socket.recv, (limit,), (self._receive_flags,)))
-            except (BlockingIOError, InterruptedError):
-                return None
-        data = received[0]
-        self._received = []
-        return data
+        try:
+            return self.socket.recv(limit, self._receive_flags)
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    def receiving(self) -> tuple[Callable[..., bytes | None], tuple[tuple[object], ...]]:
+        return self.socket.recv, ((self._receive_flags,),)
 
     def peek(self, limit: int) -> bytes | None:
-        if self._received:
-            return self._received[0][:limit]
         return system.peek_now(self.socket, limit)
 
     def send(self, buffers: Sequence[Buffer]) -> int:
@@ -97,6 +89,9 @@ class SocketStream(ByteStream):
 
     def wait(self, event: int, timeout: float | None) -> None:
         self.lifetime.wait([(self._fileno, event)], timeout)
+
+    def waiting(self, event: int) -> Callable[[float | None], object]:
+        return partial(self.lifetime.wait, [(self._fileno, event)])
 
     def close(self) -> None:
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from .byte_stream import ByteStream, Watchable
 from .lifetime import Lifetime
 from .logs import ConnectionLog
+from .system import READ, WRITE
 
 __all__ = ["StreamState", "not_connected"]
 
@@ -23,6 +25,12 @@ class StreamState(Watchable):
     No stream is attached at first: an object that is not open keeps its flags here, too.
     """
 
+    # What `open` takes from the stream, so that it is looked up once.
+    _recv: Callable[..., bytes | None]
+    _recv_arguments: tuple[tuple[object], ...]
+    _wait_readable: Callable[[float | None], object]
+    _wait_writable: Callable[[float | None], object]
+
     def __init__(self) -> None:
         self.lifetime = Lifetime()
         self.stream: ByteStream | None = None
@@ -30,12 +38,22 @@ class StreamState(Watchable):
         self.log: ConnectionLog | None = None  # None if the logger has no handler
         self._causes: dict[int, BaseException] = {}  # what latched error(), under 0
         self._latest: BaseException | None = None
+        self._misused = False  # it was read or written while it was not open
 
     def open(self, stream: ByteStream) -> bool:
         """Attaches the stream and takes ownership; False if ``close`` came first."""
         stream.on_ready = self._tell_ready
+        self._recv, self._recv_arguments = stream.receiving()
+        self._wait_readable = stream.waiting(READ)
+        self._wait_writable = stream.waiting(WRITE)
         self.stream = stream
-        return self.lifetime.own(stream.close)
+        return self.lifetime.own(self._close_stream)
+
+    def _close_stream(self) -> None:
+        stream = self.stream
+        if stream is not None:
+            stream.close()
+            stream.on_ready = None  # without it, both are freed with their last reference
 
     def log_to(self, log: ConnectionLog | None) -> None:
         """Logs to ``log`` from now on."""
@@ -48,7 +66,7 @@ class StreamState(Watchable):
 
     @property
     def error(self) -> bool:
-        return bool(self._causes)
+        return bool(self._causes) or (self._misused and self.stream is None)
 
     @property
     def last_error(self) -> BaseException | None:
@@ -57,19 +75,23 @@ class StreamState(Watchable):
         return latched or self._latest
 
     def fail(self, cause: BaseException) -> None:
-        """Latches ``error()``; the first cause stays (IPC-X1, IPC-X3)."""
+        """Latches ``error()`` of a connection; the first cause stays (IPC-X1, IPC-X3)."""
         first = self._causes.setdefault(0, cause) is cause
         self._latest = cause
         if first and self.log is not None:
             self.log.broken(cause)
         # Set before the nudge, so that no call begins to wait between the two (IPC-X7).
-        self.lifetime.broken = self.stream is not None
+        self.lifetime.broken = True
         self.lifetime.nudge()
         self._tell_ready()
 
     def _fail_if_not_open(self) -> None:
+        """Latches ``error()`` of an object without a connection (IPC-X6), until it gets one."""
         if self.stream is None:
-            self.fail(not_connected())  # IPC-X6
+            first, self._misused = not self._misused, True
+            self._latest = not_connected()
+            if first and self.log is not None:
+                self.log.broken(self._latest)
 
     def note(self, cause: BaseException) -> None:
         """Keeps a failure that breaks nothing; one that recurs is logged once (IPC-L4)."""
@@ -77,7 +99,3 @@ class StreamState(Watchable):
         self._latest = cause
         if self.log is not None and not recurs:
             self.log.failed(cause)
-
-    def has_ended(self) -> bool:
-        """Whether ``close`` was called, so that waiting for a turn is pointless."""
-        return self.lifetime.ended

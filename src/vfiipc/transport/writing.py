@@ -40,15 +40,6 @@ def _flat(data: Buffer) -> bytes | memoryview:
     return view.cast("B")
 
 
-def _message_buffers(prefix: int, msg_id: int, data: Buffer) -> list[bytes | memoryview]:
-    """One message, ready for sending; raises what ``encode`` raises."""
-    if type(data) is not bytes:
-        data = _flat(data)
-    if len(data) < _LARGE:
-        return [encode(prefix, msg_id, data)]
-    return [encode_header(prefix, msg_id, len(data)), data]
-
-
 class _Outgoing:
     """Buffers of one or more whole messages, and how much of them has been sent.
 
@@ -112,14 +103,19 @@ class WritingStream(StreamState):
 
     def __init__(self) -> None:
         super().__init__()
-        self._writing = Turn()  # not the reader's: two peers that both write can both read (IPC-H2)
-        self.lifetime.turns.append(self._writing.waiters)
+        # Not the reader's turn: two peers that both write can both read (IPC-H2).
+        self._writing = Turn(self.lifetime)
 
     def write(self, data: Buffer, deadline: Deadline) -> bool:
         return self._write([_flat(data)], deadline)
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
-        written = self._write(_message_buffers(prefix, msg_id, data), deadline)
+        if type(data) is not bytes:
+            data = _flat(data)
+        if len(data) < _LARGE:
+            written = self._write([encode(prefix, msg_id, data)], deadline)
+        else:
+            written = self._write([encode_header(prefix, msg_id, len(data)), data], deadline)
         if self.log is not None and self.log.messages and written:
             self.log.message("sent", msg_id, data)
         return written
@@ -143,12 +139,10 @@ class WritingStream(StreamState):
         turn, frame, stream = self._writing, _getframe(), self.stream
         outgoing, sending = None, False
         try:
-            if turn.holders.setdefault(0, frame) is not frame and not turn.wait(
-                frame, deadline, self.has_ended
-            ):
+            if turn.holders.setdefault(0, frame) is not frame and not turn.wait(frame, deadline):
                 self._note_late()
                 return False
-            if stream is None or not self.lifetime.enter(frame) or self._causes:  # IPC-X7
+            if stream is None or self.lifetime.ended or self._causes:  # IPC-X7
                 self._fail_if_not_open()
                 return False
             sending = True
@@ -166,11 +160,10 @@ class WritingStream(StreamState):
                 self.fail(cause)
             raise
         finally:
-            self.lifetime.leave(frame)
             if turn.holders.get(0) is frame:
                 del turn.holders[0]
-            if turn.waiters.bells:
-                turn.waiters.wake_first()
+            if turn.waiters.bells or self.lifetime.ended:
+                turn.give(frame)
             del frame
 
     def _note_late(self) -> None:
@@ -188,7 +181,7 @@ class WritingStream(StreamState):
                     late = TimeoutError(f"the time was up after {outgoing.progress}")
                     (self.fail if outgoing.inside else self.note)(late)
                     return False
-                stream.wait_writable(left)
+                self._wait_writable(left)
                 if self.lifetime.ended or self._causes:
                     return False
             outgoing.uncertain = True

@@ -65,8 +65,9 @@ def require_pyopenssl(ignored: Check) -> None:
     """Raises an ``OSError`` where pyOpenSSL is not installed (IPC-S3)."""
     if importlib.util.find_spec("OpenSSL") is None:
         names = "|".join(flag.name or "" for flag in Check if flag and flag in ignored)
-        advice = "the standard library would lift other checks, too: pip install 'vfiipc[tls]'"
-        raise OSError(errno.ENOPROTOOPT, f"{names} needs pyOpenSSL, for {advice}")
+        reason = "for the standard library would lift other checks, too"
+        advice = "in a clone of vfiipc: pip install '.[tls]'"
+        raise OSError(errno.ENOPROTOOPT, f"{names} needs pyOpenSSL, {reason}; {advice}")
 
 
 def check_key_cert(key_file: str | None, cert_file: str | None) -> None:
