@@ -54,7 +54,8 @@ class Scale:
 
 
 FULL = Scale(rounds=60, stream=2**18, large=2**20, growth=2**14, payload=2**26, smallest_piece=2)
-TINY = Scale(rounds=2, stream=2**10, large=2**12, growth=2**8, payload=2**16, smallest_piece=2**10)
+# The payload is more than the process held at its peak before, or its growth would not show.
+TINY = Scale(rounds=2, stream=2**10, large=2**12, growth=2**8, payload=2**24, smallest_piece=2**12)
 
 
 def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:

@@ -147,7 +147,7 @@ def streams(
             headers that a receiver has to believe, messages above the limit. What must come out is
             worked out by a slow reading of the whole stream, rule by rule. Without, the stream is
             messages with harmless garbage between them, and everything that was sent must arrive
-            (C3): choose this for a receiver that need not find its way back among false headers.
+            (FRM-C3). Choose this for a receiver that need not recover from false headers.
         max_parts: the most parts, each of them a message or garbage.
     """
     parameters = st.tuples(
@@ -289,7 +289,7 @@ def _defused(prefix: int, size_limit: int, data: bytes) -> bytes:
 
 
 def _received(prefix: int, size_limit: int, data: bytes) -> Stream:
-    """What a receiver makes of the whole stream, read slowly: rules R2 to R7 at every byte."""
+    """What a receiver makes of the whole stream, applying FRM-R2 to FRM-R7 at every byte."""
     found: list[Message] = []
     at = discarded = 0
     while at < len(data):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfiipc import Message, aio
+from vfiipc.aio.names import name_of
 from vfiipc.codec import Framer, encode
 
 from .loops import FRAMING, LIMIT, PREFIX, SECONDS, plain_peer, plain_server, run
@@ -18,6 +20,7 @@ KINDS = st.sampled_from(["asyncio", "uvloop"])
 @settings(max_examples=40)
 @given(kind=KINDS, turns=st.lists(st.integers(0, 6), max_size=30), pieces=st.integers(1, 30))
 def test_a_cancelled_recv_swallows_no_message(kind: str, turns: list[int], pieces: int) -> None:
+    # CON-C3
     expected = [Message(number, bytes(number)) for number in range(20)]
 
     async def main() -> list[Message]:
@@ -61,7 +64,7 @@ def test_a_cancelled_recv_swallows_no_message(kind: str, turns: list[int], piece
 )
 def test_a_cancelled_send_has_queued_all_or_nothing(
     kind: str, sizes: list[int], turns: int
-) -> None:
+) -> None:  # CON-C2
     async def main() -> None:
         async with plain_server() as (address, accepted):
             conn = await aio.connect(address, max_unsent=1000, **FRAMING)
@@ -92,21 +95,36 @@ def test_a_cancelled_send_has_queued_all_or_nothing(
     run(kind, main())
 
 
-def test_a_cancelled_connect_leaves_nothing() -> None:
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_a_cancelled_connect_leaves_nothing(kind: str) -> None:  # CON-A8
     async def main() -> None:
-        async with plain_server() as (address, _):
-            for turns in range(12):
+        async with plain_server() as (address, accepted):
+            made: list[aio.Connection] = []
+            for turns in range(20):
                 task = asyncio.ensure_future(_connect(address))
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 task.cancel()
                 await asyncio.wait([task])
                 if not task.cancelled():
-                    task.result().close()
-                    await task.result().wait_closed()
-            await asyncio.sleep(0.05)
+                    made.append(task.result())
+            assert 0 < len(made) < 20  # some were cancelled, and some were quicker
+            made.append(await _connect(address))
+            known = {conn.local_address for conn in made}
+            # The server accepts in the order in which connections were made; the last is ours.
+            while made[-1].local_address in known:
+                reader, writer = await accepted()
+                name = name_of(writer.get_extra_info("peername"))
+                if name in known:
+                    known.remove(name)
+                else:
+                    assert await asyncio.wait_for(reader.read(), SECONDS) == b""
+            assert known == set()
+            for conn in made:
+                conn.close()
+                await conn.wait_closed()
 
-    run("asyncio", main())
+    run(kind, main())
 
 
 async def _connect(address: str) -> aio.Connection:

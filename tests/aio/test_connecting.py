@@ -58,7 +58,7 @@ def descriptors() -> int:
 @pytest.mark.parametrize("how", ["time-out", "cancelled"])
 def test_nothing_stays_open(
     loop: Run[Any], scheme: str, how: str, resolves_to: Callable[..., None]
-) -> None:
+) -> None:  # CON-A8
     resolves_to("::1", "127.0.0.1")
     for_server, for_client = contexts()
     keywords: dict[str, Any] = dict(FRAMING)
@@ -128,7 +128,7 @@ async def _until(true: Callable[[], bool]) -> None:
 
 def test_addresses_that_refuse_are_passed_by(
     loop: Run[Any], resolves_to: Callable[..., None]
-) -> None:
+) -> None:  # CON-A7
     resolves_to("::1", "127.0.0.3", "127.0.0.1")
 
     async def main() -> None:
@@ -190,7 +190,7 @@ def test_a_wrong_server_hostname_is_told_at_once(name: Any) -> None:
 
 def test_a_resolver_that_hangs_is_left_behind(
     loop: Run[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> None:  # CON-A8
     go = threading.Event()
 
     def hang(*_: object) -> Any:
@@ -305,7 +305,7 @@ def test_a_loop_that_cannot_watch_sockets(resolves_to: Callable[..., None]) -> N
 
 def test_a_handshake_that_never_ends_is_given_up(
     loop: Run[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> None:  # CON-T2
     monkeypatch.setattr(sys.modules["vfiipc.aio.connect"], "HANDSHAKE_TIMEOUT", 0.2)
     _, for_client = contexts()
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -85,7 +85,7 @@ def test_small_messages_of_one_turn_leave_together(loop: Run[Any]) -> None:
     assert loop(main()) == [expected]
 
 
-def test_a_clean_end_ends_the_iteration(loop: Run[Any]) -> None:
+def test_a_clean_end_ends_the_iteration(loop: Run[Any]) -> None:  # CON-C6
     async def main() -> None:
         async with plain_peer() as (conn, _, writer):
             writer.write(encode(PREFIX, 1, b"last"))
@@ -100,7 +100,7 @@ def test_a_clean_end_ends_the_iteration(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_a_cut_is_told_with_the_rest(loop: Run[Any]) -> None:
+def test_a_cut_is_told_with_the_rest(loop: Run[Any]) -> None:  # CON-C4
     half = encode(PREFIX, 2, b"half")[:-1]
 
     async def main() -> None:
@@ -118,7 +118,7 @@ def test_a_cut_is_told_with_the_rest(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_a_reset_is_an_os_error_after_what_came_before(loop: Run[Any]) -> None:
+def test_a_reset_is_an_os_error_after_what_came_before(loop: Run[Any]) -> None:  # CON-C5
     async def main() -> None:
         async with plain_peer() as (conn, _, writer):
             writer.write(encode(PREFIX, 1, b"before"))
@@ -136,7 +136,7 @@ def test_a_reset_is_an_os_error_after_what_came_before(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_the_end_does_not_stop_sending(loop: Run[Any]) -> None:
+def test_the_end_does_not_stop_sending(loop: Run[Any]) -> None:  # CON-C8
     async def main() -> None:
         async with plain_peer() as (conn, reader, writer):
             writer.write_eof()
@@ -148,7 +148,7 @@ def test_the_end_does_not_stop_sending(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_strict_raises_after_the_messages_before(loop: Run[Any]) -> None:
+def test_strict_raises_after_the_messages_before(loop: Run[Any]) -> None:  # CON-C5
     async def main() -> None:
         async with plain_server() as (address, accepted):
             async with aio.connect(address, strict=True, **FRAMING) as conn:
@@ -176,7 +176,7 @@ def test_garbage_is_skipped_and_counted(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_a_timeout_loses_nothing(loop: Run[Any]) -> None:
+def test_a_timeout_loses_nothing(loop: Run[Any]) -> None:  # CON-C3
     async def main() -> None:
         async with plain_peer() as (conn, _, writer):
             whole = encode(PREFIX, 1, b"in two pieces")
@@ -191,7 +191,7 @@ def test_a_timeout_loses_nothing(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_closing_wakes_who_waits(loop: Run[Any]) -> None:
+def test_closing_wakes_who_waits(loop: Run[Any]) -> None:  # CON-C7
     async def main() -> None:
         async with plain_peer() as (conn, _, _):
             waiting = [

@@ -19,6 +19,7 @@ from .loops import FRAMING, PREFIX, SECONDS, Run, contexts, plain_peer
 
 
 def test_the_life_of_a_connection(loop: Run[Any], caplog: pytest.LogCaptureFixture) -> None:
+    # IPC-L3, CON-L1
     async def main() -> None:
         async with plain_peer() as (conn, _, writer):
             await conn.send(b"4111111111111111", 7)
@@ -34,7 +35,7 @@ def test_the_life_of_a_connection(loop: Run[Any], caplog: pytest.LogCaptureFixtu
     assert lines == [
         "aio.# begun: # to #",
         "aio.# sent message 7, 16 bytes",
-        "aio.# lost synchronisation at byte 0: found 6e 6f 69 73 65 00 4e 46, which is no header",
+        "aio.# lost synchronisation at byte 0: found 6e 6f 69 73 65 00 4e 46, which is not a header",  # noqa: E501
         "aio.# received message -3, 9 bytes",
         "aio.# met the end: the peer has closed",
         "aio.# closed, 5 bytes discarded",
@@ -58,7 +59,7 @@ def test_a_reset_is_logged_as_an_error(loop: Run[Any], caplog: pytest.LogCapture
 
 def test_a_close_on_this_side_is_no_error_whatever_the_peer_still_sends(
     loop: Run[Any], caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-L1
     for_server, for_client = contexts()
 
     listener = socket.create_server(("127.0.0.1", 0))

@@ -16,6 +16,7 @@ from .loops import FRAMING, PREFIX, SECONDS, Run, plain_peer, plain_server
 
 
 def test_two_hundred_tasks_with_answers_out_of_order_and_never(loop: Run[Any]) -> None:
+    # CON-R1, CON-R3
     async def main() -> None:
         async def shuffling(connection: aio.Connection) -> None:
             held = []
@@ -41,7 +42,7 @@ def test_two_hundred_tasks_with_answers_out_of_order_and_never(loop: Run[Any]) -
     loop(main())
 
 
-def test_a_late_answer_is_dropped_and_counted(loop: Run[Any]) -> None:
+def test_a_late_answer_is_dropped_and_counted(loop: Run[Any]) -> None:  # CON-R3
     async def main() -> None:
         async with plain_peer() as (conn, _, writer):
             with pytest.raises(TimeoutError):
@@ -55,7 +56,7 @@ def test_a_late_answer_is_dropped_and_counted(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_a_cancelled_request_is_given_up(loop: Run[Any]) -> None:
+def test_a_cancelled_request_is_given_up(loop: Run[Any]) -> None:  # CON-R3
     async def main() -> None:
         async with plain_peer() as (conn, _, writer):
             request = asyncio.ensure_future(conn.request(b"x"))
@@ -70,7 +71,7 @@ def test_a_cancelled_request_is_given_up(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_a_full_inbox_fails_requests_and_loses_nothing(loop: Run[Any]) -> None:
+def test_a_full_inbox_fails_requests_and_loses_nothing(loop: Run[Any]) -> None:  # CON-U2, CON-U3
     events = [(number, b"event") for number in range(100, 120)]
 
     async def main() -> None:
@@ -118,7 +119,7 @@ def test_who_receives_meanwhile_keeps_requests_going(loop: Run[Any]) -> None:
 @pytest.mark.parametrize("bound", [{"max_unclaimed": 1}, {"max_unclaimed_size": 3}])
 def test_a_message_that_fills_the_inbox_alone_comes_once(
     loop: Run[Any], bound: dict[str, Any]
-) -> None:
+) -> None:  # CON-U1
     async def main() -> None:
         async with plain_server() as (address, accepted):
             async with aio.connect(address, **bound, **FRAMING) as conn:

@@ -27,7 +27,7 @@ from .loops import FRAMING, PREFIX, SECONDS, Run, contexts, echo
 
 def test_a_handler_that_raises_harms_nobody(
     loop: Run[Any], caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S2
     async def handler(connection: aio.Connection) -> None:
         async for message in connection:
             if message.data == b"bad":
@@ -50,7 +50,7 @@ def test_a_handler_that_raises_harms_nobody(
     assert record.exc_info[0] is LookupError
 
 
-def test_handlers_get_their_time(loop: Run[Any]) -> None:
+def test_handlers_get_their_time(loop: Run[Any]) -> None:  # CON-S6
     ended = []
 
     async def handler(connection: aio.Connection) -> None:
@@ -76,7 +76,7 @@ def test_handlers_get_their_time(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_a_handler_that_hangs_is_closed_and_then_cancelled(loop: Run[Any]) -> None:
+def test_a_handler_that_hangs_is_closed_and_then_cancelled(loop: Run[Any]) -> None:  # CON-S6
     how: list[str] = []
 
     async def handler(connection: aio.Connection) -> None:
@@ -102,7 +102,7 @@ def test_a_handler_that_hangs_is_closed_and_then_cancelled(loop: Run[Any]) -> No
     loop(main())
 
 
-def test_no_more_than_so_many_connections(loop: Run[Any]) -> None:
+def test_no_more_than_so_many_connections(loop: Run[Any]) -> None:  # CON-S3
     async def main() -> None:
         async with aio.serve(echo, "127.0.0.1:0", max_connections=2, **FRAMING) as server:
             conns = [await aio.connect(server.address, **FRAMING) for _ in range(3)]
@@ -120,7 +120,7 @@ def test_no_more_than_so_many_connections(loop: Run[Any]) -> None:
     loop(main())
 
 
-def test_idle_connections_are_closed(loop: Run[Any]) -> None:
+def test_idle_connections_are_closed(loop: Run[Any]) -> None:  # CON-S5
     async def main() -> None:
         async with aio.serve(echo, "127.0.0.1:0", idle_timeout=0.3, **FRAMING) as server:
             async with aio.connect(server.address, **FRAMING) as conn:
@@ -135,7 +135,7 @@ def test_idle_connections_are_closed(loop: Run[Any]) -> None:
 
 def test_a_handshake_that_fails_is_survived(
     loop: Run[Any], caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S7
     for_server, for_client = contexts()
 
     async def main() -> None:
@@ -156,7 +156,7 @@ def test_a_handshake_that_fails_is_survived(
 
 def test_running_out_of_descriptors_is_survived(
     loop: Run[Any], caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S4
     answer = encode(PREFIX, 5, b"waited")
 
     async def main() -> None:
@@ -233,7 +233,7 @@ def test_the_loop_goes_on_while_a_directory_is_locked(loop: Run[Any], tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs locks on directories")
-def test_a_cancelled_serve_leaves_no_socket_file(loop: Run[Any], tmp_path: Path) -> None:
+def test_a_cancelled_serve_leaves_no_socket_file(loop: Run[Any], tmp_path: Path) -> None:  # CON-A8
     import fcntl
 
     async def main() -> None:
@@ -260,7 +260,7 @@ async def _started(address: str) -> aio.Server:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs abstract names")
 def test_what_a_peer_calls_itself_forges_no_log_line(
     loop: Run[Any], caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
+) -> None:  # CON-L2
     name = b"\0x\n1.000 IPC forged\x1b[2J\xff"
 
     async def fail(connection: aio.Connection) -> None:
@@ -285,7 +285,7 @@ def test_what_a_peer_calls_itself_forges_no_log_line(
 
 def test_a_handler_that_wants_to_end_the_program_ends_itself_alone(
     loop: Run[Any], caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S2
     async def handler(connection: aio.Connection) -> None:
         async for message in connection:
             if message.data == b"exit":
@@ -319,7 +319,7 @@ def test_a_handler_that_wants_to_end_the_program_ends_itself_alone(
 )
 def test_mistakes_raise_at_once(
     address: str, keywords: dict[str, Any], error: type[Exception]
-) -> None:
+) -> None:  # CON-T1
     with pytest.raises(error):
         aio.serve(echo, address, **{**FRAMING, **keywords})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,20 +13,33 @@ from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.plot import svg
 
 
+def assert_measured(results: Sequence[Result]) -> None:
+    """Each case was measured, once: its value is finite, above 0, and between its quartiles."""
+    cases = [(result.group, result.name, result.against) for result in results]
+    assert len(cases) == len(set(cases)) > 0
+    for result in results:
+        assert 0 < result.low <= result.value <= result.high < math.inf, result
+
+
 def test_every_case_of_the_codec_runs_and_states_its_aim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)  # a run each is enough here
     results = list(codec.run(codec.TINY, peers=False))
-    groups = {result.group.partition(",")[0] for result in results}
-    assert groups == {
-        "Decoding",
-        "Encoding",
-        "Resynchronisation",
-        "Eight times the data",
-        "Memory at the peak",
-    }
-    assert all(result.value >= 0 for result in results)
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.group.partition(",")[0], []).append(result)
+    growth, memory = groups.pop("Eight times the data"), groups.pop("Memory at the peak")
+    assert set(groups) == {"Decoding", "Encoding", "Resynchronisation"}
+    for group in groups.values():
+        assert_measured(group)
+    # Of the best times, which need not lie between the quartiles of the rounds.
+    assert all(1 < result.value < math.inf for result in growth)
+    *messages, claimed = memory
+    assert len(messages) == 2
+    assert all(0.9 < result.value < 2 for result in messages)  # held once, and never twice
+    assert claimed.value > 0
+    assert claimed.met
     assert sum(result.aim is not None for result in results) >= 25
     page = markdown(codec.TITLE, codec.INTRODUCTION, results)
     assert all(f"| {result.name} | {result.against} |" in page for result in results)
@@ -37,21 +52,21 @@ def test_every_case_of_the_transports_runs_against_processes(
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(transport.run(transport.TINY, peers=False))
     assert len(results) >= 7
-    assert all(result.value > 0 for result in results)
+    assert_measured(results)
 
 
 def test_every_case_of_pipe_runs_against_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(pipe.run(pipe.TINY))
     assert [result.aim for result in results] == [1.5, 1.5]
-    assert all(result.value > 0 for result in results)
+    assert_measured(results)
 
 
 def test_every_case_of_tls_runs_against_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(tls.run(tls.TINY))
     assert [result.aim for result in results] == [0.85, None, None]
-    assert all(result.value > 0 for result in results)
+    assert_measured(results)
 
 
 def test_every_case_of_connections_runs_and_is_drawn_as_speed(
@@ -60,7 +75,8 @@ def test_every_case_of_connections_runs_and_is_drawn_as_speed(
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(connections.run(connections.TINY))
     assert [result.aim for result in results] == [1.25, None, None]
-    assert all(result.value > 0 and result.at_most for result in results)
+    assert_measured(results)
+    assert all(result.at_most for result in results)
     drawn = connections.pictured(results)
     assert [result.value * speed.value for result, speed in zip(results, drawn)] == [
         pytest.approx(1)
@@ -74,7 +90,7 @@ def test_every_exchange_over_the_network_runs(monkeypatch: pytest.MonkeyPatch) -
     groups = {result.group.partition(",")[0] for result in results}
     assert groups == {"Blocking", "asyncio"}
     assert len(results) >= 30
-    assert all(result.value > 0 for result in results)
+    assert_measured(results)
     drawn = ET.fromstring(network.growth(results))
     titles = {"Blocking, one way", "asyncio, there and back", "asyncio, many connections"}
     assert titles <= {text.text for text in drawn.iter() if text.tag.endswith("text")}
@@ -112,4 +128,4 @@ def test_every_case_of_asyncio_runs() -> None:
     results = list(aio.run(aio.TINY, peers=False))
     assert {result.name for result in results} == {"ours"}
     assert len(results) >= 2
-    assert all(result.value > 0 for result in results)
+    assert_measured(results)

@@ -65,6 +65,7 @@ def near_and_far() -> Iterator[tuple[Connection, IPC]]:
 
 class TestSending:
     def test_a_time_out_inside_a_message_closes(self, near_and_far: tuple[Connection, IPC]) -> None:
+        # CON-C2
         conn, _ = near_and_far
         with pytest.raises(TimeoutError, match="the time was up after"):
             conn.send(TOO_MUCH, timeout=0.1)
@@ -72,7 +73,7 @@ class TestSending:
         with pytest.raises(ConnectionClosed, match="sent in part"):
             conn.send(b"more")
 
-    def test_a_time_out_before_a_message_does_not(self) -> None:
+    def test_a_time_out_before_a_message_does_not(self) -> None:  # CON-C1
         near, far = loopback_pair(capacity=64)
         with far, Connection(near, **FRAMING) as conn:
             conn.send(bytes(52))
@@ -107,6 +108,7 @@ class TestSending:
 
 class TestHandingOver:
     def test_a_reader_whose_time_is_up(self, near_and_far: tuple[Connection, IPC]) -> None:
+        # CON-R5
         conn, peer = near_and_far
         first = Aside(conn.recv, 1.0).until_blocked()
         others = [Aside(conn.recv, SECONDS).until_blocked() for _ in range(2)]
@@ -120,6 +122,7 @@ class TestHandingOver:
         assert asking.result() == Message(1, b"answer")
 
     def test_a_reader_that_has_its_answer(self, near_and_far: tuple[Connection, IPC]) -> None:
+        # CON-R5
         conn, peer = near_and_far
         asking = [Aside(conn.request, b"%d" % n, SECONDS).until_blocked() for n in range(3)]
         for msg_id, ask in enumerate(asking, 1):
@@ -159,7 +162,7 @@ class TestInterrupts:
     """Ctrl-C. The pauses make it likely that it strikes while the call waits; all holds anyhow."""
 
     @pytest.mark.parametrize("call", ["recv", "sleep", "request"])
-    def test_nothing_is_lost(self, interrupted: Interrupted, call: str) -> None:
+    def test_nothing_is_lost(self, interrupted: Interrupted, call: str) -> None:  # CON-C3
         peer, process = interrupted(call)
         while True:
             ready = peer.read_msg(PREFIX, LIMIT, LONG)
@@ -191,6 +194,7 @@ class TestInterrupts:
 
     @pytest.mark.parametrize("call", ["send", "turn"])
     def test_a_send_that_is_interrupted_closes(self, interrupted: Interrupted, call: str) -> None:
+        # CON-C2
         peer, process = interrupted(call)
         assert peer.poll_in(LONG)
         time.sleep(0.5)
@@ -240,6 +244,7 @@ def _echo(conn: Connection) -> None:
 
 class TestServing:
     def test_a_handler_that_hangs_is_left_behind(self, caplog: pytest.LogCaptureFixture) -> None:
+        # CON-S6
         go, ended = threading.Event(), threading.Event()
 
         def hang(conn: Connection) -> None:
@@ -282,7 +287,7 @@ class TestServing:
         assert took[0] < SECONDS
         assert server.wait_closed(0)
 
-    def test_handlers_get_their_grace(self) -> None:
+    def test_handlers_get_their_grace(self) -> None:  # CON-S6
         received: list[bytes] = []
 
         def take(conn: Connection) -> None:
@@ -297,7 +302,7 @@ class TestServing:
             closing.result()
         assert received == [b"before", b"meanwhile"]
 
-    def test_half_a_message_is_a_sign_of_life(self) -> None:
+    def test_half_a_message_is_a_sign_of_life(self) -> None:  # CON-S5
         whole = encode(PREFIX, 7, b"byte by byte")
         with _serve(_echo, idle_timeout=1.5) as server, TCP() as peer:
             assert peer.connect(server.address.removeprefix("tcp://"), 0, LONG)
@@ -307,7 +312,7 @@ class TestServing:
             assert peer.read_msg(PREFIX, LIMIT, LONG) == Message(7, b"byte by byte")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on descriptors")
-    def test_running_out_of_descriptors_is_survived(self) -> None:
+    def test_running_out_of_descriptors_is_survived(self) -> None:  # CON-S4
         with _process("short_of_descriptors") as process, ExitStack() as stack:
             assert process.stdout is not None
             address = process.stdout.readline().strip()
@@ -338,6 +343,7 @@ class TestServing:
 
     @pytest.mark.skipif(sys.platform != "linux", reason="needs threads that cannot be")
     def test_running_out_of_threads_is_survived(self, caplog: pytest.LogCaptureFixture) -> None:
+        # CON-S4
         with _serve(_echo) as server:
             former = threading.stack_size(1 << 46)  # more than there is memory to address
             try:
@@ -394,7 +400,7 @@ def test_an_unknown_name_is_told_as_what_it_is() -> None:
 
 def test_no_handler_has_to_do_with_a_handshake_that_fails(
     certificates: Certificates, caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S7
     key, cert = certificates.good
     tls, client = TLS(), TLS()
     assert tls.setKeyCert(key, cert)

@@ -32,7 +32,7 @@ Served = Callable[..., AbstractContextManager[Any]]
 
 def test_requests_and_messages_through_a_server(
     driver: Driver, medium: Medium, served: Served
-) -> None:
+) -> None:  # CON-R1, CON-S1
     with served() as server, driver.connect(server.address, *medium.client()) as conn:
         assert conn.request(b"first") == Message(1, b"first")
         assert conn.request(b"") == Message(2, b"")
@@ -41,6 +41,7 @@ def test_requests_and_messages_through_a_server(
 
 
 def test_thirty_threads_share_a_connection(driver: Driver, medium: Medium, served: Served) -> None:
+    # CON-R1
     with (
         served() as server,
         driver.connect(server.address, *medium.client()) as conn,
@@ -54,7 +55,7 @@ def test_thirty_threads_share_a_connection(driver: Driver, medium: Medium, serve
             assert answers == [b"%d %d" % (thread, count) for count in range(20)]
 
 
-def test_answers_out_of_order_and_never(pair: Pair) -> None:
+def test_answers_out_of_order_and_never(pair: Pair) -> None:  # CON-R3
     conn, peer = pair()
     with ThreadPoolExecutor(30) as pool:
         asked = [pool.submit(conn.request, b"%d" % n, SECONDS if n % 3 else 0.2) for n in range(30)]
@@ -79,7 +80,7 @@ def test_answers_out_of_order_and_never(pair: Pair) -> None:
     assert conn.connection.late_answers == 10
 
 
-def test_a_time_out_loses_nothing(pair: Pair) -> None:
+def test_a_time_out_loses_nothing(pair: Pair) -> None:  # CON-C3
     conn, peer = pair()
     whole = encode(PREFIX, 3, b"in two parts")
     assert peer.write(whole[:15])
@@ -99,7 +100,7 @@ def test_a_message_that_is_there_needs_no_time(pair: Pair) -> None:
         conn.recv(0)
 
 
-def test_a_clean_end(driver: Driver, pair: Pair) -> None:
+def test_a_clean_end(driver: Driver, pair: Pair) -> None:  # CON-C4, CON-C6
     conn, peer = pair()
     raw(peer, 1, b"last words")
     peer.close()
@@ -109,7 +110,7 @@ def test_a_clean_end(driver: Driver, pair: Pair) -> None:
     assert caught.value.rest == b""
 
 
-def test_a_cut_is_told_with_the_rest(driver: Driver, pair: Pair) -> None:
+def test_a_cut_is_told_with_the_rest(driver: Driver, pair: Pair) -> None:  # CON-C4, CON-C6
     conn, peer = pair()
     cut = encode(PREFIX, 9, b"card data")[:-4]
     assert peer.write(encode(PREFIX, 1, b"whole") + cut)
@@ -121,7 +122,7 @@ def test_a_cut_is_told_with_the_rest(driver: Driver, pair: Pair) -> None:
     assert "card" not in str(caught.value)
 
 
-def test_the_end_fails_those_who_wait(pair: Pair) -> None:
+def test_the_end_fails_those_who_wait(pair: Pair) -> None:  # CON-C4
     conn, peer = pair()
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(conn.request, b"?") for _ in range(2)]
@@ -134,7 +135,7 @@ def test_the_end_fails_those_who_wait(pair: Pair) -> None:
                 future.result(SECONDS)
 
 
-def test_closing_wakes_those_who_wait(pair: Pair) -> None:
+def test_closing_wakes_those_who_wait(pair: Pair) -> None:  # CON-C7
     conn, peer = pair()
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(conn.request, b"?") for _ in range(2)]
@@ -150,7 +151,7 @@ def test_closing_wakes_those_who_wait(pair: Pair) -> None:
             call()
 
 
-def test_strict_raises_after_the_messages_before(pair: Pair) -> None:
+def test_strict_raises_after_the_messages_before(pair: Pair) -> None:  # CON-C5
     conn, peer = pair(strict=True)
     assert peer.write(encode(PREFIX, 1, b"good") + b"garbage!" * 3)
     assert conn.recv() == Message(1, b"good")
@@ -167,6 +168,7 @@ def test_garbage_is_skipped_and_counted(pair: Pair) -> None:
 
 @pytest.mark.parametrize("bounds", [{"max_unclaimed": 3}, {"max_unclaimed_size": 3}])
 def test_a_full_inbox_fails_requests_and_loses_nothing(pair: Pair, bounds: dict[str, int]) -> None:
+    # CON-U1, CON-U2, CON-U3
     conn, peer = pair(**bounds)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(conn.request, b"?")
@@ -180,7 +182,7 @@ def test_a_full_inbox_fails_requests_and_loses_nothing(pair: Pair, bounds: dict[
     assert [conn.recv().msg_id for _ in range(5)] == [0, -1, -2, -3, -4]
 
 
-def test_ids_come_from_the_range(pair: Pair) -> None:
+def test_ids_come_from_the_range(pair: Pair) -> None:  # CON-R2
     conn, peer = pair(request_ids=range(10, 12))
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(conn.request, b"?") for _ in range(2)]
@@ -212,7 +214,7 @@ def test_mistakes_raise_at_once_and_harm_nothing(pair: Pair) -> None:
 
 def test_a_handler_that_raises_harms_nobody(
     driver: Driver, medium: Medium, served: Served, caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S2
     with served() as server, driver.connect(server.address, *medium.client()) as other:
         with (
             caplog.at_level(logging.ERROR, "vfiipc"),
@@ -225,7 +227,7 @@ def test_a_handler_that_raises_harms_nobody(
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
-def test_further_connections_wait(driver: Driver, medium: Medium, served: Served) -> None:
+def test_further_connections_wait(driver: Driver, medium: Medium, served: Served) -> None:  # CON-S3
     with served(max_connections=1) as server, ExitStack() as stack:
         first = stack.enter_context(driver.connect(server.address, *medium.client()))
         assert first.request(b"1").data == b"1"
@@ -240,6 +242,7 @@ def test_further_connections_wait(driver: Driver, medium: Medium, served: Served
 
 
 def test_idle_connections_are_closed(driver: Driver, medium: Medium, served: Served) -> None:
+    # CON-S5
     with (
         served(idle_timeout=0.3) as server,
         driver.connect(server.address, *medium.client()) as conn,
@@ -253,7 +256,7 @@ def test_idle_connections_are_closed(driver: Driver, medium: Medium, served: Ser
 
 def test_a_closed_server_closes_its_connections(
     driver: Driver, medium: Medium, served: Served
-) -> None:
+) -> None:  # CON-S6
     with served() as server:
         conn = driver.connect(server.address, *medium.client())
         hands = conn.__enter__()
@@ -275,6 +278,7 @@ def test_nobody_there(driver: Driver, medium: Medium) -> None:
 
 
 def test_many_connections_leave_nothing(driver: Driver, medium: Medium, served: Served) -> None:
+    # CON-A8
     with served() as server:
         for _ in range(3):
             with driver.connect(server.address, *medium.client()) as conn:
@@ -292,7 +296,7 @@ def test_many_connections_leave_nothing(driver: Driver, medium: Medium, served: 
 
 def test_a_handshake_ends_within_the_idle_time(
     driver: Driver, certificates: Certificates, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S7
     medium = Medium("tls", tmp_path, certificates)
     with (
         caplog.at_level(logging.INFO, "vfiipc"),
@@ -313,7 +317,7 @@ def test_a_handshake_ends_within_the_idle_time(
 
 def test_a_handler_that_ends_the_program_ends_itself_alone(
     driver: Driver, medium: Medium, served: Served, caplog: pytest.LogCaptureFixture
-) -> None:
+) -> None:  # CON-S2
     with served() as server, driver.connect(server.address, *medium.client()) as other:
         with (
             caplog.at_level(logging.ERROR, "vfiipc"),
@@ -329,7 +333,7 @@ def test_a_handler_that_ends_the_program_ends_itself_alone(
 
 
 @pytest.mark.parametrize("host", ["till..example", "a" * 64 + ".example"])
-def test_a_name_that_cannot_be_encoded(driver: Driver, host: str) -> None:
+def test_a_name_that_cannot_be_encoded(driver: Driver, host: str) -> None:  # CON-A7
     with (
         pytest.raises(OSError, match=r"not connected to .*not a host name"),
         driver.connect(f"{host}:5000", None, None),
@@ -367,6 +371,7 @@ def _listening(folder: Path, scheme: str) -> socket.socket:
 
 
 def test_a_socket_that_exists_already(driver: Driver, medium: Medium, tmp_path: Path) -> None:
+    # CON-A6
     listener = _listening(tmp_path, medium.scheme)
     with driver.serve(None, *medium.server(), sock=listener) as server:
         assert server.address.startswith(f"{medium.scheme}://")
@@ -378,7 +383,7 @@ def test_a_socket_that_exists_already(driver: Driver, medium: Medium, tmp_path: 
         assert (tmp_path / "given").exists()  # it belongs to whoever made it
 
 
-def test_a_socket_that_is_bound_and_does_not_listen_yet(driver: Driver) -> None:
+def test_a_socket_that_is_bound_and_does_not_listen_yet(driver: Driver) -> None:  # CON-A6
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
     with (
@@ -389,6 +394,7 @@ def test_a_socket_that_is_bound_and_does_not_listen_yet(driver: Driver) -> None:
 
 
 def test_a_descriptor_that_exists_already(driver: Driver, medium: Medium, tmp_path: Path) -> None:
+    # CON-A6
     descriptor = _listening(tmp_path, medium.scheme).detach()
     with (
         driver.serve(f"fd://{descriptor}", *medium.server()) as server,
@@ -400,6 +406,7 @@ def test_a_descriptor_that_exists_already(driver: Driver, medium: Medium, tmp_pa
 
 
 def test_a_descriptor_that_cannot_be_served_stays_as_it_was(driver: Driver, tmp_path: Path) -> None:
+    # CON-A6
     near, far = socket.socketpair()
     with near, far, (tmp_path / "file").open("w") as file:
         for descriptor, reason in [
@@ -415,7 +422,7 @@ def test_a_descriptor_that_cannot_be_served_stays_as_it_was(driver: Driver, tmp_
         os.fstat(file.fileno())
 
 
-def test_sockets_that_cannot_be_served(driver: Driver, medium: Medium) -> None:
+def test_sockets_that_cannot_be_served(driver: Driver, medium: Medium) -> None:  # CON-A6
     near, far = socket.socketpair()
     closed = socket.socket()
     closed.close()

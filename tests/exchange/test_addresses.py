@@ -21,7 +21,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("text", "address"), GOOD)
-def test_reads_an_address(text: str, address: Address) -> None:
+def test_reads_an_address(text: str, address: Address) -> None:  # CON-A1
     assert parse(text) == address
     assert parse(text, listening=True) == address
 
@@ -31,7 +31,7 @@ def test_writes_what_it_reads(text: str, address: Address) -> None:
     assert parse(str(address)) == address
 
 
-def test_a_server_may_be_given_a_descriptor() -> None:
+def test_a_server_may_be_given_a_descriptor() -> None:  # CON-A6
     assert parse("fd://3", listening=True) == Address("fd", fd=3)
     assert parse("FD://0", listening=True).fd == 0
     assert str(Address("fd", fd=3)) == "fd://3"
@@ -73,6 +73,7 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "reason"), BAD)
 def test_says_what_is_wrong_and_what_is_allowed(text: str, reason: str) -> None:
+    # CON-A2, CON-A3, CON-A4
     with pytest.raises(ValueError, match=re.escape(repr(text))) as caught:
         parse(text)
     assert reason in str(caught.value)
@@ -95,7 +96,7 @@ def test_an_address_is_text() -> None:
         ("pipe:///run/name", "pipe:///run/name"),
     ],
 )
-def test_a_listening_address_becomes_one_to_connect_to(text: str, reachable: str) -> None:
+def test_a_listening_address_becomes_one_to_connect_to(text: str, reachable: str) -> None:  # CON-A5
     assert str(parse(text, listening=True).reachable(5500)) == reachable
     assert parse(reachable)
 

@@ -26,7 +26,7 @@ def test_a_clean_end_has_no_rest() -> None:
 
 
 @pytest.mark.parametrize(("rest", "count"), [(b"4", "1 byte "), (b"4111 1111", "9 bytes ")])
-def test_a_cut_keeps_the_rest_and_does_not_show_it(rest: bytes, count: str) -> None:
+def test_a_cut_keeps_the_rest_and_does_not_show_it(rest: bytes, count: str) -> None:  # CON-C4
     closed = cut_or_ended(rest)
     assert closed.rest == rest
     assert count in str(closed)

@@ -30,12 +30,12 @@ def _fullness(inbox: Inbox, message: Message) -> list[bool]:
     return seen
 
 
-def test_is_full_by_number() -> None:
+def test_is_full_by_number() -> None:  # CON-U1
     inbox = Inbox(2, 100)
     assert _fullness(inbox, TWO) == [False, True, False]
 
 
-def test_is_full_by_size() -> None:
+def test_is_full_by_size() -> None:  # CON-U1
     inbox = Inbox(100, 6)
     assert _fullness(inbox, ONE) == [False, True, False]
 

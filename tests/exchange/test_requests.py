@@ -11,13 +11,13 @@ from vfiipc.codec import Message
 from vfiipc.exchange import REQUEST_IDS, Requests, Routing
 
 
-def test_ids_ascend_from_one() -> None:
+def test_ids_ascend_from_one() -> None:  # CON-R2
     requests: Requests[str] = Requests()
     assert [requests.open("a") for _ in range(3)] == [1, 2, 3]
     assert REQUEST_IDS[-1] == 2**31 - 1
 
 
-def test_ids_wrap_around_and_skip_those_that_wait() -> None:
+def test_ids_wrap_around_and_skip_those_that_wait() -> None:  # CON-R2
     requests: Requests[str] = Requests(range(-3, 6, 3))
     assert [requests.open(name) for name in "abc"] == [-3, 0, 3]
     assert requests.match(-3) == "a"
@@ -26,7 +26,7 @@ def test_ids_wrap_around_and_skip_those_that_wait() -> None:
     assert requests.waiting() == ["b", "d", "e"]
 
 
-def test_no_id_is_left() -> None:
+def test_no_id_is_left() -> None:  # CON-R2
     requests: Requests[str] = Requests(range(7, 9))
     requests.open("a")
     requests.open("b")
@@ -36,7 +36,7 @@ def test_no_id_is_left() -> None:
     assert requests.open("c") == 8
 
 
-def test_the_answer_to_a_request_that_was_given_up_is_counted_once() -> None:
+def test_the_answer_to_a_request_that_was_given_up_is_counted_once() -> None:  # CON-R3
     requests: Requests[str] = Requests()
     first, second = requests.open("a"), requests.open("b")
     requests.give_up(first)
@@ -62,7 +62,7 @@ def test_a_request_that_was_not_sent_has_no_late_answer() -> None:
     assert requests.open("b") == 2
 
 
-def test_an_id_that_was_given_up_comes_again_after_all_others_only() -> None:
+def test_an_id_that_was_given_up_comes_again_after_all_others_only() -> None:  # CON-R3
     requests: Requests[str] = Requests(range(1, 4))
     requests.give_up(requests.open("a"))
     assert [requests.open(name) for name in "bc"] == [2, 3]
@@ -71,7 +71,7 @@ def test_an_id_that_was_given_up_comes_again_after_all_others_only() -> None:
     assert not requests.is_late(1)
 
 
-def test_an_id_that_was_given_up_is_the_last_to_be_used() -> None:
+def test_an_id_that_was_given_up_is_the_last_to_be_used() -> None:  # CON-R3
     requests: Requests[str] = Requests(range(1, 5))
     requests.give_up(requests.open("given up"))
     used = []
@@ -190,7 +190,7 @@ class Model(RuleBasedStateMachine):
 TestModel = Model.TestCase
 
 
-def test_a_message_goes_to_its_request_or_to_the_inbox_or_nowhere() -> None:
+def test_a_message_goes_to_its_request_or_to_the_inbox_or_nowhere() -> None:  # CON-R4
     routing: Routing[str] = Routing()
     first, second = routing.requests.open("a"), routing.requests.open("b")
     routing.requests.give_up(second)

@@ -58,7 +58,7 @@ class TestAddresses:
             ("a:b:80", 0, "not an address"),
         ],
     )
-    def test_what_is_none(self, name: str, port: int, reason: str) -> None:
+    def test_what_is_none(self, name: str, port: int, reason: str) -> None:  # IPC-G3
         with TCP() as ipc:
             assert ipc.connect(name, port, LONG) is False
             assert isinstance(ipc.last_error, ValueError)
@@ -72,7 +72,7 @@ class TestAddresses:
             assert ipc.connect(name, 80, LONG) is False
             assert ipc.last_error is not None
 
-    def test_mistakes_of_the_caller(self) -> None:
+    def test_mistakes_of_the_caller(self) -> None:  # IPC-G2
         with TCP() as ipc:
             for port in (-1, 65536):
                 with pytest.raises(ValueError, match="port"):

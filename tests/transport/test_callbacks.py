@@ -15,6 +15,7 @@ SOON = 5000
 
 
 def test_a_callback_that_exits_harms_no_other_object(caplog: pytest.LogCaptureFixture) -> None:
+    # IPC-C8
     first, second = loopback_pair()
     third, fourth = loopback_pair()
     told = threading.Event()
@@ -52,7 +53,7 @@ def test_unregistering_waits_even_after_close() -> None:
         assert left.is_set()
 
 
-def test_a_registered_object_stays_alive() -> None:
+def test_a_registered_object_stays_alive() -> None:  # IPC-C7
     first, second = loopback_pair()
     told = threading.Event()
     assert second.set_callback(lambda _data, _ipc: told.set())
@@ -68,7 +69,7 @@ def test_a_registered_object_stays_alive() -> None:
         kept.close()
 
 
-def test_a_broken_writer_wakes_the_reader_and_is_told_once() -> None:
+def test_a_broken_writer_wakes_the_reader_and_is_told_once() -> None:  # IPC-X7, IPC-C4
     with TCP() as listener, TCP() as client:
         assert listener.listen(0, "127.0.0.1")
         assert client.connect(listener.local_addr(), 0, SOON)

@@ -114,8 +114,8 @@ class TestSocat:
                     assert (accepted.eof(), accepted.error()) == (True, False)
                 assert output == b""
 
-    def test_cannot_hold_a_call_with_a_flood(self) -> None:
-        most = 64 * 65536  # taken after the deadline: spec/ipc.md, T5
+    def test_cannot_hold_a_call_with_a_flood(self) -> None:  # IPC-T5
+        most = 64 * 65536  # taken after the deadline: IPC-T5
         with TCP() as server:
             assert server.listen(0, "127.0.0.1"), server.last_error
             target = f"TCP4:{server.local_addr()}"

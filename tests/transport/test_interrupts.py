@@ -63,7 +63,7 @@ READS: dict[str, Callable[[TCP], object]] = {
 
 @pytest.mark.parametrize("name", READS)
 def test_what_was_received_is_there_for_the_next_call(name: str) -> None:
-    """Whatever step of the call the signal strikes at."""
+    """Whatever step of the call the signal strikes at (IPC-H6)."""
     for step in itertools.count():
         with coupled_pair() as (ipc, far):
             far.sendall(encode(PREFIX, 1, b"struck") + encode(PREFIX, 2, b"next"))
@@ -102,7 +102,7 @@ def test_raw_reads_lose_at_most_what_they_were_about_to_return() -> None:
 )
 def test_nothing_follows_what_may_be_half_a_message(
     coupled: tuple[TCP, socket.socket], write: Callable[[TCP], bool]
-) -> None:
+) -> None:  # IPC-X8
     ipc, _ = coupled
     with struck(SocketStream.send):
         write(ipc)

@@ -63,7 +63,7 @@ def matches(lines: list[str], *patterns: str) -> bool:
 ADDRESS = r"127\.0\.0\.1:\d+"
 
 
-def test_without_a_mask_all_is_silent_but_for_what_others_log() -> None:
+def test_without_a_mask_all_is_silent_but_for_what_others_log() -> None:  # IPC-L1, IPC-L2
     clean = {name: value for name, value in os.environ.items() if "LOG" not in name}
     for environment in (clean, {**clean, "IPC_LOGMASK": "0", "IPCTLS_LOGMASK": ""}):
         command = [sys.executable, "-c", PROGRAM.replace("logging.getLogger", "# ")]
@@ -71,7 +71,7 @@ def test_without_a_mask_all_is_silent_but_for_what_others_log() -> None:
         assert done.stderr == b""
 
 
-def test_each_bit_selects_its_level() -> None:
+def test_each_bit_selects_its_level() -> None:  # IPC-L1
     expected = {
         "1": [r"IPC from elsewhere"],
         "8": [r"IPC TCP broken: OSError: .*not connected"],
@@ -98,7 +98,7 @@ def test_each_bit_selects_its_level() -> None:
     assert output(IPC_LOGMASK="4", IPCTLS_LOGMASK="2") == ["IPC from elsewhere", "IPCTLS from TLS"]
 
 
-def test_payloads_are_logged_only_when_asked_for() -> None:
+def test_payloads_are_logged_only_when_asked_for() -> None:  # IPC-L5, IPC-G4
     shown = SECRET.hex(" ")
     for switch in ("", "0"):
         lines = output(IPC_LOGMASK="255", VFIIPC_LOG_PAYLOADS=switch)
@@ -108,7 +108,7 @@ def test_payloads_are_logged_only_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "256", "1.5"])
-def test_a_mask_that_is_none_gives_a_warning(text: str) -> None:
+def test_a_mask_that_is_none_gives_a_warning(text: str) -> None:  # IPC-L1
     with pytest.warns(RuntimeWarning, match=r"IPC_LOGMASK is .*0\.\.255 is allowed"):
         assert logs.follow_masks({"IPC_LOGMASK": text}) == []
 
@@ -151,6 +151,7 @@ def texts(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 
 
 def test_every_message_of_every_transport(pair: Make, caplog: pytest.LogCaptureFixture) -> None:
+    # IPC-L4
     caplog.set_level(logging.DEBUG, "vfiipc")
     first, second = pair()
     assert first.write_msg(PREFIX, -5, memoryview(bytes(8)).cast("I"))
@@ -183,6 +184,7 @@ def test_what_is_wrong_with_a_message_is_said_by_the_sender(
 
 
 def test_life_and_loss_on_every_transport(pair: Make, caplog: pytest.LogCaptureFixture) -> None:
+    # IPC-L3, IPC-L4
     caplog.set_level(logging.INFO, "vfiipc")
     first, second = pair()
     stream = b"noise" + encode(PREFIX, 1, b"a") + encode(PREFIX, 2, b"b") + b"more noise, and more"
@@ -208,6 +210,7 @@ def test_life_and_loss_on_every_transport(pair: Make, caplog: pytest.LogCaptureF
 
 
 def test_what_breaks_a_connection_is_an_error(pair: Make, caplog: pytest.LogCaptureFixture) -> None:
+    # IPC-L4
     first, second = pair()
     second.strict = True
     assert first.write(b"nothing of the kind")
@@ -218,7 +221,7 @@ def test_what_breaks_a_connection_is_an_error(pair: Make, caplog: pytest.LogCapt
     assert "nothing" not in text
 
 
-def test_a_failed_connect_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_connect_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:  # IPC-L4
     assert not Loopback().connect("nobody")
     (text,) = texts(caplog, logging.WARNING)
     assert text.startswith("Loopback failed: ConnectionRefusedError")
@@ -231,7 +234,7 @@ def test_tls_has_a_logger_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     assert record.getMessage().startswith("TLS failed: ")
 
 
-def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> None:  # IPC-L2
     caplog.set_level(logging.CRITICAL, "vfiipc")
     first, second = loopback_pair()
     called: list[str] = []
@@ -259,7 +262,7 @@ def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> 
 FORGED = "x\n1 IPC forged\r\x1b[2J\x07\u2028\u202e\udcff\x85 ż"
 
 
-def test_texts_from_outside_are_one_line_that_no_terminal_obeys() -> None:
+def test_texts_from_outside_are_one_line_that_no_terminal_obeys() -> None:  # IPC-L6
     text = logs.shown(FORGED)
     assert text == r"x\n1 IPC forged\r\x1b[2J\x07\u2028\u202e\udcff\x85 ż"
     assert text.isprintable()
@@ -267,7 +270,7 @@ def test_texts_from_outside_are_one_line_that_no_terminal_obeys() -> None:
     assert logs.shown(OSError(5, "a\nb")) == r"[Errno 5] a\nb"
 
 
-def test_every_line_of_a_connection_is_escaped(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_line_of_a_connection_is_escaped(caplog: pytest.LogCaptureFixture) -> None:  # IPC-L6
     with caplog.at_level(logging.DEBUG, "vfiipc"):
         log = logs.ConnectionLog(logging.getLogger("vfiipc"), "TCP 1")
         log.event(f"connected: {FORGED}")

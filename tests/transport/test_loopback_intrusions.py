@@ -45,7 +45,7 @@ def limited() -> Iterator[None]:
 
 class TestExceptions:
     @pytest.mark.parametrize("pieces", [None, 2])
-    def test_what_was_read_is_not_lost(self, pieces: int | None) -> None:
+    def test_what_was_read_is_not_lost(self, pieces: int | None) -> None:  # IPC-H6
         def test(step: int) -> bool:
             first, second = loopback_pair(first_to_second=Delivery(pieces=pieces))
             with first, second:
@@ -143,7 +143,7 @@ class TestClosing:
     )
     def test_does_not_hang(
         self, which: int, call: Callable[[tuple[Loopback, Loopback]], object]
-    ) -> None:
+    ) -> None:  # IPC-H7
         def test(step: int) -> bool:
             pair = loopback_pair(capacity=100)
             with pair[0], pair[1]:
@@ -297,7 +297,7 @@ class TestCallbacks:
 
 class TestForks:
     @forks
-    def test_a_child_can_use_both_ends_whatever_threads_did(self, name: str) -> None:
+    def test_a_child_can_use_both_ends_whatever_threads_did(self, name: str) -> None:  # IPC-H4
         first, second = loopback_pair(capacity=300)
         server = Loopback()
         assert server.listen(name)

@@ -45,14 +45,14 @@ BAD_NAMES = {
 class TestNames:
     @pytest.mark.parametrize("name", BAD_NAMES.values(), ids=BAD_NAMES)
     @pytest.mark.parametrize("member", ["connect", "listen"])
-    def test_bad_ones_are_told(self, member: str, name: str) -> None:
+    def test_bad_ones_are_told(self, member: str, name: str) -> None:  # IPC-U2
         with Pipe() as pipe:
             assert getattr(pipe, member)(name) is False
             assert isinstance(pipe.last_error, (OSError, ValueError))
             assert not pipe.error()
             assert not pipe.is_server()
 
-    def test_a_long_one_is_told_with_what_is_allowed(self) -> None:
+    def test_a_long_one_is_told_with_what_is_allowed(self) -> None:  # IPC-U2
         with Pipe() as pipe:
             assert pipe.connect("/" + 120 * "x") is False
             number, text = reason(pipe)
@@ -63,7 +63,7 @@ class TestNames:
             assert "108" in reason(pipe)[1]
 
     @pytest.mark.parametrize("abstract", [False, True])
-    def test_the_longest_works(self, path: Path, abstract: bool) -> None:
+    def test_the_longest_works(self, path: Path, abstract: bool) -> None:  # IPC-U2
         start = f"{chr(0) if abstract else ''}{path}"
         name = start + "x" * (107 + abstract - len(start))
         with Pipe() as server:
@@ -71,14 +71,14 @@ class TestNames:
             assert serves(server, name)
 
     @pytest.mark.parametrize("bad", [b"/tmp/x", 1, None, Path])
-    def test_what_is_no_path_raises(self, bad: object) -> None:
+    def test_what_is_no_path_raises(self, bad: object) -> None:  # IPC-G2
         with Pipe() as pipe:
             with pytest.raises(TypeError, match="path must be"):
                 pipe.connect(bad)  # type: ignore[arg-type]
             with pytest.raises(TypeError, match="path must be"):
                 pipe.listen(bad)  # type: ignore[arg-type]
 
-    def test_abstract_ones_have_no_file(self, path: Path) -> None:
+    def test_abstract_ones_have_no_file(self, path: Path) -> None:  # IPC-U1
         name = f"\0{path}"
         with Pipe() as server, Pipe() as other:
             assert server.listen(name), server.last_error
@@ -99,7 +99,7 @@ class TestNames:
 
     def test_abstract_ones_are_refused_elsewhere(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    ) -> None:  # IPC-U1
         monkeypatch.setattr(unix_sockets, "sys", SimpleNamespace(platform="darwin"))
         with Pipe() as pipe:
             for member in (pipe.listen, pipe.connect):
@@ -108,7 +108,7 @@ class TestNames:
 
     def test_a_platform_without_unix_sockets(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    ) -> None:  # IPC-U3
         monkeypatch.delattr(socket, "AF_UNIX")
         with Pipe() as pipe:
             for member in (pipe.listen, pipe.connect):
@@ -187,7 +187,7 @@ class TestConnecting:
                 assert reason(pipe)[0] in (errno.ENOENT, errno.ECONNREFUSED)
 
     @forks
-    def test_without_permission(self, path: Path) -> None:
+    def test_without_permission(self, path: Path) -> None:  # IPC-U4
         def work() -> bool:
             give_up_rights()
             with Pipe() as pipe:

@@ -24,7 +24,7 @@ def numbers(race: Race, *moments: float) -> list[Any]:
     return [None if candidate is None else candidate[4] for candidate in begun]
 
 
-def test_the_next_one_begins_after_a_quarter_of_a_second() -> None:
+def test_the_next_one_begins_after_a_quarter_of_a_second() -> None:  # CON-A7
     race = Race(candidates(FOUR, FOUR, FOUR))
     assert numbers(race, 10.0, 10.0, 10.24) == [0, None, None]
     assert race.pause(10.24) == pytest.approx(0.01)
@@ -32,7 +32,7 @@ def test_the_next_one_begins_after_a_quarter_of_a_second() -> None:
     assert race.pause(99.0) is None
 
 
-def test_the_next_one_begins_at_once_after_a_failure() -> None:
+def test_the_next_one_begins_at_once_after_a_failure() -> None:  # CON-A7
     race = Race(candidates(FOUR, FOUR))
     assert numbers(race, 10.0) == [0]
     race.failed(OSError(1, "first"))
@@ -52,7 +52,7 @@ def test_it_is_not_over_while_one_is_under_way() -> None:
     race.check()
 
 
-def test_families_take_turns_beginning_with_the_first() -> None:
+def test_families_take_turns_beginning_with_the_first() -> None:  # CON-A7
     race = Race(candidates(SIX, SIX, FOUR, SIX, FOUR))
     assert numbers(race, *range(5)) == [0, 2, 1, 4, 3]
 

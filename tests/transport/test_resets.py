@@ -31,6 +31,7 @@ class TestResets:
 
     @pytest.mark.parametrize("member", ["read", "read_msg", "poll_in"])
     def test_latches_the_cause(self, ends: tuple[socket.socket, TCP], member: str) -> None:
+        # IPC-X1
         sock, ipc = ends
         self.reset(sock)
         arguments = {"read": (5, LONG), "read_msg": (PREFIX, LIMIT, LONG), "poll_in": (LONG,)}
@@ -42,7 +43,7 @@ class TestResets:
         assert ipc.write(b"x") is False
         assert isinstance(ipc.last_error, ConnectionResetError)
 
-    def test_what_peek_learns_is_kept(self, ends: tuple[socket.socket, TCP]) -> None:
+    def test_what_peek_learns_is_kept(self, ends: tuple[socket.socket, TCP]) -> None:  # IPC-X4
         sock, ipc = ends
         self.reset(sock)
         for _ in range(2):
@@ -54,6 +55,7 @@ class TestResets:
         assert isinstance(ipc.last_error, ConnectionResetError)
 
     def test_what_was_received_before_comes_first(self, ends: tuple[socket.socket, TCP]) -> None:
+        # IPC-X2
         sock, ipc = ends
         sock.sendall(b"before")
         arrived(ipc, 6)
@@ -72,7 +74,7 @@ class TestResets:
         assert reading.result() is None
         assert isinstance(ipc.last_error, ConnectionResetError)
 
-    def test_calls_back_once(self, ends: tuple[socket.socket, TCP]) -> None:
+    def test_calls_back_once(self, ends: tuple[socket.socket, TCP]) -> None:  # IPC-C4
         sock, ipc = ends
         calls: list[object] = []
 

@@ -112,7 +112,7 @@ def test_descriptors_above_1023(server: TCP) -> None:
 @linux_only
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 class TestForks:
-    def test_a_child_keeps_what_the_parent_closes(self, server: TCP) -> None:
+    def test_a_child_keeps_what_the_parent_closes(self, server: TCP) -> None:  # IPC-Z5
         client, accepted = connect(server)
         start, go = os.pipe()
 
@@ -133,7 +133,7 @@ class TestForks:
         os.close(start)
         os.close(go)
 
-    def test_a_parent_keeps_what_the_child_closes(self, server: TCP) -> None:
+    def test_a_parent_keeps_what_the_child_closes(self, server: TCP) -> None:  # IPC-Z5
         client, accepted = connect(server)
 
         def work() -> bool:
@@ -152,7 +152,7 @@ class TestForks:
             assert client.write_msg(PREFIX, 1, b"x")
             assert reading.result() == (1, b"x")
 
-    def test_a_child_has_callbacks_of_its_own(self, server: TCP) -> None:
+    def test_a_child_has_callbacks_of_its_own(self, server: TCP) -> None:  # IPC-C10
         client, accepted = connect(server)
         called = threading.Event()
 
@@ -174,7 +174,7 @@ class TestForks:
             assert called.wait(20)
 
 
-def test_a_descriptor_that_is_used_again_calls_nobody_else(server: TCP) -> None:
+def test_a_descriptor_that_is_used_again_calls_nobody_else(server: TCP) -> None:  # IPC-Z4
     calls: queue.Queue[object] = queue.Queue()
     again = 0
     for number in range(20):

@@ -174,6 +174,7 @@ class TestCoupled:
             socket.setdefaulttimeout(None)
 
     def test_the_end_does_not_stop_writing(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        # IPC-E3
         ends[1].shutdown(socket.SHUT_WR)
         with TCP() as ipc:
             assert ipc.setFD(ends[0])
@@ -183,6 +184,7 @@ class TestCoupled:
             assert ends[1].recv(10) == b"still"
 
     def test_a_dup_keeps_the_connection(self, ends: tuple[socket.socket, socket.socket]) -> None:
+        # IPC-Z5
         with ends[0].dup() as dup, TCP() as ipc:
             assert ipc.setFD(ends[0])
             reading = Aside(ipc.read, 1).until_blocked()

@@ -61,7 +61,7 @@ class TestConnecting:
             assert time.monotonic() - begin < PATIENCE / 2
             assert isinstance(ipc.last_error, TimeoutError)
 
-    def test_close_wakes(self) -> None:
+    def test_close_wakes(self) -> None:  # IPC-Z1
         with deaf() as (host, port), TCP() as ipc:
             connecting = Aside(ipc.connect, host, port).until_blocked()
             ipc.close()
@@ -109,7 +109,7 @@ class TestConnecting:
 
     def test_what_is_under_way_is_not_dropped(
         self, server: TCP, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    ) -> None:  # CON-A7
         with deaf() as silent, TCP() as ipc:
             resolves_to(monkeypatch, silent, ("127.0.0.3", 1))
             begin = time.monotonic()
@@ -161,7 +161,7 @@ class TestConnecting:
 
     def test_without_a_thread_the_resolver_runs_in_this_one(
         self, server: TCP, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    ) -> None:  # IPC-H8
         def refuse(_: object) -> None:
             raise RuntimeError("can't start new thread")
 
@@ -187,7 +187,7 @@ class TestConnecting:
                 assert ipc.connect("localhost", 0) is False
                 assert ipc.getFD() == -1
 
-    def test_an_object_may_be_used_again(self, server: TCP) -> None:
+    def test_an_object_may_be_used_again(self, server: TCP) -> None:  # IPC-Z6
         with TCP() as ipc:
             for number in range(3):
                 assert ipc.connect(server.local_addr(), 0, LONG)
@@ -253,12 +253,12 @@ class TestListening:
             assert server.local_addr().startswith("0.0.0.0:")
             assert client.connect(LOCALHOST, port_of(server), LONG)
 
-    def test_accept_in_time(self, server: TCP) -> None:
+    def test_accept_in_time(self, server: TCP) -> None:  # IPC-T6
         assert server.accept(0) is None
         assert server.accept(20) is None
         assert server.last_error is None
 
-    def test_close_wakes_accept(self, server: TCP) -> None:
+    def test_close_wakes_accept(self, server: TCP) -> None:  # IPC-Z1
         accepting = [Aside(server.accept).until_blocked() for _ in range(3)]
         server.close()
         assert [call.result() for call in accepting] == [None] * 3
@@ -269,7 +269,7 @@ class TestListening:
         assert server.listen(0, LOCALHOST)
         assert accepting.result() is None
 
-    def test_reading_and_writing_is_an_error(self, server: TCP) -> None:
+    def test_reading_and_writing_is_an_error(self, server: TCP) -> None:  # IPC-X6
         assert server.read(1) == b""
         assert server.write(b"x") is False
         assert server.error()
@@ -324,7 +324,7 @@ class TestListening:
 
     def test_accept_tells_what_it_cannot_after_a_read_by_mistake(
         self, server: TCP, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    ) -> None:  # IPC-X3
         assert server.read(1, 0) == b""
         assert server.error()
 

@@ -68,7 +68,7 @@ class TestCodes:
             assert second.listen(port_of(listening), HOST) is False
             assert second.TLSError()[0] == TLS.ERR_SOCKET
 
-    def test_a_silent_server(self) -> None:
+    def test_a_silent_server(self) -> None:  # IPC-S5
         with socket.create_server((HOST, 0)) as silent, TLS() as client:
             assert client.connect(HOST, silent.getsockname()[1], 50) is False
             assert client.TLSError()[0] == TLS.ERR_TIMEOUT
@@ -92,7 +92,7 @@ class TestCodes:
 class TestSilentClients:
     """What a client does in its handshake harms nobody else."""
 
-    def test_accept_does_not_wait(self, listening: TLS) -> None:
+    def test_accept_does_not_wait(self, listening: TLS) -> None:  # IPC-S6
         with socket.create_connection((HOST, port_of(listening))):
             accepted = listening.accept(LONG)
             assert accepted is not None
@@ -104,7 +104,7 @@ class TestSilentClients:
                 assert accepted.getFD() == -1
 
     @pytest.mark.parametrize("hello", [b"", b"\x16\x03\x01\x02\x00\x01\x00"])
-    def test_time_ends_it(self, listening: TLS, hello: bytes) -> None:
+    def test_time_ends_it(self, listening: TLS, hello: bytes) -> None:  # IPC-S7
         listening.handshake_timeout_msec = 50
         for member, arguments in [("read", (1,)), ("poll_in", ()), ("write", (b"x",))]:
             with socket.create_connection((HOST, port_of(listening))) as silent:
@@ -136,6 +136,7 @@ class TestSilentClients:
         "sent", [b"GET / HTTP/1.0\r\n\r\n", b"\0" * 100, b"\x16\x03\x01\x00\x05garbage"]
     )
     def test_garbage(self, listening: TLS, certificates: Certificates, sent: bytes) -> None:
+        # IPC-S7
         with socket.create_connection((HOST, port_of(listening))) as stranger:
             accepted = listening.accept(LONG)
             assert accepted is not None
@@ -162,6 +163,7 @@ class TestSilentClients:
 
 class TestCallbacks:
     def test_handshake_bytes_are_no_data(self, listening: TLS, certificates: Certificates) -> None:
+        # IPC-S8
         calls, client = Calls(), TLS()
         client.addCA(certificates.ca)
         connecting = Aside(client.connect, listening.local_addr(), 0, LONG)
@@ -180,7 +182,7 @@ class TestCallbacks:
 
     def test_what_a_writer_brings_in_is_told(
         self, listening: TLS, certificates: Certificates
-    ) -> None:
+    ) -> None:  # IPC-S8
         """The writer makes the handshake, and the client's data comes along with its last part."""
         calls, client = Calls(), TLS()
         client.addCA(certificates.ca)
@@ -202,7 +204,7 @@ class TestCallbacks:
 
     def test_a_reader_and_a_writer_share_the_handshake(
         self, listening: TLS, certificates: Certificates
-    ) -> None:
+    ) -> None:  # IPC-S6
         for _ in range(5):
             with TLS() as client:
                 client.addCA(certificates.ca)
@@ -251,7 +253,7 @@ def relayed(certificates: Certificates, flags: int) -> Iterator[tuple[TLS, TLS, 
 class TestBroken:
     """With each of the engines at the client."""
 
-    def test_cut_off_is_an_error(self, certificates: Certificates, flags: int) -> None:
+    def test_cut_off_is_an_error(self, certificates: Certificates, flags: int) -> None:  # IPC-S9
         with relayed(certificates, flags) as (second, first, relay):
             assert first.write(b"abc")
             assert second.read(3, LONG) == b"abc"
@@ -261,7 +263,7 @@ class TestBroken:
             assert not second.eof()
             assert "close_notify" in str(second.last_error)
 
-    def test_gone_in_mid_message(self, certificates: Certificates, flags: int) -> None:
+    def test_gone_in_mid_message(self, certificates: Certificates, flags: int) -> None:  # IPC-S9
         with relayed(certificates, flags) as (second, first, relay):
             half = encode(PREFIX, 1, b"12345")[:14]
             assert first.write(half)
@@ -271,7 +273,7 @@ class TestBroken:
             assert second.error()
             assert second.read(100, 0) == half
 
-    def test_damage_is_an_error(self, certificates: Certificates, flags: int) -> None:
+    def test_damage_is_an_error(self, certificates: Certificates, flags: int) -> None:  # IPC-S9
         with relayed(certificates, flags) as (second, first, relay):
             relay.to_client.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
             assert second.read(1, LONG) == b""

@@ -46,7 +46,7 @@ class TestChecks:
     """Each flag lifts its own check, and no other."""
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_matrix(self, certificates: Certificates, fault: str) -> None:
+    def test_matrix(self, certificates: Certificates, fault: str) -> None:  # IPC-S1, IPC-S2
         with served(getattr(certificates, fault)) as server:
             for name, flags in FLAGS.items():
                 lifted = fault == "good" or name in ("IGNORE_ALL", FAULTS[fault])
@@ -57,7 +57,7 @@ class TestChecks:
                     message = client.read_msg(PREFIX, LIMIT, LONG)
                     assert message == ((1, b"welcome") if lifted else None)
 
-    def test_flags_may_be_joined(self, certificates: Certificates) -> None:
+    def test_flags_may_be_joined(self, certificates: Certificates) -> None:  # IPC-S2
         both_times = TLS.IGNORE_EXPIRED | TLS.IGNORE_NOT_YET_VALID
         for fault in ("expired", "not_yet_valid"):
             with served(getattr(certificates, fault)) as server:
@@ -71,13 +71,14 @@ class TestChecks:
             assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION
 
     def test_without_an_authority_nobody_is_believed(self, certificates: Certificates) -> None:
+        # IPC-S1
         with served(certificates.good) as server, TLS() as client:
             assert client.connect(server.local_addr(), 0, LONG) is False
             assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION
             assert client.addDefaultCA()
             assert client.connect(server.local_addr(), 0, LONG) is False
 
-    def test_a_name_is_checked_as_an_address_is(self, certificates: Certificates) -> None:
+    def test_a_name_is_checked_as_an_address_is(self, certificates: Certificates) -> None:  # IPC-S1
         with served(certificates.good) as server, TLS() as client:
             assert client.setCA(certificates.ca)
             for flags in (TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED):
@@ -86,6 +87,7 @@ class TestChecks:
 
     @pytest.mark.parametrize("flags", [TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED])
     def test_a_common_name_does_not_count(self, certificates: Certificates, flags: int) -> None:
+        # IPC-S1
         with served(certificates.common_name_only) as server, TLS() as client:
             assert client.addCA(certificates.ca)
             assert client.setCheckConfig(flags)
@@ -111,7 +113,7 @@ class TestChecks:
             ("*.org", "", False),
         ],
     )
-    def test_patterns_of_names(self, pattern: str, host: str, same: bool) -> None:
+    def test_patterns_of_names(self, pattern: str, host: str, same: bool) -> None:  # IPC-S1
         assert matches_pattern(pattern, host) is same
 
 
@@ -140,6 +142,7 @@ class TestClientCertificates:
 
     @pytest.mark.parametrize("shown", [None, "expired", "unknown_authority"])
     def test_refused(self, certificates: Certificates, version: str, shown: str | None) -> None:
+        # IPC-S4
         with served(certificates.good, authority=certificates.ca) as server, TLS() as client:
             assert client.addCA(certificates.ca)
             if shown is not None:
@@ -152,7 +155,7 @@ class TestClientCertificates:
                 assert client.error()
             assert client.TLSError()[0] == TLS.ERR_AUTHENTICATION, client.last_error
 
-    def test_who_only_writes_learns_it_too(self, certificates: Certificates) -> None:
+    def test_who_only_writes_learns_it_too(self, certificates: Certificates) -> None:  # IPC-S4
         with served(certificates.good, authority=certificates.ca) as server, TLS() as client:
             assert client.addCA(certificates.ca)
             assert client.connect(server.local_addr(), 0, LONG)
@@ -197,6 +200,7 @@ class TestClientCertificates:
             assert server.TLSError() == (TLS.OK, "")
 
     def test_a_server_can_lift_one_check_of_clients(self, certificates: Certificates) -> None:
+        # IPC-S2
         for flags, good in [(TLS.IGNORE_EXPIRED, True), (TLS.IGNORE_SELF_SIGNED, False)]:
             with TLS() as server, TLS() as client:
                 assert server.setKeyCert(*certificates.good)
@@ -298,6 +302,7 @@ class TestFiles:
             assert not server.is_server()
 
     def test_without_pyopenssl_a_single_check_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # IPC-S3
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         ipc = TLS()
         for flags in (TLS.IGNORE_EXPIRED, TLS.IGNORE_NOT_YET_VALID, TLS.IGNORE_SELF_SIGNED):

@@ -66,7 +66,7 @@ class TestTickets:
             time.sleep(0.5)
             yield client
 
-    def test_a_reading_call_keeps_its_time(self, client: TLS) -> None:
+    def test_a_reading_call_keeps_its_time(self, client: TLS) -> None:  # IPC-S11
         calls: list[Callable[[], object]] = [
             lambda: client.read_msg(PREFIX, LIMIT, 20),
             lambda: client.read(1, 20),
@@ -79,7 +79,7 @@ class TestTickets:
             assert time.monotonic() - begin < 0.5
         assert not client.error(), client.last_error
 
-    def test_a_writing_call_keeps_its_time(self, client: TLS) -> None:
+    def test_a_writing_call_keeps_its_time(self, client: TLS) -> None:  # IPC-S11
         reading = Aside(client.read, 1, LONG)
         for _ in range(5):
             begin = time.monotonic()
@@ -88,7 +88,7 @@ class TestTickets:
         client.close()
         assert reading.result() == b""
 
-    def test_a_callback_is_not_called(self, client: TLS) -> None:
+    def test_a_callback_is_not_called(self, client: TLS) -> None:  # IPC-S8
         calls = Calls()
         assert client.set_callback(calls)
         assert calls.none()
@@ -164,7 +164,7 @@ def served_by(certificates: Certificates, flags: int) -> Iterator[TLS]:
 class TestRequestsForNewKeys:
     def test_answers_that_are_never_read(
         self, certificates: Certificates, tmp_path: Path, flags: int
-    ) -> None:
+    ) -> None:  # IPC-S11
         with served_by(certificates, flags) as server, socket.socket() as sock:
             # The system has little room for answers.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -221,7 +221,7 @@ def _flood(sock: socket.socket, client: KeyUpdates) -> None:
 class TestRenegotiation:
     """Asking for it ends the connection: refusing alone would answer each request."""
 
-    def test_a_client_asks(self, certificates: Certificates) -> None:
+    def test_a_client_asks(self, certificates: Certificates) -> None:  # IPC-S11
         with served_by(certificates, TLS.IGNORE_NONE) as server:
             self._check(server, [])
 
@@ -244,7 +244,7 @@ class TestRenegotiation:
                 assert not accepted.write(b"x", LONG)
 
     @ENGINES
-    def test_a_server_asks(self, certificates: Certificates, flags: int) -> None:
+    def test_a_server_asks(self, certificates: Certificates, flags: int) -> None:  # IPC-S11
         key, cert = certificates.good
         port = free_port()
         with (

@@ -111,7 +111,7 @@ def receive_until_end(stream: TLSStream) -> bytes:
 
 
 @pytest.mark.parametrize("flags", [Check.IGNORE_NONE], ids=["ssl"])
-def test_a_reader_loses_nothing(streams: tuple[TLSStream, TLSStream]) -> None:
+def test_a_reader_loses_nothing(streams: tuple[TLSStream, TLSStream]) -> None:  # IPC-S12
     reader, writer = streams
     data = random.Random(1).randbytes(SIZE)
     sending = Aside(send_all, writer, data)
@@ -132,6 +132,7 @@ def test_a_reader_loses_nothing(streams: tuple[TLSStream, TLSStream]) -> None:
 
 @ENGINES
 def test_a_writer_sends_no_garbage(streams: tuple[TLSStream, TLSStream], flags: Check) -> None:
+    # IPC-S12
     writer, reader = streams
     reading = Aside(receive_until_end, reader)
     left = iter(range(400))
@@ -160,7 +161,7 @@ def test_a_writer_sends_no_garbage(streams: tuple[TLSStream, TLSStream], flags: 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_that_closes_leaves_the_session_to_its_parent(
     streams: tuple[TLSStream, TLSStream],
-) -> None:
+) -> None:  # IPC-S13
     first, second = streams
     send_all(second, b"before")
     child = os.fork()
@@ -182,7 +183,7 @@ def test_a_child_that_closes_leaves_the_session_to_its_parent(
 
 
 @ENGINES
-def test_a_child_gets_a_lock_of_its_own(streams: tuple[TLSStream, TLSStream]) -> None:
+def test_a_child_gets_a_lock_of_its_own(streams: tuple[TLSStream, TLSStream]) -> None:  # IPC-S13
     first, second = streams
     assert second.send([b"x"]) == 1
     until(lambda: first.peek(1) == b"x")

@@ -41,7 +41,7 @@ def server(path: Path) -> Iterator[Pipe]:
 
 
 class TestTakingAPath:
-    def test_one_that_was_left_behind(self, path: Path) -> None:
+    def test_one_that_was_left_behind(self, path: Path) -> None:  # IPC-U5
         for kind in KINDS.values():
             left_behind(path, kind)
             with Pipe() as server:
@@ -49,7 +49,7 @@ class TestTakingAPath:
                 assert serves(server, path)
             assert not path.exists()
 
-    def test_one_with_a_server(self, server: Pipe, path: Path) -> None:
+    def test_one_with_a_server(self, server: Pipe, path: Path) -> None:  # IPC-U5
         with Pipe() as other:
             assert other.listen(path) is False
             number, text = reason(other)
@@ -58,7 +58,7 @@ class TestTakingAPath:
             assert not other.is_server()
         assert serves(server, path)
 
-    def test_one_whose_server_has_a_full_queue(self, path: Path) -> None:
+    def test_one_whose_server_has_a_full_queue(self, path: Path) -> None:  # IPC-U5
         with Pipe() as server, Pipe() as other:
             assert server.listen(path, backlog=0)
             with full(server, path):
@@ -69,7 +69,7 @@ class TestTakingAPath:
     @pytest.mark.parametrize("backlog", [None, 0, 5])
     def test_one_with_a_socket_of_any_kind(
         self, path: Path, kind: int, backlog: int | None
-    ) -> None:
+    ) -> None:  # IPC-U5
         with socket.socket(socket.AF_UNIX, kind) as sock, Pipe() as other:
             sock.bind(str(path))
             if backlog is not None and kind != socket.SOCK_DGRAM:
@@ -79,7 +79,7 @@ class TestTakingAPath:
             assert path.exists()
 
     @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-    def test_its_server_does_not_notice(self, path: Path, kind: int) -> None:
+    def test_its_server_does_not_notice(self, path: Path, kind: int) -> None:  # IPC-U5
         with socket.socket(socket.AF_UNIX, kind) as sock, Pipe() as other:
             sock.bind(str(path))
             sock.setblocking(False)
@@ -112,7 +112,7 @@ class TestTakingAPath:
         assert server.accept(50) is None
         assert not calls
 
-    def test_other_files_stay(self, path: Path) -> None:
+    def test_other_files_stay(self, path: Path) -> None:  # IPC-U5
         def file() -> None:
             path.write_text("precious", encoding="ascii")
 
@@ -146,7 +146,7 @@ class TestTakingAPath:
             assert str(path) in reason(pipe)[1]
 
     @forks
-    def test_without_permission_to_ask(self, path: Path) -> None:
+    def test_without_permission_to_ask(self, path: Path) -> None:  # IPC-U5
         def work() -> bool:
             give_up_rights()
             with Pipe() as pipe:
@@ -177,7 +177,7 @@ class TestTakingAPath:
         assert serves(server, path)
 
     @pytest.mark.parametrize("abstract", [False, True])
-    def test_of_many_at_once_one_gets_it(self, path: Path, abstract: bool) -> None:
+    def test_of_many_at_once_one_gets_it(self, path: Path, abstract: bool) -> None:  # IPC-U6
         name = f"\0{path}" if abstract else str(path)
         for number in range(20):
             if not abstract and number % 2:
@@ -199,7 +199,7 @@ class TestTakingAPath:
             assert not path.exists()
 
     @forks
-    def test_of_many_processes_one_gets_it(self, path: Path) -> None:
+    def test_of_many_processes_one_gets_it(self, path: Path) -> None:  # IPC-U6
         left_behind(path)
         go, start = os.pipe()
         tried, tell = os.pipe()
@@ -224,7 +224,7 @@ class TestTakingAPath:
             os.close(descriptor)
         assert not path.exists()
 
-    def test_waits_for_who_takes_one_in_the_same_directory(self, path: Path) -> None:
+    def test_waits_for_who_takes_one_in_the_same_directory(self, path: Path) -> None:  # IPC-U6
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
@@ -236,7 +236,7 @@ class TestTakingAPath:
         finally:
             os.close(directory)
 
-    def test_close_ends_the_waiting(self, path: Path) -> None:
+    def test_close_ends_the_waiting(self, path: Path) -> None:  # IPC-U6
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
@@ -275,7 +275,7 @@ class TestTakingAPath:
         finally:
             os.close(directory)
 
-    def test_does_not_wait_for_ever(self, path: Path) -> None:
+    def test_does_not_wait_for_ever(self, path: Path) -> None:  # IPC-U6
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
@@ -309,7 +309,7 @@ class TestModes:
         os.umask(former)
 
     @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666, 0o777, 0o000])
-    def test_is_what_was_asked_for(self, path: Path, umask: int, mode: int) -> None:
+    def test_is_what_was_asked_for(self, path: Path, umask: int, mode: int) -> None:  # IPC-U4
         with Pipe() as server:
             assert server.listen(path, mode), server.last_error
             assert stat.S_IMODE(path.stat().st_mode) == mode
@@ -329,7 +329,7 @@ class TestModes:
 
     @forks
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-    def test_there_is_no_moment_without_it(self, path: Path) -> None:
+    def test_there_is_no_moment_without_it(self, path: Path) -> None:  # IPC-U4
         former = os.umask(0)
         ready, told = os.pipe()
 
@@ -374,7 +374,7 @@ class TestModes:
 
 
 class TestRemoving:
-    def test_close_removes_the_file(self, server: Pipe, path: Path) -> None:
+    def test_close_removes_the_file(self, server: Pipe, path: Path) -> None:  # IPC-U7
         assert path.exists()
         server.close()
         assert not path.exists()
@@ -392,7 +392,7 @@ class TestRemoving:
         accepted.close()
         assert serves(server, path)
 
-    def test_one_that_was_removed_is_not_missed(self, server: Pipe, path: Path) -> None:
+    def test_one_that_was_removed_is_not_missed(self, server: Pipe, path: Path) -> None:  # IPC-U7
         client, accepted = connected(server, path)
         with client, accepted, Pipe() as other:
             path.unlink()
@@ -406,7 +406,7 @@ class TestRemoving:
             assert server.listen(path)
             assert serves(server, path)
 
-    def test_one_of_another_server_stays(self, server: Pipe, path: Path) -> None:
+    def test_one_of_another_server_stays(self, server: Pipe, path: Path) -> None:  # IPC-U7
         path.unlink()
         with Pipe() as other:
             assert other.listen(path), other.last_error
@@ -440,13 +440,13 @@ class TestRemoving:
 
         assert next(step for step in itertools.count() if not struck(step)) > 3
 
-    def test_another_file_stays(self, server: Pipe, path: Path) -> None:
+    def test_another_file_stays(self, server: Pipe, path: Path) -> None:  # IPC-U7
         path.unlink()
         path.write_text("precious", encoding="ascii")
         server.close()
         assert path.read_text(encoding="ascii") == "precious"
 
-    def test_one_that_was_moved_stays(self, server: Pipe, path: Path) -> None:
+    def test_one_that_was_moved_stays(self, server: Pipe, path: Path) -> None:  # IPC-U7
         moved = path.rename(path.with_name("moved"))
         assert serves(server, moved)
         server.close()
@@ -461,7 +461,7 @@ class TestRemoving:
         assert not path.exists()
 
     @forks
-    def test_a_child_that_closes_removes_nothing(self, server: Pipe, path: Path) -> None:
+    def test_a_child_that_closes_removes_nothing(self, server: Pipe, path: Path) -> None:  # IPC-U8
         def work() -> bool:
             server.close()
             return path.exists()

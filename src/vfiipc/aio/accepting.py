@@ -1,4 +1,4 @@
-"""Listening sockets, and taking connections off them: as many as may be, and no more."""
+"""Listening sockets, and an accept loop with a connection limit."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from ..transport.lifetime import Lifetime
 from ..transport.listening import inherited, listening_at, listening_socket
 from ..transport.logs import shown
 from ..transport.unix_sockets import SocketFile, bound_socket
-from .aside import aside
+from .threads import run_in_thread
 
 __all__ = ["Acceptor", "listen", "take_over"]
 
 _logger = logging.getLogger("vfiipc")
 
 _BACKLOG: Final = 128
-#: Seconds until accepting is tried again, when the system had no room for a connection.
+#: Seconds until accepting is retried after descriptors or memory ran out.
 _PAUSE: Final = 0.2
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Acceptor:
-    """Takes connections off a listening socket, while it is told to.
+    """Accepts connections from a listening socket, unless paused.
 
-    A connection that is not taken waits in the system's queue, where its peer may send already:
-    none is accepted only to be closed. Running out of descriptors is logged once, and tried again.
+    Further connections wait in the system's queue, where their peers may already send; none is
+    accepted only to be closed. When descriptors run out, this is logged once, and retried.
 
     Args:
         listener: a listening socket; closed by ``close``.
-        accepted: called with each connection; whoever is called owns it.
+        accepted: called with each connection, which it then owns.
     """
 
     def __init__(self, listener: socket.socket, accepted: Callable[[socket.socket], None]) -> None:
@@ -50,19 +50,19 @@ class Acceptor:
         self._exhausted = False
 
     def resume(self) -> None:
-        """Goes on accepting."""
+        """Starts or resumes accepting."""
         self._wanted = True
         if not self._watching and self._timer is None:
             self._watching = True
             self._loop.add_reader(self._listener, self._ready)
 
     def pause(self) -> None:
-        """Leaves what comes in the system's queue; may be called from ``accepted``."""
+        """Leaves connections in the system's queue; may be called from ``accepted``."""
         self._wanted = False
         self._unwatch()
 
     def close(self) -> None:
-        """Accepts no more, for good. May be called again."""
+        """Stops accepting, permanently. May be called again."""
         self.pause()
         if self._timer is not None:
             self._timer.cancel()
@@ -91,7 +91,7 @@ class Acceptor:
             self._accepted(sock)
 
     def _wait_for_room(self, error: OSError) -> None:
-        if not self._exhausted:
+        if not self._exhausted:  # CON-S4
             self._exhausted = True
             _logger.warning("cannot accept connections for now, and try again: %s", shown(error))
         self._unwatch()
@@ -108,7 +108,7 @@ async def listen(
 ) -> tuple[socket.socket, SocketFile | None, Address]:
     """A listening socket, the file of a pipe, and the address by which it can be reached.
 
-    Resolving a name may wait, and so may the lock of a directory: it is done aside.
+    Resolving a name may block, and so may locking a directory; both run in a thread.
 
     Raises:
         OSError: it cannot listen there; its text has the address.
@@ -118,16 +118,16 @@ async def listen(
             return _known(*inherited(address.fd, _BACKLOG, tls=tls))
         if address.scheme == "pipe":
             bind = partial(bound_socket, address.path, None, _BACKLOG, Lifetime())
-            return *await aside(bind, _give_back), address
+            return *await run_in_thread(bind, _give_back), address
         listen = partial(listening_socket, address.port, address.host or None, _BACKLOG)
-        listener = await aside(listen, socket.socket.close)
+        listener = await run_in_thread(listen, socket.socket.close)
     except OSError as cause:
         raise explained(cause, f"cannot listen on {address}") from cause
     return listener, None, address.reachable(listener.getsockname()[1])
 
 
 def take_over(sock: socket.socket, *, tls: bool) -> tuple[socket.socket, None, Address]:
-    """As ``listen``, with a socket that exists already.
+    """As ``listen``, for an existing socket.
 
     Raises:
         OSError: it cannot listen.

@@ -50,21 +50,21 @@ def connect(
         address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
-        timeout: seconds for connecting, with the handshake of TLS; None: as long as the system
-            takes, and 10 s for the handshake.
-        ssl: for ``tls://``: how to prove who is who; by default ``ssl.create_default_context()``.
-        server_hostname: the name that the certificate must have, if not the host of the address.
-        strict: end the connection where something else than a message arrives.
+        timeout: seconds for connecting, including the TLS handshake; None leaves connecting to the
+            system, and allows 10 s for the handshake.
+        ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
+        server_hostname: the name that the certificate must match, if not the host of the address.
+        strict: end the connection at the first byte that does not belong to a message.
         request_ids: the message IDs that ``request`` uses, ascending.
         max_unclaimed: messages that may wait to be received before reading stops, 1 or more.
         max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
-        max_unsent: bytes that may wait to be sent before ``send`` waits.
-        close_timeout: seconds that closing may take, before what has not been sent is dropped.
+        max_unsent: bytes that may be buffered before ``send`` waits.
+        close_timeout: seconds that closing may take before unsent data is dropped.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; at once. All that follows, when awaited:
+        TypeError, ValueError: an argument is wrong. Raised at once; the others when awaited.
         TimeoutError: no connection in time.
-        ssl.SSLError, OSError: no connection; its text has the address.
+        ssl.SSLError, OSError: no connection; the text names the address.
 
     Rules: ``spec/connections.md``.
     """
@@ -88,7 +88,7 @@ def connect(
 
 
 class Connecting:
-    """A connection that is about to be made; await it, or enter it with ``async with``. Once."""
+    """A connection that is about to be made; await it or enter it with ``async with``, once."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Connecting:
                 name = self._server_hostname if self._context is not None else None
                 make = partial(loop.create_connection, sock=sock, server_hostname=name)
             protocol = self._settings.protocol()
-            # A limit of its own ends all of it, the handshake included.
+            # A time-out of its own covers everything, the handshake included (CON-T2).
             limit = HANDSHAKE_TIMEOUT if self._timeout is None else self._timeout
             make = partial(make, lambda: protocol)
             await hand_over(sock, protocol, make, self._context, limit)
@@ -148,7 +148,7 @@ class Connecting:
 
 
 def _checked_name(target: Address, context: tls.SSLContext | None, name: str | None) -> str:
-    """What the server's certificate has to prove: the name that was given, or the host."""
+    """The name that the server's certificate must match: the one given, or the host."""
     if name is None:
         return target.host.partition("%")[0].rstrip(".")
     if not isinstance(name, str):

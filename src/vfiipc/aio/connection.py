@@ -1,4 +1,4 @@
-"""A connection for tasks: messages to send, to receive, and to wait for an answer."""
+"""``aio.Connection``: sends and receives messages, and waits for answers, in tasks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..codec import Message, encode, encode_header
 from ..exchange import ConnectionClosed, same_error, timeout_of
 from ..transport.logs import shown
 from .incoming import Answer
-from .line import expire
 from .names import name_of
 from .outgoing import LARGE
 from .protocol import MessageProtocol
+from .waiter_queue import expire
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -24,7 +24,7 @@ _LATE: Final = "no answer came"
 
 
 class Connection:
-    """One end of a connection, as ``connect`` and ``serve`` make it.
+    """One end of a connection, as created by ``connect`` and ``serve``.
 
     Any number of tasks of one loop may use it at once. Cancelling a task at any ``await`` loses no
     message and leaves the stream in step. Not thread safe. Rules: ``spec/connections.md``.
@@ -61,12 +61,12 @@ class Connection:
     # Sending
 
     async def send(self, data: Buffer, msg_id: int = 0, timeout: float | None = None) -> None:
-        """Queues a message, once there is room for it; it leaves when the loop's turn ends.
+        """Queues a message once there is room; it is sent at the end of the loop iteration.
 
         Args:
             data: any bytes-like object of at most 2**31-5 bytes.
             msg_id: -2**31..2**31-1.
-            timeout: seconds to wait for room; None waits as long as it takes.
+            timeout: seconds to wait for room; None sets no limit.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
@@ -74,9 +74,9 @@ class Connection:
             ConnectionClosed: closed on this side, or by the peer.
             OSError: the connection is broken.
 
-        After any exception, a cancellation included, nothing of the message has been sent.
+        After any exception, a cancellation included, nothing of the message has been sent (CON-C2).
         """
-        # The common case by itself, for 1.2 times the speed.
+        # The common case avoids a second coroutine.
         if timeout is None and not self._outgoing.busy:
             self._put(data, msg_id)
         else:
@@ -85,7 +85,7 @@ class Connection:
     async def _send(self, data: Buffer, msg_id: int, timeout: float | None) -> None:
         timeout = timeout_of(timeout)
         data = data if type(data) is bytes else bytes(memoryview(data))
-        encode_header(self._prefix, msg_id, len(data))  # raises where one cannot be made
+        encode_header(self._prefix, msg_id, len(data))  # raises for invalid arguments
         self._raise_if_refused()
         outgoing = self._outgoing
         try:
@@ -94,7 +94,7 @@ class Connection:
                 self._raise_if_refused()
             self._put(data, msg_id)
         finally:
-            outgoing.next_in_line()
+            outgoing.wake_next()
 
     def _put(self, data: Buffer, msg_id: int) -> None:
         if self._log is not None:
@@ -111,25 +111,25 @@ class Connection:
         """The next message that answers no request.
 
         Args:
-            timeout: seconds to wait; None waits as long as it takes.
+            timeout: seconds to wait; None sets no limit.
 
         Raises:
-            TypeError, ValueError: ``timeout`` is no number, or negative.
-            TimeoutError: there was none in time. Nothing is lost.
-            ConnectionClosed: the peer has closed, after a message or inside one: then ``rest`` has
-                its bytes. Or this side has closed.
-            SyncLostError: the connection is strict, and what arrived is no message.
+            TypeError, ValueError: ``timeout`` is not a number, or negative.
+            TimeoutError: none arrived in time. Nothing is lost.
+            ConnectionClosed: the peer or this side has closed. ``rest`` holds the bytes of a
+                truncated message.
+            SyncLostError: the connection is strict, and what arrived is not a message.
             OSError: the connection is broken.
         """
         if timeout is not None:
             timeout = timeout_of(timeout)
         incoming = self._incoming
-        waiters = incoming.line.waiters
+        waiters = incoming.receivers.waiters
         if waiters or not self._inbox:
             await self._wait_for_message(timeout)
         message = incoming.take()
         if waiters:
-            incoming.line.call()
+            incoming.receivers.wake_next()
         return message
 
     async def _wait_for_message(self, timeout: float | None) -> None:
@@ -138,9 +138,10 @@ class Connection:
             self._raise(incoming.end)
         if not self._protocol.routing.requests:
             self._outgoing.before_waiting()
-        await incoming.line.wait(timeout, "no message came")
+        await incoming.receivers.wait(timeout, "no message came")
         if not self._inbox:
-            incoming.line.call()  # one that came after the end was told waits to be told, too
+            # A task that joined after the end was announced still has to be woken.
+            incoming.receivers.wake_next()
             assert incoming.end is not None
             self._raise(incoming.end)
 
@@ -148,9 +149,9 @@ class Connection:
         return self
 
     async def __anext__(self) -> Message:
-        """As ``recv``, but a clean end ends the iteration."""
+        """As ``recv``, but a clean end ends the iteration (CON-C6)."""
         incoming = self._incoming
-        waiters = incoming.line.waiters
+        waiters = incoming.receivers.waiters
         if waiters or not self._inbox:
             try:
                 await self._wait_for_message(None)
@@ -160,7 +161,7 @@ class Connection:
                 raise StopAsyncIteration from None
         message = incoming.take()
         if waiters:
-            incoming.line.call()
+            incoming.receivers.wake_next()
         return message
 
     # Requests
@@ -170,12 +171,12 @@ class Connection:
 
         Args:
             data: any bytes-like object of at most 2**31-5 bytes.
-            timeout: seconds for all of it; None waits as long as it takes.
+            timeout: seconds for sending and the answer together; None sets no limit.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
-            TimeoutError: no answer came in time. One that comes later is dropped and counted.
-            BufferError: messages that nobody receives stop the reading, or every ID is in use.
+            TimeoutError: no answer arrived in time. A late answer is dropped and counted.
+            BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
         timeout = timeout_of(timeout)
@@ -191,12 +192,12 @@ class Connection:
                 if outgoing.busy:
                     await outgoing.room(timeout)
                 self._raise_if_ended()
-                msg_id = requests.open(answer)
+                msg_id = requests.open(answer)  # CON-R1
                 self._put_request(data, msg_id)
             finally:
-                outgoing.next_in_line()  # who is next must not wait for this one's answer
+                outgoing.wake_next()  # the next sender must not wait for this request's answer
             if len(requests) == 1:
-                outgoing.before_waiting()  # nobody else is about to send with it
+                outgoing.before_waiting()  # no other request is about to join the batch
             return await answer
         except BaseException:
             self._give_up(answer, msg_id)
@@ -211,12 +212,13 @@ class Connection:
         except BaseException:
             self._protocol.routing.requests.withdraw(msg_id)
             raise
-        self._incoming.expect_no_standstill()
+        self._incoming.schedule_stall_check()
 
     def _give_up(self, answer: Answer, msg_id: int | None) -> None:
         requests = self._protocol.routing.requests
         if answer.done() and not answer.cancelled() and answer.exception() is None:
-            requests.late_answers += 1  # it came in the turn in which this task was cancelled
+            # It came in the turn of the loop in which this task was cancelled (CON-R3).
+            requests.late_answers += 1
         elif msg_id is not None:
             requests.give_up(msg_id)
 
@@ -224,7 +226,7 @@ class Connection:
 
     @property
     def local_address(self) -> str:
-        """This end: ``ip:port``, ``[ipv6]:port``, or a path; empty where it has no name."""
+        """This end: ``ip:port``, ``[ipv6]:port``, or a path; empty if it has no name."""
         return self._local
 
     @property
@@ -234,12 +236,12 @@ class Connection:
 
     @property
     def late_answers(self) -> int:
-        """Answers that came after their request had been given up, and were dropped."""
+        """Answers to abandoned requests, which arrived late and were dropped."""
         return self._protocol.routing.requests.late_answers
 
     @property
     def discarded(self) -> int:
-        """Bytes thrown away so far while looking for a header."""
+        """Bytes discarded so far while searching for a header."""
         return self._protocol.framer.discarded
 
     @property
@@ -248,7 +250,7 @@ class Connection:
         return self._protocol.refusal is not None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What asyncio's transport knows, as long as it is there: ``"ssl_object"``, ``"socket"``.
+        """Asks asyncio's transport, while it exists, for ``"ssl_object"``, ``"socket"`` etc.
 
         See ``asyncio.BaseTransport.get_extra_info``.
         """
@@ -258,19 +260,20 @@ class Connection:
     # The end
 
     def close(self) -> None:
-        """Sends what is queued and closes; who waits in another task gets ``ConnectionClosed``.
+        """Sends what is queued and closes; waiting tasks get ``ConnectionClosed``.
 
-        What was received and not taken is dropped. May be called again. ``wait_closed`` waits until
-        it is done: after ``close_timeout`` seconds at last, even if the peer takes nothing.
+        Messages that were received but not taken are dropped. May be called again. ``wait_closed``
+        waits for the end, which comes after ``close_timeout`` seconds at the latest, even if the
+        peer reads nothing.
         """
         self._protocol.close()
 
     def abort(self) -> None:
-        """Closes at once: what is queued may be lost."""
+        """Closes at once; queued messages may be lost."""
         self._protocol.abort()
 
     async def wait_closed(self) -> None:
-        """Until the connection is gone; to be called after ``close`` or ``abort``."""
+        """Waits until the connection is gone; call it after ``close`` or ``abort``."""
         await self._protocol.lost.wait()
 
     async def __aenter__(self) -> Connection:

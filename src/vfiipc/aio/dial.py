@@ -1,7 +1,7 @@
-"""Sockets that connect, with whatever loop there is: TCP to every address of a host, and Unix.
+"""Connects sockets under any event loop: TCP, trying every address of a host, and Unix sockets.
 
-The loops' own ``create_connection`` is not used for that: each of them tries addresses in a way of
-its own, and when it is cancelled, connections that were about to be made can stay open.
+The loops' own ``create_connection`` is not used: each loop tries addresses in its own way, and when
+cancelled, it can leave half-open connections behind.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from ..transport.addresses import is_literal
 from ..transport.dial import begin_next, is_winner, look_up
 from ..transport.racing import Race
 from ..transport.unix_sockets import address_of, connect_now, named, pauses, unix_socket
-from .aside import aside
+from .threads import run_in_thread
 
 __all__ = ["dial", "reach"]
 
-#: Seconds between two looks at a socket, where the loop cannot watch it.
+#: Seconds between two checks of a socket, where the loop cannot watch it.
 _LOOK: Final = 0.01
 
 
 async def dial(host: str, port: int) -> socket.socket:
-    """A connected, non-blocking TCP socket. Cancelled at any point, it leaves none.
+    """A connected, non-blocking TCP socket. Cancelled at any point, it leaves none (CON-A8).
 
     Raises:
         OSError: why no address could be reached: that of the last failure.
@@ -32,7 +32,7 @@ async def dial(host: str, port: int) -> socket.socket:
     if is_literal(host):
         found = look_up(host, port)
     else:
-        found = await aside(lambda: look_up(host, port), lambda _: None)
+        found = await run_in_thread(lambda: look_up(host, port), lambda _: None)
     attempts = _Attempts(Race(found))
     try:
         return await attempts.run()
@@ -41,10 +41,10 @@ async def dial(host: str, port: int) -> socket.socket:
 
 
 class _Attempts:
-    """The attempts under way.
+    """The attempts in progress.
 
     Args:
-        race: says which comes when.
+        race: decides which address is tried when.
     """
 
     def __init__(self, race: Race) -> None:
@@ -53,7 +53,7 @@ class _Attempts:
         self._running: dict[asyncio.Future[None], socket.socket] = {}
 
     async def run(self) -> socket.socket:
-        """The first socket that is connected; ``OSError`` when none can be."""
+        """The first socket that connects; raises ``OSError`` if none does."""
         while True:
             winner = self._begin_those_due()
             if winner is not None:
@@ -80,7 +80,7 @@ class _Attempts:
         return None
 
     def _writable(self, sock: socket.socket) -> asyncio.Future[None]:
-        """Done when the attempt is over, one way or the other."""
+        """A future that is done when the attempt has succeeded or failed."""
         ready: asyncio.Future[None] = self._loop.create_future()
         try:
             self._loop.add_writer(sock, _settle, ready)
@@ -128,7 +128,7 @@ async def reach(path: str) -> socket.socket:
     sock = unix_socket()
     try:
         sock.setblocking(False)
-        # The loops take a full queue for a connection under way, and then for one that is made.
+        # Loops mistake a full queue for a connection in progress, and then for an established one.
         for pause in pauses():
             if connect_now(sock, address):
                 return sock

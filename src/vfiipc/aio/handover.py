@@ -1,4 +1,4 @@
-"""From a connected socket to a connection: the loop's transport, and the handshake of TLS."""
+"""Turns a connected socket into a connection: the loop's transport, and the TLS handshake."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .protocol import MessageProtocol
 
 __all__ = ["HANDSHAKE_TIMEOUT", "hand_over"]
 
-#: Seconds for the handshake of TLS, unless another limit is set; the same as those of ``TLS``.
+#: Seconds for the TLS handshake, unless another limit is set: the default of ``TLS`` (CON-T2).
 HANDSHAKE_TIMEOUT: Final = 10.0
-# What the loop's own limit gets beyond that, so that it never strikes first.
+# Added to the loop's own limit, so that it never expires first.
 _MORE: Final = 60.0
-# Turns of the loop in which a transport that has ended closes its socket; it needs two or three.
+# Loop iterations to wait until an ended transport has closed its socket; it needs two or three.
 _TURNS: Final = 20
 
 
@@ -30,16 +30,16 @@ async def hand_over(
     context: ssl.SSLContext | None,
     handshake_timeout: float,
 ) -> None:
-    """Waits until the loop has made a transport of a connected socket, with TLS if asked to.
+    """Waits until the loop has created a transport for a connected socket, with TLS if requested.
 
-    Where that fails or is cancelled, the socket is closed when this ends.
+    If that fails or is cancelled, the socket is closed when this returns.
 
     Args:
-        sock: it is owned.
-        protocol: what the transport is for.
-        make: a method of the loop that makes it.
+        sock: the socket, which this owns.
+        protocol: the protocol of the transport.
+        make: the loop's method that creates the transport.
         context: for TLS; None for none.
-        handshake_timeout: seconds for the handshake of TLS.
+        handshake_timeout: seconds for the TLS handshake.
 
     Raises:
         TimeoutError: the handshake was not complete in time.
@@ -63,8 +63,8 @@ async def _made(
     protocol: MessageProtocol,
     make: Callable[[], Coroutine[Any, Any, object]],
 ) -> None:
-    # The task is not cancelled, because loops can forget a socket that they have just begun with.
-    # Once the socket is shut down, it ends by itself.
+    # The task is not cancelled: a loop can then leak the socket that it has just taken over. The
+    # task ends by itself once the socket is shut down.
     task = asyncio.ensure_future(make())
     try:
         await asyncio.wait([task])

@@ -1,4 +1,4 @@
-"""What arrives: messages for requests, for whoever receives, and no more than there is room for."""
+"""The receive side: delivers messages to requests and receivers, and applies back-pressure."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Final, TypeAlias
 from ..codec import Framer, Message
 from ..exchange import Routing, same_error
 from ..transport.logs import ConnectionLog
-from .line import Line
+from .waiter_queue import WaiterQueue
 
 __all__ = ["Answer", "Incoming"]
 
 #: What a request waits for.
 Answer: TypeAlias = "asyncio.Future[Message]"
 
-#: Turns of the loop after which a full inbox, from which nobody has taken, fails requests.
+#: Loop iterations after which a full inbox fails requests, if no task has taken a message.
 _TURNS: Final = 2
 
 
 class Incoming:
-    """The messages of one connection, from the bytes of the transport to whoever takes them.
+    """The messages of one connection, from the transport's bytes to the tasks that take them.
 
-    While the inbox is full, reading is stopped, and what the last piece of the stream held beyond
-    that waits behind the inbox. Reading goes on when the inbox is half empty.
+    While the inbox is full, reading is paused, and surplus messages of the last piece of the stream
+    wait behind the inbox. Reading resumes when the inbox is half empty.
 
     Args:
         loop: the loop of the connection.
-        framer: what turns bytes into messages.
-        routing: where they go.
+        framer: turns bytes into messages.
+        routing: decides where each message goes.
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class Incoming:
         "_taken",
         "_transport",
         "end",
-        "line",
+        "receivers",
         "stopped",
     )
 
@@ -58,19 +58,19 @@ class Incoming:
         self._requests = routing.requests
         self._transport: asyncio.ReadTransport | None = None
         self._log: ConnectionLog | None = None  # where each message is logged
-        self._behind: list[Message] = []  # from _at on, what waits behind the full inbox
+        self._behind: list[Message] = []  # from _at on, messages waiting behind the full inbox
         self._at = 0
         self._checking = False
         self._taken = 0
-        #: Why no more messages can come; what has arrived is taken first.
+        #: Why no more messages can arrive; those that have arrived are delivered first.
         self.end: BaseException | None = None
-        #: Whether the inbox has been full, and reading is stopped.
+        #: Whether reading is paused because the inbox was full.
         self.stopped = False
         #: The tasks that wait for a message that answers no request.
-        self.line = Line(lambda: len(self._inbox) > 0 or self.end is not None)
+        self.receivers = WaiterQueue(lambda: len(self._inbox) > 0 or self.end is not None)
 
     def begin(self, transport: asyncio.ReadTransport, log: ConnectionLog | None) -> None:
-        """The connection is there; ``log`` is told what arrives."""
+        """Starts with the connection's transport; ``log`` records arriving messages."""
         self._transport = transport
         self._log = log if log is not None and log.messages else None
 
@@ -85,7 +85,7 @@ class Incoming:
         messages = framer.drain()
         while messages:
             self._arrived(messages)
-            # A fault is told by the call after the one that gave the messages before it.
+            # The framer reports a fault one call after it has returned the messages before it.
             messages = framer.drain() if framer.strict else []
 
     def take(self) -> Message:
@@ -103,15 +103,15 @@ class Incoming:
         return message
 
     def finish(self, end: BaseException) -> None:
-        """No more bytes will come, and why; everybody who waits in vain learns it."""
+        """Records why no more bytes will arrive, and wakes every call that waits for them."""
         if self.end is None:
             self.end = end
             if self._at == len(self._behind):
                 self._fail_requests()
-            self.line.call_all()
+            self.receivers.wake_all()
 
     def drop(self) -> None:
-        """Forgets what has arrived, when this side closes."""
+        """Forgets what has arrived, when this side closes (CON-C7)."""
         self._behind, self._at = [], 0
         while self._inbox:
             self._inbox.take()
@@ -126,18 +126,18 @@ class Incoming:
             return
         at = self._deliver(messages, 0)
         if self._inbox:
-            self.line.call_first()
+            self.receivers.wake_first()
         if at < len(messages) or self._inbox.full:
             self._behind, self._at = messages, at
             self.stopped = True
             if self._transport is not None:
-                self._transport.pause_reading()
-            self.expect_no_standstill()
+                self._transport.pause_reading()  # CON-U2
+            self.schedule_stall_check()
 
     def _deliver(self, messages: list[Message], at: int) -> int:
-        """Delivers messages from ``at`` on until the inbox is full; where it stopped."""
+        """Delivers messages from ``at`` on until the inbox is full; returns where it stopped."""
         requests, inbox = self._requests, self._inbox
-        # One message for who waits for nothing else: the round trip takes 0.95 of the time.
+        # The common case of a round trip: one message, and no request that it could answer.
         if at == 0 and len(messages) == 1 and not inbox and not requests.expecting:
             inbox.put(messages[0])
             return 1
@@ -149,17 +149,17 @@ class Incoming:
             answer = self._routing.route(message)
             if answer is None:
                 continue
-            if answer.done():  # given up in this turn of the loop by a task that has not run since
+            if answer.done():  # abandoned in this loop iteration; its task has not run yet
                 requests.late_answers += 1
             else:
                 answer.set_result(message)
         return at
 
     def _go_on(self) -> None:
-        """There is room in the inbox: first for what waits behind it, then for more."""
+        """Refills the inbox from the messages behind it, then resumes reading."""
         self._at = self._deliver(self._behind, self._at)
         if self._at < len(self._behind) or self._inbox.full:
-            self.expect_no_standstill()
+            self.schedule_stall_check()
             return
         self._behind, self._at = [], 0
         self.stopped = False
@@ -177,11 +177,11 @@ class Incoming:
             if not answer.done():
                 answer.set_exception(same_error(error))
 
-    # A full inbox lets no answer through. Whether somebody is about to take from it shows only when
-    # the tasks that can run now have run.
+    # A full inbox blocks answers, too. Whether a task is about to take from it shows only after all
+    # tasks that are ready have run.
 
-    def expect_no_standstill(self) -> None:
-        """While reading is stopped, sees to it that requests do not wait in vain."""
+    def schedule_stall_check(self) -> None:
+        """Makes sure that requests do not wait for ever while reading is paused."""
         if self.stopped and not self._checking and len(self._requests):
             self._checking = True
             self._loop.call_soon(self._check, self._taken, _TURNS)
@@ -192,6 +192,6 @@ class Incoming:
             return
         self._checking = False
         if self.stopped and self._taken == taken:
-            self._refuse(self._routing.refusal())
+            self._refuse(self._routing.refusal())  # CON-U3
         else:
-            self.expect_no_standstill()
+            self.schedule_stall_check()

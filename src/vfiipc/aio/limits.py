@@ -1,4 +1,4 @@
-"""Tasks that end in time, and leave nothing behind when they do not."""
+"""Time limits for tasks that must leave nothing behind."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ async def within(
     what: str,
     undo: Callable[[T], Coroutine[Any, Any, object]],
 ) -> T:
-    """The result of ``making``, if it comes in so many seconds; otherwise ``making`` has ended.
+    """Returns the result of ``making``, or cancels it when the time is up and waits for its end.
 
     ``asyncio.wait_for`` is not used: on Python 3.10 and 3.11 it can lose a cancellation, or a
-    result, when both come in the same turn of the loop.
+    result, when both arrive in the same iteration of the loop.
 
     Args:
-        timeout: seconds; None waits as long as it takes.
+        timeout: seconds; None sets no limit.
         making: cancelled when the time is up, or when this is cancelled.
-        what: says in words what was not done.
-        undo: gets a result that nobody gets, because this was cancelled as it came.
+        what: the text of the ``TimeoutError``: what was not done.
+        undo: called with a result that arrived just as this was cancelled.
 
     Raises:
         TimeoutError: the time was up.
@@ -50,10 +50,10 @@ async def within(
 
 
 async def until_done(task: asyncio.Future[T]) -> bool:
-    """Waits for a task, whatever happens meanwhile; its failure, if any, counts as seen.
+    """Waits for a task, even if cancelled meanwhile; its exception, if any, counts as retrieved.
 
     Returns:
-        Whether the waiting task has been cancelled, which it has to pass on.
+        Whether the waiting task was cancelled; it must then raise ``CancelledError``.
     """
     cancelled = False
     while not task.done():

@@ -1,4 +1,4 @@
-"""The two ends of a connection as texts."""
+"""The two ends of a connection as text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["name_of"]
 
 
 def name_of(address: object) -> str:
-    """What a socket is called: ``ip:port``, ``[ipv6]:port``, a path, or nothing.
+    """A socket address as text: ``ip:port``, ``[ipv6]:port``, a path, or empty.
 
-    An IPv4 address that reached an IPv6 socket is written as what it is.
+    An IPv4 peer of an IPv6 socket appears as plain IPv4.
     """
     if isinstance(address, bytes):
         address = address.decode(errors="surrogateescape")

@@ -1,15 +1,15 @@
-"""What leaves: small messages of one turn of the loop together, and never more than has room."""
+"""Send buffer: batches the messages of one loop iteration, and applies back-pressure."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Final
 
-from .line import Line
+from .waiter_queue import WaiterQueue
 
 __all__ = ["LARGE", "MAX_UNSENT", "Outgoing"]
 
-#: Bytes that wait at most for the end of the turn; pieces from this size on are not joined.
+#: Most bytes buffered until the end of an iteration; pieces of this size or more are not joined.
 LARGE: Final = 65536
 
 #: Bytes that may wait to be sent before senders have to wait.
@@ -26,11 +26,11 @@ class Outgoing:
     __slots__ = (
         "_count",
         "_direct",
-        "_line",
         "_loop",
         "_paused",
         "_pieces",
         "_scheduled",
+        "_senders",
         "_size",
         "_transport",
         "busy",
@@ -42,21 +42,21 @@ class Outgoing:
         self._pieces: list[bytes] = []
         self._size = 0
         self._scheduled = False
-        # A task that sends one message and waits, again and again, gains nothing from joining: its
-        # messages go at once. Of several messages between two waits, all but the first are joined.
+        # A task that alternates between sending and waiting gains nothing from batching, so its
+        # message is written at once. If several are sent between two waits, they are batched.
         self._count = 0
         self._direct = False
         self._paused = False
-        self._line = Line(lambda: not self._paused)
-        #: Whether ``put`` needs a look at the connection, and ``room`` to be awaited, before.
+        self._senders = WaiterQueue(lambda: not self._paused)
+        #: Whether ``room`` must be awaited, and the connection checked, before ``put``.
         self.busy = False
 
     def begin(self, transport: asyncio.Transport) -> None:
-        """The connection is there."""
+        """Starts with the connection's transport."""
         self._transport = transport
 
     def put(self, message: bytes) -> None:
-        """Adds a message, or the last piece of one; it leaves at the end of the turn at last."""
+        """Adds a message, or the last piece of one; sent by the end of the loop iteration."""
         self._count += 1
         if self._direct and self._count == 1 and self._transport is not None and not self._pieces:
             self._transport.write(message)
@@ -65,43 +65,43 @@ class Outgoing:
         self._size += len(message)
         if self._size >= LARGE:
             self.flush()
-            self.busy = True  # so that a sender without end lets others have a turn
+            self.busy = True  # so that an endless sender lets other tasks run
         elif not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush_scheduled)
 
     def put_large(self, header: bytes, data: bytes) -> None:
-        """Adds a message in two pieces, which are not joined in memory."""
+        """Adds a message in two pieces, without joining them."""
         self._pieces.append(header)
         self._size += len(header)
         self.put(data)
 
     def before_waiting(self) -> None:
-        """Sends what is there, for a task that is about to wait for what comes in return."""
+        """Flushes, for a task that is about to wait for a reply."""
         if self._pieces:
             self.flush()
         self._direct = self._count == 1
         self._count = 0
 
     async def room(self, timeout: float | None) -> None:
-        """Until there is room for a message, and no other task was here before.
+        """Waits until there is room for a message, and no earlier task is waiting.
 
         Raises:
             TimeoutError: there is none after ``timeout`` seconds.
         """
-        if not self._paused and not self._line.waiters:
+        if not self._paused and not self._senders.waiters:
             await asyncio.sleep(0)
-        if self._paused or self._line.waiters:
-            await self._line.wait(timeout, "there was no room to send")
+        if self._paused or self._senders.waiters:
+            await self._senders.wait(timeout, "there was no room to send")
         if self._transport is not None:
-            self.busy = self._paused or bool(self._line.waiters)
+            self.busy = self._paused or bool(self._senders.waiters)
 
-    def next_in_line(self) -> None:
-        """Lets the next task have room, after one has ``put`` or given up."""
-        self._line.call()
+    def wake_next(self) -> None:
+        """Wakes the next sender, after one has called ``put`` or given up."""
+        self._senders.wake_next()
 
     def flush(self) -> None:
-        """Hands everything to the transport now."""
+        """Writes everything to the transport now."""
         pieces = self._pieces
         transport = self._transport
         if not pieces or transport is None:
@@ -120,29 +120,29 @@ class Outgoing:
             self.flush()
 
     def pause(self) -> None:
-        """The transport holds more than it should."""
+        """The transport's buffer is above its high-water mark."""
         self._paused = self.busy = True
 
     def resume(self) -> None:
-        """The transport has room again; one that is closing sends what it holds, and takes none."""
+        """The transport has room again. A closing one drains its buffer, but accepts nothing."""
         if self._transport is None:
             return
         self._paused = False
-        self.busy = bool(self._line.waiters)
-        self._line.call()
+        self.busy = bool(self._senders.waiters)
+        self._senders.wake_next()
 
     def end(self) -> None:
-        """Nothing can be sent any more: whoever waits for room is let through, to find that out."""
+        """Nothing can be sent any more; wakes waiting senders, so that they find out."""
         self._paused = False
         self.busy = True
         self._pieces = []
         self._size = 0
         self._transport = None
-        self._line.call_all()
+        self._senders.wake_all()
 
 
 def _joined(pieces: list[bytes]) -> list[bytes]:
-    """The same bytes, the small ones joined and the large ones left as they are."""
+    """The same bytes, with small pieces joined and large ones unchanged."""
     result: list[bytes] = []
     small: list[bytes] = []
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""The asyncio protocol: what the transport reports, passed on to what arrives and what leaves."""
+"""The asyncio protocol: passes the transport's events to the receive and send sides."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CLOSED_HERE: Final = "the connection was closed on this side"
 
 
 class MessageProtocol(asyncio.Protocol):
-    """One connection, as its transport sees it. To be made and used in one loop.
+    """One connection, as its transport sees it. Created and used in one loop.
 
     Args:
-        framer: what turns bytes into messages.
-        routing: where messages go.
-        max_unsent: bytes that may wait to be sent before senders have to wait.
-        close_timeout: seconds that closing may take, before what has not been sent is dropped.
+        framer: turns bytes into messages.
+        routing: decides where each message goes.
+        max_unsent: bytes that may be buffered before senders must wait.
+        close_timeout: seconds that closing may take before unsent data is dropped.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class MessageProtocol(asyncio.Protocol):
         self.routing = routing
         self.incoming = Incoming(self._loop, framer, routing)
         self.outgoing = Outgoing(self._loop)
-        #: What is told of the connection; None where nobody listens.
+        #: The connection's log; None if the logger has no handler.
         self.log: ConnectionLog | None = None
         #: Set when the transport is gone.
         self.lost = asyncio.Event()
@@ -80,10 +80,10 @@ class MessageProtocol(asyncio.Protocol):
         """Why nothing can be sent and, after a close on this side, nothing received; or None."""
         return self._reason
 
-    # What the transport calls
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Called by an event loop with what a stream socket has, whatever class that is of.
+        # An event loop passes a stream transport here, of whatever class.
         self._transport = transport  # type: ignore[assignment]
         assert self._transport is not None
         self._transport.set_write_buffer_limits(high=self._max_unsent)
@@ -98,13 +98,13 @@ class MessageProtocol(asyncio.Protocol):
             return
         try:
             self.incoming.feed(data)
-        except SyncLostError as error:
+        except SyncLostError as error:  # CON-C5
             self._fail(error)
 
     def eof_received(self) -> bool:
         encrypted = self._ssl_object()
         self._ended(encrypted)
-        # Over TLS the transport closes by itself. Otherwise the end does not stop sending.
+        # Over TLS the transport closes by itself. Otherwise the end does not stop sending (CON-C8).
         return encrypted is None
 
     def pause_writing(self) -> None:
@@ -129,7 +129,7 @@ class MessageProtocol(asyncio.Protocol):
                 timer.cancel()
         self._closer = self._idle_timer = None
         if self._transport is not None:
-            self._transport.close()  # Python 3.10 takes one over TLS for open otherwise, and warns
+            self._transport.close()  # else Python 3.10 considers a TLS transport open, and warns
         self._transport = None
         self.lost.set()
 
@@ -143,41 +143,41 @@ class MessageProtocol(asyncio.Protocol):
 
     def _log_end(self, reason: BaseException) -> None:
         assert self.log is not None
-        # What follows a close on this side breaks nothing, a peer that goes on sending included.
+        # After a close on this side nothing is an error, not even a peer that still sends (CON-L1).
         if not isinstance(reason, ConnectionClosed):
             self.log.broken(reason)
         elif self.incoming.end is not None and reason is not self.incoming.end:
             self.log.event("met the end: the peer has closed")
         self.log.event(f"closed, {self.framer.discarded} bytes discarded")
 
-    # What the connection calls
+    # Called by the connection
 
     def close(self) -> None:
-        """Sends what has been queued, for the time that closing may take, and closes."""
+        """Sends what is queued, for at most ``close_timeout`` seconds, and closes."""
         if self._reason is None:
             self.outgoing.flush()
             self._close_because(ConnectionClosed(_CLOSED_HERE))
         self.incoming.drop()
 
     def abort(self) -> None:
-        """Closes at once; what has been queued may not leave."""
+        """Closes at once; queued messages may be lost."""
         self.close()
         if self._transport is not None:
             self._transport.abort()
 
     async def drop(self) -> None:
-        """Closes a connection that nobody gets, and waits until it is gone."""
+        """Closes a connection that no caller will get, and waits until it is gone."""
         self.abort()
         await self.lost.wait()
 
     def watch_idleness(self, seconds: float) -> None:
-        """Closes the connection once nothing has been received for so long."""
+        """Closes the connection after this many seconds without a byte received."""
         self._idle_timeout = seconds
         self._received_at = self._loop.time()
         self._idle_timer = self._loop.call_later(seconds, self._check_idleness)
 
     def _check_idleness(self) -> None:
-        # While this side does not read, it is not the peer that is idle.
+        # While this side does not read, it is not the peer that is idle (CON-S5).
         if self.incoming.stopped:
             self._received_at = self._loop.time()
         left = self._received_at + self._idle_timeout - self._loop.time()
@@ -222,9 +222,9 @@ class MessageProtocol(asyncio.Protocol):
         self.incoming.finish(cut_or_ended(rest))
 
     def _salvage(self) -> None:
-        """Feeds what the socket still holds: a write that fails closes it with that unread."""
+        """Feeds what the socket still holds: a failed write closes it with data unread."""
         sock = self._transport.get_extra_info("socket") if self._transport else None
-        # Only asyncio's own object knows whether its descriptor is open still.
+        # Only asyncio's own object knows whether its descriptor is still open.
         if not isinstance(sock, TransportSocket) or self._ssl_object() is not None:
             return
         try:
@@ -237,7 +237,7 @@ class MessageProtocol(asyncio.Protocol):
 
 
 def _was_cut(encrypted: ssl.SSLObject) -> bool:
-    """Whether TLS ended without its closing message: then there may be more to read."""
+    """Whether TLS ended without close_notify, so that the stream may be truncated."""
     try:
         encrypted.read(1)
     except ssl.SSLZeroReturnError:

@@ -33,7 +33,7 @@ __all__ = ["Handler", "Server", "Serving", "serve"]
 
 _logger = logging.getLogger("vfiipc")
 
-#: What serves a connection.
+#: Serves one connection.
 Handler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 #: Seconds for handlers whose connections were closed, and again for those that were cancelled.
@@ -62,30 +62,30 @@ def serve(
 
     Args:
         handler: called with each ``Connection``, and awaited; the connection is closed when it is
-            done. What it raises is logged, and harms no other connection.
-        address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. Port
-            0 has one chosen, see ``Server.address``; without a host: on all adapters. ``fd://3``
-            is a socket that the process was started with.
+            done. An exception is logged, and affects no other connection.
+        address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. With
+            port 0 the system chooses, see ``Server.address``; without a host, the server listens on
+            all interfaces. ``fd://3`` is a socket that the process inherited.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
-        sock: instead of an address: a socket that is bound, or listens already. The server owns it.
-        max_connections: how many are served at once, 1 or more; None: as many as come. Further
-            ones wait in the system's queue.
-        idle_timeout: seconds without a byte received, after which a connection is closed, in the
-            handshake of TLS, too; that ends after 10 s in any case.
+        sock: instead of an address: a socket that is bound or listening. The server owns it.
+        max_connections: how many are served at once, 1 or more; None sets no limit. Further
+            connections wait in the system's queue.
+        idle_timeout: seconds without a received byte after which a connection is closed, also in
+            the TLS handshake, which ends after 10 s in any case.
         grace: seconds that handlers get to end when the server closes.
-        ssl: for ``tls://``, and needed there: with the server's certificate. With ``sock`` or
-            ``fd://`` it decides for TLS.
-        strict: end a connection where something else than a message arrives.
+        ssl: required for ``tls://``: a context with the server's certificate. With ``sock`` or
+            ``fd://`` it selects TLS.
+        strict: end a connection at the first byte that does not belong to a message.
         request_ids: the message IDs that ``request`` uses, ascending.
         max_unclaimed: messages of a connection that may wait to be received before reading stops.
         max_unclaimed_size: bytes of data in them before reading stops.
-        max_unsent: bytes of a connection that may wait to be sent before ``send`` waits.
+        max_unsent: bytes of a connection that may be buffered before ``send`` waits.
         close_timeout: seconds that closing a connection may take.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; at once.
-        OSError: it cannot listen there; when awaited.
+        TypeError, ValueError: an argument is wrong. Raised at once; the other when awaited.
+        OSError: it cannot listen there.
 
     Rules: ``spec/connections.md``.
     """
@@ -112,7 +112,7 @@ def serve(
 
 
 class Serving:
-    """A server that is about to listen; await it, or enter it with ``async with``. Once."""
+    """A server that is about to listen; await it or enter it with ``async with``, once."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -133,19 +133,19 @@ class Serving:
 
 
 class _Guest:
-    """A connection to the server, from the accepted socket to the end of its handler."""
+    """A connection being served, from the accepted socket to the end of its handler."""
 
     __slots__ = ("connection", "sock", "task")
 
     def __init__(self, sock: socket.socket) -> None:
-        #: Until it is handed over to the loop.
+        #: The socket, until it is handed over to the loop.
         self.sock: socket.socket | None = sock
         self.connection: Connection | None = None
         self.task: asyncio.Task[None] | None = None
 
 
 class Server:
-    """What ``serve`` gives: it accepts connections until it is closed. Belongs to one loop."""
+    """The result of ``serve``: accepts connections until it is closed. Belongs to one loop."""
 
     def __init__(
         self,
@@ -173,19 +173,19 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it can be reached: what ``connect`` takes."""
+        """Where it can be reached: an address for ``connect``."""
         return self._address
 
     @property
     def connections(self) -> int:
-        """How many connections it has, those in the handshake of TLS included."""
+        """How many connections it has, including those in the TLS handshake."""
         return len(self._guests)
 
     def close(self) -> None:
-        """Accepts no more, and ends what runs: handlers get ``grace`` seconds.
+        """Stops accepting, and gives handlers ``grace`` seconds to finish.
 
-        Then their connections are closed, and handlers that go on nevertheless are cancelled.
-        ``wait_closed`` waits until all that is done. May be called again.
+        Then their connections are closed, and handlers that still do not finish are cancelled.
+        ``wait_closed`` waits for all of that. May be called again.
         """
         if self._closing is None:
             if self._acceptor is not None:
@@ -195,7 +195,7 @@ class Server:
             self._closing = asyncio.get_running_loop().create_task(self._end())
 
     async def wait_closed(self) -> None:
-        """Until no handler runs any more; to be called after ``close``."""
+        """Waits until no handler is running; call it after ``close``."""
         if self._closing is not None:
             await asyncio.shield(self._closing)
 
@@ -234,19 +234,19 @@ class Server:
         return self
 
     def _accepted(self, sock: socket.socket) -> None:
-        # All is in place before the task is made: one of an eager factory begins at once.
+        # Everything is set up first (CON-S1): a task of an eager factory starts at once.
         guest = _Guest(sock)
         self._guests.add(guest)
         if self._max_connections is not None and len(self._guests) >= self._max_connections:
             assert self._acceptor is not None
-            self._acceptor.pause()
+            self._acceptor.pause()  # CON-S3
         guest.task = asyncio.get_running_loop().create_task(self._serve(guest))
         guest.task.add_done_callback(partial(self._done, guest))
 
     def _done(self, guest: _Guest, task: asyncio.Task[None]) -> None:
         self._guests.remove(guest)
         if guest.sock is not None:
-            guest.sock.close()  # cancelled before it began
+            guest.sock.close()  # cancelled before it started
         if self._closing is None and self._acceptor is not None:
             self._acceptor.resume()
         error = None if task.cancelled() else task.exception()
@@ -265,7 +265,7 @@ class Server:
             await self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, shown(closed))
-        except (Exception, SystemExit):  # which would end the loop, and with it all the others
+        except (Exception, SystemExit):  # which would end the loop, and all others (CON-S2)
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             connection.close()
@@ -273,7 +273,7 @@ class Server:
 
     async def _take_over(self, sock: socket.socket) -> Connection | None:
         loop = asyncio.get_running_loop()
-        protocol = self._settings.protocol()  # uvloop gives back another one for TLS
+        protocol = self._settings.protocol()  # kept, because uvloop returns another one for TLS
         make = partial(loop.connect_accepted_socket, lambda: protocol, sock)
         limit = HANDSHAKE_TIMEOUT
         if self._idle_timeout is not None:
@@ -290,7 +290,7 @@ class Server:
 
     # Ending
 
-    async def _end(self) -> None:
+    async def _end(self) -> None:  # CON-S6
         await self._wait(self._grace)
         for guest in self._guests:
             if guest.connection is not None:
@@ -305,7 +305,7 @@ class Server:
         tasks = [guest.task for guest in self._guests if guest.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-            await asyncio.sleep(0)  # for what is called when they are done
+            await asyncio.sleep(0)  # lets their done callbacks run
 
     def _abort(self) -> None:
         for guest in list(self._guests):

@@ -1,4 +1,4 @@
-"""What connections are made with, on both sides."""
+"""The settings of asyncio connections, for both sides."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CLOSE_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Settings(exchange.Settings):
-    """With what is asyncio's own; checked when it is made.
+    """Adds what only asyncio needs; validated on creation.
 
     Raises:
-        TypeError, ValueError: a value is of the wrong kind, or out of its range.
+        TypeError, ValueError: a value is of the wrong type, or out of range.
     """
 
     max_unsent: int

@@ -1,6 +1,6 @@
-"""Connections in Python's manner, for threads: exceptions, seconds, iteration.
+"""Pythonic connections for threads: exceptions, seconds, iteration.
 
-The same promises as ``vfiipc.aio``, over any connected ``IPC`` object. Rules:
+The same API as ``vfiipc.aio``, over any connected ``IPC`` object. Rules:
 ``spec/connections.md``.
 """
 

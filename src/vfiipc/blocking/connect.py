@@ -43,10 +43,10 @@ def connect(
         address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
-        timeout: seconds for connecting, with the handshake of TLS; None: as long as it takes.
+        timeout: seconds for connecting, including the TLS handshake; None sets no limit.
         tls: for ``tls://``: a ``TLS`` object that is not open, with the certificates it needs; the
-            connection owns it. By default one that believes the system's authorities.
-        strict: end the connection where something else than a message arrives.
+            connection owns it. By default, one that trusts the system's authorities.
+        strict: end the connection at the first byte that does not belong to a message.
         request_ids: the message IDs that ``request`` uses, ascending.
         max_unclaimed: messages that may wait to be received before reading stops, 1 or more.
         max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
@@ -54,7 +54,7 @@ def connect(
     Raises:
         TypeError, ValueError: an argument is wrong.
         TimeoutError: no connection in time.
-        OSError: no connection; its text has the address.
+        OSError: no connection; the text names the address.
 
     Rules: ``spec/connections.md``.
     """
@@ -67,17 +67,17 @@ def connect(
         if not _reach(ipc, target, msec(deadline.remaining())):
             raise explained(ipc.last_error, f"not connected to {target}")
         return Connection(ipc, **vars(settings))
-    except BaseException:
+    except BaseException:  # CON-A8
         ipc.close()
         raise
 
 
 def check_tls(target: Address | None, tls: TLS | None) -> None:
-    """Whether ``tls`` fits the address; a socket that exists already, None, fits any.
+    """Checks that ``tls`` fits the address (CON-T1); None stands for an existing socket.
 
     Raises:
         TypeError: it is not a ``TLS``.
-        ValueError: the address is not of ``tls://``.
+        ValueError: the scheme of the address is not ``tls://``.
     """
     if tls is None:
         return

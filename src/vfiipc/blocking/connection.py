@@ -1,4 +1,4 @@
-"""``Connection``: messages over any connected ``IPC`` object, in Python's manner."""
+"""``Connection``: a Pythonic interface to messages over any connected ``IPC`` object."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["Connection"]
 
 
 class Connection:
-    """Messages both ways, with exceptions, seconds and iteration. Thread safe.
+    """Sends and receives messages, with exceptions, seconds and iteration. Thread safe.
 
-    It owns ``ipc``: nobody else reads, writes or closes that object meanwhile. Close it, or use it
-    as a context manager. Rules: ``spec/connections.md``.
+    It owns ``ipc``: nothing else may read, write or close that object. Close the connection, or use
+    it as a context manager. Rules: ``spec/connections.md``.
 
     Args:
         ipc: a connected object: a ``TCP``, ``Pipe``, ``TLS`` or ``Loopback``.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
-        strict: end the connection where something else than a message arrives.
+        strict: end the connection at the first byte that does not belong to a message.
         request_ids: the message IDs that ``request`` uses, ascending.
         max_unclaimed: messages that may wait to be received before reading stops, 1 or more.
         max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
@@ -84,7 +84,7 @@ class Connection:
         Args:
             data: any bytes-like object of at most 2**31-5 bytes.
             msg_id: -2**31..2**31-1.
-            timeout: seconds to wait for a peer that does not read; None: as long as it takes.
+            timeout: seconds to wait for a peer that does not read; None sets no limit.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
@@ -92,21 +92,21 @@ class Connection:
             ConnectionClosed: this side has closed.
             OSError: the connection is broken.
         """
-        if not self._write(msg_id, data, deadline_of(timeout)):
+        if not self._write(msg_id, data, deadline_of(timeout)):  # CON-C1
             raise TimeoutError(f"not sent within {timeout:g} s")
 
     def recv(self, timeout: float | None = None) -> Message:
         """The next message that answers no request.
 
         Args:
-            timeout: seconds to wait; None waits as long as it takes.
+            timeout: seconds to wait; None sets no limit.
 
         Raises:
-            TypeError, ValueError: ``timeout`` is no number, or negative.
-            TimeoutError: there was none in time. Nothing is lost.
-            ConnectionClosed: the peer has closed, after a message or inside one: then ``rest`` has
-                its bytes. Or this side has closed.
-            SyncLostError: the connection is strict, and what arrived is no message.
+            TypeError, ValueError: ``timeout`` is not a number, or negative.
+            TimeoutError: none arrived in time. Nothing is lost.
+            ConnectionClosed: the peer or this side has closed. ``rest`` holds the bytes of a
+                truncated message.
+            SyncLostError: the connection is strict, and what arrived is not a message.
             OSError: the connection is broken.
         """
         message = self._incoming.receive(deadline_of(timeout))
@@ -119,12 +119,12 @@ class Connection:
 
         Args:
             data: any bytes-like object of at most 2**31-5 bytes.
-            timeout: seconds for all of it; None waits as long as it takes.
+            timeout: seconds for sending and the answer together; None sets no limit.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
-            TimeoutError: no answer came in time. One that comes later is dropped and counted.
-            BufferError: messages that nobody receives stop the reading, or every ID is in use.
+            TimeoutError: no answer arrived in time. A late answer is dropped and counted.
+            BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
         end = deadline_of(timeout)
@@ -149,7 +149,7 @@ class Connection:
         return self
 
     def __next__(self) -> Message:
-        """As ``recv``, but a clean end ends the iteration."""
+        """As ``recv``, but a clean end ends the iteration (CON-C6)."""
         try:
             return self.recv()
         except ConnectionClosed as closed:
@@ -160,7 +160,7 @@ class Connection:
     # --- sending
 
     def _write(self, msg_id: int, data: Buffer, end: Deadline) -> bool:
-        """Whether it was sent; False: the time was up before any of it was."""
+        """Whether it was sent; False if the time-out expired before any of it was."""
         if self._refusal is not None:
             raise same_error(self._refusal)
         ipc = self._ipc
@@ -170,7 +170,7 @@ class Connection:
         except (TypeError, ValueError):
             raise
         except BaseException as cause:
-            # A signal that strikes as the system call returns hides how much was sent.
+            # A signal that strikes as the system call returns hides how much was sent (CON-C2).
             self._end(SENT_IN_PART, cause)
             raise
         if self._refusal is not None:
@@ -182,7 +182,7 @@ class Connection:
         if broken_by(error) is error:
             raise same_error(error)
         self._end(SENT_IN_PART, error)
-        # It may have been another thread that stopped inside a message, while this one waited.
+        # Another thread may have stopped inside a message while this one was waiting.
         own = isinstance(error, TimeoutError) and end.passed()
         raise same_error(error) if own else ConnectionClosed(SENT_IN_PART)
 
@@ -190,22 +190,22 @@ class Connection:
 
     @property
     def local_address(self) -> str:
-        """This end, as ``IPC.local_addr`` has it."""
+        """The address of this end, as ``IPC.local_addr`` returns it."""
         return self._local
 
     @property
     def remote_address(self) -> str:
-        """The other end, as ``IPC.remote_addr`` has it."""
+        """The address of the peer, as ``IPC.remote_addr`` returns it."""
         return self._remote
 
     @property
     def late_answers(self) -> int:
-        """Answers that came after their request had been given up, and were dropped."""
+        """Answers to abandoned requests, which arrived late and were dropped."""
         return self._requests.late_answers
 
     @property
     def discarded(self) -> int:
-        """Bytes thrown away so far while looking for a header."""
+        """Bytes discarded so far while searching for a header."""
         return self._ipc.discarded if self._discarded is None else self._discarded
 
     @property
@@ -216,11 +216,11 @@ class Connection:
     # --- the end
 
     def close(self) -> None:
-        """Closes; who waits in another thread gets ``ConnectionClosed``. May be called again.
+        """Closes; calls that wait in other threads raise ``ConnectionClosed``. May be repeated.
 
-        What was received and not taken is dropped.
+        Messages that were received but not taken are dropped.
         """
-        self._end("closed on this side")
+        self._end("closed on this side")  # CON-C7
 
     def _end(self, reason: str, cause: BaseException | None = None) -> None:
         if self._refusal is None:

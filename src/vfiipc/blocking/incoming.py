@@ -1,8 +1,9 @@
-"""What arrives: one waiting thread reads for all of them, and hands over when it leaves.
+"""The receive side: one of the waiting threads reads for all, and hands over when it leaves.
 
-An exception out of a signal handler can end any of these calls between any two steps. So there is
-no lock: leading, and changing what is kept here, are ``Turn`` objects, whose holders are known by
-their frames. A message moves from one place to the next in one step, without a call between.
+An exception raised by a signal handler can end any of these calls between any two steps. So there
+is no lock: the right to lead, and the right to change the state kept here, are ``Turn`` objects,
+whose holders are known by their frames. A message moves from one place to the next in one step,
+without an intervening call.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .clock import msec
 
 __all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
 
-#: Why a connection was closed inside a message of its own.
+#: Why a connection was closed inside a message that it was sending.
 SENT_IN_PART: Final = "closed, for a message was, or may have been, sent in part"
 
 # The rest of a truncated message is fetched in pieces of this size.
@@ -35,10 +36,10 @@ _PIECE: Final = 1 << 16
 
 
 def broken_by(cause: BaseException | None) -> BaseException:
-    """What a thread learns of a broken connection: the cause, unless that is a sender's alone.
+    """What a thread learns of a broken connection (CON-C5): the cause, unless it is a sender's.
 
-    A sender that stops inside a message, for its time is up or a signal has struck, breaks the
-    connection with that.
+    A sender that stops inside a message, because of its time-out or a signal, breaks the connection
+    for everyone.
     """
     if isinstance(cause, TimeoutError) and cause.errno is None:
         return ConnectionClosed(f"closed, for {cause}")
@@ -51,7 +52,7 @@ class Waiter:
     """A call that waits for a message: for any, or for the answer to its request.
 
     Args:
-        frame: of the call, if it takes any message; one that has ended is given none.
+        frame: of the call, if it takes any message; a call that has ended gets none.
     """
 
     __slots__ = ("bell", "error", "frame", "message", "msg_id")
@@ -62,7 +63,7 @@ class Waiter:
         self.error: BaseException | None = None
         #: The ID of its request; None for one that takes any message.
         self.msg_id: int | None = None
-        #: Rung when it has got something; None while it does not sleep.
+        #: Rung when it has a result; None while it does not sleep.
         self.bell: LockType | None = None
 
     def is_settled(self) -> bool:
@@ -74,11 +75,11 @@ class Waiter:
 
 
 class Incoming:
-    """The messages of one connection, on their way to the threads that wait for them.
+    """Delivers the messages of one connection to the threads that wait for them.
 
-    No thread reads in the background. The first that waits leads: it reads, and gives each message
-    to the call that it belongs to; when it has what it came for, or leaves without, another one
-    leads. Rules: ``spec/connections.md``.
+    No thread reads in the background. The first waiting call leads: it reads, and gives each
+    message to the call that it belongs to. When it leaves, with or without a result, another call
+    takes the lead (CON-R5). Rules: ``spec/connections.md``.
 
     Args:
         ipc: the connected object.
@@ -87,9 +88,9 @@ class Incoming:
     """
 
     def __init__(self, ipc: IPC, prefix: int, size_limit: int, routing: Routing[Waiter]) -> None:
-        #: Why no more messages can come; what has arrived is taken first.
+        #: Why no more messages can arrive; those that have arrived are delivered first.
         self.end: BaseException | None = None
-        #: Seconds without a byte after which a waiting thread ends the connection.
+        #: Seconds without a received byte after which a waiting thread ends the connection.
         self.idle_timeout: float | None = None
         #: Called when the connection has been idle for too long.
         self.on_idle: Callable[[], None] = lambda: None
@@ -100,15 +101,15 @@ class Incoming:
         self._inbox = routing.inbox
         self._requests = routing.requests
         self._receivers: deque[Waiter] = deque()
-        self._arrived: list[Message] = []  # read, and not yet given to anybody
-        self._ends: deque[tuple[BaseException, bool]] = deque()  # told to ``finish``, not done yet
+        self._arrived: list[Message] = []  # read, but not yet delivered
+        self._ends: deque[tuple[BaseException, bool]] = deque()  # calls of ``finish`` to carry out
         lifetime = Lifetime()  # which never ends: `finish` tells those who wait
         self._leading = Turn(lifetime)
         self._changing = Turn(lifetime)  # the right to change any of these
         self._progress = (0, 0)
         self._heard = time.monotonic()
 
-    # --- for those who wait
+    # --- for waiting calls
 
     def receive(self, end: Deadline) -> Message | None:
         """The oldest unclaimed message; None when the time is up.
@@ -123,10 +124,10 @@ class Incoming:
             self._leave(waiter, empty_handed=True)
             raise
         finally:
-            waiter.frame = None  # it holds this waiter
+            waiter.frame = None  # breaks a cycle: the frame refers to the waiter
 
     def _take_or_join(self, waiter: Waiter) -> Message | None:
-        """The oldest unclaimed message; otherwise the waiter is in line for the next one."""
+        """The oldest unclaimed message; otherwise the waiter is queued for the next one."""
         # A turn is taken by a call that does nothing else: one that goes on after an interruption
         # would still count as its holder.
         frame = _getframe()
@@ -146,7 +147,7 @@ class Incoming:
         """Gives a waiter a free ID.
 
         Raises:
-            BufferError: nobody takes the messages that stop the reading, or every ID is in use.
+            BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, OSError, SyncLostError: no answer can come.
         """
         frame = _getframe()
@@ -155,19 +156,19 @@ class Incoming:
             if self.end is not None:
                 raise same_error(self.end)
             if self._inbox.full:
-                raise self._routing.refusal()
-            waiter.msg_id = self._requests.open(waiter)
+                raise self._routing.refusal()  # CON-U3
+            waiter.msg_id = self._requests.open(waiter)  # CON-R1
             return waiter.msg_id
         finally:
             self._end_change(frame)
             del frame
 
     def answer_to(self, waiter: Waiter, end: Deadline) -> Message | None:
-        """The answer; None when the time is up: then the request is given up.
+        """The answer; None when the time is up, and the request is then abandoned.
 
         Raises:
-            BufferError: messages that nobody takes stop the reading.
-            ConnectionClosed, OSError, SyncLostError: it cannot come any more.
+            BufferError: unclaimed messages have stopped reading.
+            ConnectionClosed, OSError, SyncLostError: it cannot arrive any more.
         """
         try:
             return self._wait(waiter, end)
@@ -187,18 +188,18 @@ class Incoming:
             del frame
 
     def give_up(self, waiter: Waiter) -> None:
-        """Waits no more for the answer to a request that was, or may have been, sent."""
+        """Abandons a request that was, or may have been, sent."""
         self._leave(waiter, empty_handed=True)
 
     def finish(self, end: BaseException, *, drop: bool = False) -> None:
-        """No more will come, and why; everybody who waits learns it.
+        """Ends receiving, and wakes every waiting call with the reason.
 
-        It never waits, and may come from a signal handler: where another call is changing
-        something, that call does this before it leaves.
+        It never waits, and may be called from a signal handler: if another call is changing the
+        state, that call carries this out before it leaves.
 
         Args:
-            end: what they raise. The first one stays.
-            drop: forget what has arrived and was not taken.
+            end: the exception that waiting calls raise. The first one is kept.
+            drop: discard messages that have arrived but were not taken.
         """
         self._ends.append((end, drop))
         self._settle_ends()
@@ -216,7 +217,7 @@ class Incoming:
 
     def _settle_ends(self) -> None:
         frame = _getframe()
-        # Looked at again after each turn: an end may have come while the turn was given back.
+        # Checked again after each turn: a call of ``finish`` may have come while it was given back.
         while self._ends and self._changing.wait(frame, _AT_ONCE):
             try:
                 end, drop = self._ends[0]
@@ -231,7 +232,7 @@ class Incoming:
         del frame
 
     def _finish(self, end: BaseException) -> None:
-        """Every step may be done again, by the call that goes on after an interruption."""
+        """Each step may be repeated, by the call that continues after an interruption."""
         if self.end is None:
             self.end = end
         while self._receivers:
@@ -266,11 +267,11 @@ class Incoming:
         return waiter.message
 
     def _leave(self, waiter: Waiter, *, empty_handed: bool = False) -> None:
-        """Forgets a waiter whose call ends.
+        """Removes a waiter whose call ends.
 
         Args:
             waiter: with or without a message.
-            empty_handed: its call cannot return the message, which goes to others then.
+            empty_handed: its call cannot return the message, which then goes to another call.
         """
         if waiter.is_settled() and not empty_handed:
             return
@@ -287,7 +288,7 @@ class Incoming:
                 if waiter.msg_id is not None:
                     self._requests.late_answers += 1
                 else:
-                    self._inbox.put_back(message)
+                    self._inbox.put_back(message)  # CON-C3
                     self._serve_receivers()
         finally:
             self._end_change(frame)
@@ -303,7 +304,7 @@ class Incoming:
             if waiter.is_settled():
                 return
             left = end.remaining() if self.idle_timeout is None else self._left(end)
-            # One C call: what `read_msg` returns is here before a signal handler can run.
+            # One C call: what `read_msg` returns is stored before a signal handler can run.
             arrived.extend(
                 filter(None, map(read, (self._prefix,), (self._size_limit,), (msec(left),)))
             )
@@ -312,14 +313,14 @@ class Incoming:
             over = self._why_over()
             if over is not None:
                 self.finish(over)
-                self._distribute()  # takes its turn after a call that may be at it
+                self._distribute()  # waits for a call that may be distributing already
             elif end.passed():
                 return
             elif self.idle_timeout is not None:
                 self._end_if_idle(self.idle_timeout)
 
     def _distribute(self) -> None:
-        """Gives what has arrived to the calls that wait for it."""
+        """Delivers arrived messages to the calls that wait for them."""
         frame = _getframe()
         try:
             self._begin_change(frame)
@@ -355,7 +356,7 @@ class Incoming:
     # --- the end
 
     def _why_over(self) -> BaseException | None:
-        """Why nothing more can come, if that is so."""
+        """Why nothing more can arrive; None if something still can."""
         ipc = self._ipc
         if self.end is not None:
             return self.end
@@ -368,10 +369,10 @@ class Incoming:
             return cut_or_ended(b"".join(pieces))
         return None
 
-    # --- idleness: no byte has come, while somebody waited for one
+    # --- idleness: no byte was received while a call was waiting
 
     def _left(self, end: Deadline) -> float:
-        """Seconds until it is time to look at the clock."""
+        """Seconds until the clock must be checked."""
         assert self.idle_timeout is not None
         return end.within(max(0.0, self._heard + self.idle_timeout - time.monotonic()))
 
@@ -380,7 +381,7 @@ class Incoming:
         if received != self._progress:
             self._progress = received
             self._heard = time.monotonic()
-        elif time.monotonic() >= self._heard + seconds:
+        elif time.monotonic() >= self._heard + seconds:  # CON-S5
             self.finish(ConnectionClosed(f"nothing was received for {seconds:g} s"))
             self.on_idle()
 

@@ -42,14 +42,14 @@ __all__ = ["Handler", "Server", "serve"]
 
 _logger = logging.getLogger("vfiipc")
 
-#: What serves a connection, in a thread of its own.
+#: Serves one connection, in a thread of its own.
 Handler: TypeAlias = Callable[[Connection], object]
 
 _MAX_CONNECTIONS: Final = 256
 _BACKLOG: Final = 128
 #: Seconds for handlers whose connections were closed.
 _AFTER_CLOSE: Final = 1.0
-#: Seconds until accepting is tried again after a failure.
+#: Seconds until accepting is retried after a failure.
 _PAUSE: Final = 0.1
 
 
@@ -72,29 +72,29 @@ def serve(
     """Listens, and serves each connection in a thread of its own until the server is closed.
 
     Args:
-        handler: called with each ``Connection``, which is closed when it returns. What it raises is
-            logged, and harms no other connection.
-        address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. Port
-            0 has one chosen, see ``Server.address``; without a host: on all adapters. ``fd://3``
-            is a socket that the process was started with.
+        handler: called with each ``Connection``, which is closed when it returns. An exception is
+            logged, and affects no other connection.
+        address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``. With
+            port 0 the system chooses, see ``Server.address``; without a host, the server listens on
+            all interfaces. ``fd://3`` is a socket that the process inherited.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
         size_limit: the most bytes of data that a message received may have, 0..2**31-5.
-        sock: instead of an address: a socket that is bound, or listens already. The server owns it.
+        sock: instead of an address: a socket that is bound or listening. The server owns it.
         max_connections: how many are served at once, 1 or more; further ones wait in the system's
             queue.
-        idle_timeout: seconds without a byte received, after which a connection is closed on which
-            the handler waits for a message.
+        idle_timeout: seconds without a received byte after which a connection is closed while its
+            handler waits for a message.
         grace: seconds that handlers get to return when the server closes.
-        tls: for ``tls://``, and needed there: a ``TLS`` object that is not open, with the server's
-            certificate; the server owns it. With ``sock`` or ``fd://`` it decides for TLS.
-        strict: end a connection where something else than a message arrives.
+        tls: required for ``tls://``: a ``TLS`` object that is not open, with the server's
+            certificate; the server owns it. With ``sock`` or ``fd://`` it selects TLS.
+        strict: end a connection at the first byte that does not belong to a message.
         request_ids: the message IDs that ``request`` uses, ascending.
         max_unclaimed: messages of a connection that may wait to be received before reading stops.
         max_unclaimed_size: bytes of data in them before reading stops.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
-        OSError: it cannot listen there; its text has the address.
+        OSError: it cannot listen there; the text names the address.
 
     Rules: ``spec/connections.md``.
     """
@@ -113,7 +113,7 @@ def serve(
 
 
 class Server:
-    """What ``serve`` gives: it accepts connections until it is closed. Thread safe.
+    """The result of ``serve``: accepts connections until it is closed. Thread safe.
 
     Args: see ``serve``.
     """
@@ -151,7 +151,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it can be reached: what ``connect`` takes."""
+        """Where it can be reached: an address for ``connect``."""
         return str(self._target)
 
     @property
@@ -177,23 +177,24 @@ class Server:
                 failing = False
                 continue
             if not failing and not self._closing:
+                # CON-S4
                 _logger.error("%s accepts nothing for now: %s", shown(self), shown(cause))
                 failing = True
             self._changed.wait(lambda: self._closing, _PAUSE)
 
     def _has_place(self) -> bool:
-        """Waits until another connection may be served; False when the server closes."""
+        """Waits until another connection may be served (CON-S3); False when the server closes."""
         while len(self._handlers) >= self._max_connections and not self._closing:
             self._changed.wait(lambda: len(self._handlers) < self._max_connections or self._closing)
         return not self._closing
 
     def _begin(self, peer: IPC) -> Exception | None:
-        """Starts the handler's thread; gives why that cannot be, with the connection closed."""
+        """Starts the handler's thread; on failure, closes the connection and returns the reason."""
         connection = Connection(peer, **vars(self._settings))
         connection._incoming.idle_timeout = self._idle_timeout
         thread = threading.Thread(
             target=self._serve, args=(connection,), name="vfiipc handler", daemon=True
-        )
+        )  # CON-S1
         self._handlers[connection] = thread
         try:
             thread.start()
@@ -209,13 +210,13 @@ class Server:
                 self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, shown(closed))
-        except BaseException:  # a SystemExit would end this thread without a word
+        except BaseException:  # a SystemExit would end this thread without a word (CON-S2)
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             self._end(connection)
 
     def _is_ready(self, connection: Connection, where: str) -> bool:
-        """Makes the handshake, where there is one: no handler has to do with one that fails."""
+        """Makes the TLS handshake; the handler never sees a connection that failed it (CON-S7)."""
         peer = connection._ipc
         try:
             if isinstance(peer, TLS):
@@ -233,12 +234,12 @@ class Server:
     # --- ending
 
     def close(self) -> None:
-        """Accepts no more, and returns when what ran has ended. May be called again.
+        """Stops accepting, and returns when the handlers have ended (CON-S6). May be repeated.
 
         A handler that calls it does not wait for itself.
 
         Handlers get ``grace`` seconds to return; then their connections are closed, and they get
-        another second. One that goes on nevertheless is logged and left behind.
+        another second. A handler that still does not return is logged and abandoned.
         """
         self._stop()
         try:
@@ -253,7 +254,7 @@ class Server:
         self._closing = True
         self._listener.close()
         self._changed.wake()
-        # Not `Thread.join`: a signal handler that interrupts it, and closes, would hang in its own.
+        # Not `Thread.join`: a signal handler that interrupts it and calls `close` would deadlock.
         while self._accepts and self._process == os.getpid():
             self._changed.wait(lambda: not self._accepts)
 
@@ -274,10 +275,10 @@ class Server:
         return True
 
     def wait_closed(self, timeout: float | None = None) -> bool:
-        """Until another thread, or a signal handler, closes the server.
+        """Waits until another thread, or a signal handler, closes the server.
 
         Args:
-            timeout: seconds to wait; None waits as long as it takes.
+            timeout: seconds to wait; None sets no limit.
 
         Returns:
             Whether it is closed.
@@ -304,13 +305,13 @@ class Server:
 
 
 def _shorten_handshakes(tls: TLS, msec: float) -> None:
-    """A connection in its handshake is one from which nothing has been received."""
+    """A connection in its handshake is one from which nothing has been received (CON-S7)."""
     allowed = tls.handshake_timeout_msec
     tls.handshake_timeout_msec = msec if allowed < 0 else min(allowed, msec)
 
 
 def _take_over(sock: socket.socket, at: str, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
-    """Listens on a socket that exists already, and of which this is the address."""
+    """Listens on an existing socket, whose address is ``at``."""
     target = parse(at, listening=True)
     listener = tls if tls is not None else Pipe() if target.scheme == "pipe" else TCP()
     if not listener._adopt_listener(sock):

@@ -1,7 +1,7 @@
-"""What connections promise whatever moves their bytes: blocking ones and asyncio ones share it.
+"""What blocking and asyncio connections share, independent of how bytes move.
 
-Addresses, failures, request IDs, and the messages that nobody has claimed yet. No I/O, no clock, no
-locks: each user brings its own.
+Addresses, exceptions, request IDs, and unclaimed messages. No I/O, no clock, no locks: each side
+brings its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Addresses as one text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``host:port``.
+"""Addresses as text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``host:port``.
 
-Rules: ``spec/connections.md``, A1 to A6.
+Rules: ``spec/connections.md``, section 1.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ _HIGHEST_PORT: Final = 65535
 _FORMS: Final = "use tcp://HOST:PORT, tls://HOST:PORT, pipe:///PATH or HOST:PORT"
 _HOST_AND_PORT: Final = re.compile(r"(?:\[([^][/\s]*)\]|([^][/\s]*)):(\d+)", re.ASCII)
 _WRONG_PORT: Final = re.compile(r"(?:\[[^][/\s]*\]|[^][:/\s]*):([^][:/\s]+)")
-# Where nothing listens, but on every adapter; and an address there that can be connected to.
+# Wildcard addresses, on which a server listens, and an address to connect to it.
 _REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 _DESCRIPTOR: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Address(NamedTuple):
-    """Where to connect, or to listen. ``str()`` gives a text that ``parse`` takes.
+    """Where to connect, or to listen. ``str()`` returns text that ``parse`` accepts.
 
     Attributes:
         scheme: ``"tcp"``, ``"tls"``, ``"pipe"``, or ``"fd"``.
-        host: a name or an IP address, without brackets; empty for a pipe, and for all adapters.
-        port: 1..65535; 0 to have one chosen when listening, and for a pipe.
-        path: of a pipe: absolute, or a NUL and a name for one outside the file system (Linux).
-        fd: the descriptor of a socket that a server was started with; -1 for any other scheme.
+        host: a name or an IP address, without brackets; empty for a pipe, and for all interfaces.
+        port: 1..65535; 0 to let the system choose when listening, and for a pipe.
+        path: of a pipe: absolute, or a NUL and an abstract name (Linux).
+        fd: the descriptor of a socket that the process inherited; -1 for any other scheme.
     """
 
     scheme: str
@@ -49,24 +49,24 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def reachable(self, port: int) -> Address:
-        """The address for those who connect, when this one listens and was given ``port``."""
+        """The address to connect to, when this one listens and was given ``port`` (CON-A5)."""
         if self.scheme == "pipe":
             return self
         return self._replace(host=_REACHABLE.get(self.host, self.host), port=port)
 
 
 def parse(text: str, *, listening: bool = False) -> Address:
-    """Reads an address.
+    """Reads an address (CON-A1).
 
     Args:
         text: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, ``pipe://@name`` (outside
-            the file system, Linux), or a bare ``host:port`` for TCP. IPv6 goes into brackets.
-        listening: allow port 0, to have one chosen; no host, for all adapters; and ``fd://3``, a
-            socket that the process was started with.
+            the file system, Linux), or a bare ``host:port`` for TCP. IPv6 is in brackets.
+        listening: allow port 0, to let the system choose; no host, for all interfaces; and
+            ``fd://3``, a socket that the process inherited.
 
     Raises:
-        TypeError: ``text`` is no ``str``.
-        ValueError: it is no such address; the text says what is allowed.
+        TypeError: ``text`` is not a ``str``.
+        ValueError: it is not such an address; the text says what is allowed.
     """
     if not isinstance(text, str):
         raise TypeError(f"an address must be a str, not {type(text).__name__}")
@@ -81,18 +81,18 @@ def parse(text: str, *, listening: bool = False) -> Address:
     host, port = _host_and_port(text, rest if found else text)
     if not host and not listening:
         raise ValueError(f"{text!r} has no host: {_FORMS}")
-    lowest = 0 if listening else 1
+    lowest = 0 if listening else 1  # CON-A3
     if not lowest <= port <= _HIGHEST_PORT:
         raise ValueError(f"{text!r}: the port must be in {lowest}..{_HIGHEST_PORT}")
     return Address(scheme, host, port)
 
 
 def where_to_listen(address: str | None, sock: object) -> Address | None:
-    """What ``serve`` was given: the address; None for a socket that exists already.
+    """The address that ``serve`` was given; None for an existing socket (CON-A6).
 
     Raises:
-        TypeError: it was given neither, or ``address`` is not a ``str``.
-        ValueError: it was given both, or ``address`` is not an address.
+        TypeError: neither was given, or ``address`` is not a ``str``.
+        ValueError: both were given, or ``address`` is not an address.
     """
     if address is None:
         if sock is None:
@@ -116,13 +116,13 @@ def _path(text: str, rest: str) -> str:
         raise ValueError(f"{text!r}: a path holds no NUL; a name outside files is pipe://@NAME")
     if rest.startswith("@") and len(rest) > 1:
         return "\0" + rest[1:]
-    if not rest.startswith("/") or len(rest) == 1:
+    if not rest.startswith("/") or len(rest) == 1:  # CON-A4
         raise ValueError(f"{text!r}: a pipe has an absolute path, as in pipe:///run/name")
     return rest
 
 
 def _fault(rest: str) -> str:
-    """What is wrong with something that is not a host and a port."""
+    """Describes what is wrong with text that is not a host and a port."""
     if wrong := _WRONG_PORT.fullmatch(rest):
         return f"is not an address, for {wrong[1]!r} is not a port"
     return "has no port" if rest and not re.search(r":$|[/\s]", rest) else "is not an address"
@@ -133,6 +133,6 @@ def _host_and_port(text: str, rest: str) -> tuple[str, int]:
     if match is None:
         raise ValueError(f"{text!r} {_fault(rest)}: {_FORMS}")
     bracketed, plain, port = match.groups()
-    if plain and ":" in plain:
+    if plain and ":" in plain:  # CON-A2
         raise ValueError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5500")
     return bracketed or plain or "", int(port[:6])

@@ -1,4 +1,4 @@
-"""What connections raise when there is no more to receive, or nowhere to send to."""
+"""What connections raise after the end of the stream, or after a close."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["ConnectionClosed", "cut_or_ended", "same_error"]
 
 
 class ConnectionClosed(ConnectionError):
-    """The connection was closed: by the peer between two messages or inside one, or on this side.
+    """The connection was closed: by the peer, between messages or inside one, or on this side.
 
-    It has no ``errno``: a connection that broke raises another ``OSError``, which has.
+    It has no ``errno``. A broken connection raises another ``OSError``, which has one.
 
     Args:
         reason: what happened, in words.
-        rest: the bytes of a message that was cut off; empty after a clean end. They may be card
-            data: neither the text nor the repr shows them.
+        rest: the bytes of a truncated message; empty after a clean end. They may be card data:
+            neither the text nor the repr shows them.
     """
 
     def __init__(self, reason: str, rest: bytes = b"") -> None:
@@ -24,7 +24,7 @@ class ConnectionClosed(ConnectionError):
 
 
 def cut_or_ended(rest: bytes) -> ConnectionClosed:
-    """The error for a peer that has closed, with the bytes that belong to no whole message."""
+    """The error for a peer that has closed, with the bytes of a truncated message (CON-C4)."""
     if rest:
         count = f"{len(rest)} bytes" if len(rest) > 1 else "1 byte"
         return ConnectionClosed(f"the peer closed inside a message, after {count} of it", rest)
@@ -32,5 +32,5 @@ def cut_or_ended(rest: bytes) -> ConnectionClosed:
 
 
 def same_error(error: BaseException) -> BaseException:
-    """A copy to raise: an exception that many raise would gather all their tracebacks."""
+    """A copy to raise: an exception raised by many calls would accumulate their tracebacks."""
     return copy.copy(error)

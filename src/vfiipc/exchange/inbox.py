@@ -1,4 +1,4 @@
-"""Messages that answer no request, until somebody receives them."""
+"""The queue of unclaimed messages: those that answer no request."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ __all__ = ["HasMessage", "Inbox"]
 
 
 class HasMessage(Protocol):
-    """What waits for a message, and is given it."""
+    """Something that waits for a message and stores it."""
 
     message: Message | None
 
 
 class Inbox:
-    """A queue with two bounds; the owner stops reading while it is full, so that nothing is lost.
+    """A queue with two limits; the owner stops reading while it is full, so that nothing is lost.
 
-    Full is reached with the message that takes it to a bound, and that one is still kept: beyond
-    ``max_size`` by one message at most. Not thread safe. Rules: ``spec/connections.md``, U1 to U3.
+    The message that reaches a limit is kept, so the queue exceeds ``max_size`` by at most one
+    message (CON-U1). Not thread safe.
 
     Args:
         max_count: messages, 1 or more.
         max_size: bytes of data in all of them, 1 or more.
 
     Raises:
-        TypeError, ValueError: a bound is no number, or less than 1.
+        TypeError, ValueError: a limit is not an integer, or less than 1.
     """
 
     __slots__ = ("_messages", "max_count", "max_size", "size")
@@ -45,11 +45,11 @@ class Inbox:
 
     @property
     def full(self) -> bool:
-        """Whether no more should be read before something is taken."""
+        """Whether reading should stop until a message is taken."""
         return len(self._messages) >= self.max_count or self.size >= self.max_size
 
-    # An exception out of a signal handler strikes at calls. So sizes are computed first, and no
-    # call lies between the change of the queue and that of its size.
+    # A signal handler can raise at any call. So sizes are computed first, and no call lies between
+    # the change of the queue and the change of its size.
 
     def put(self, message: Message) -> None:
         size = self.size + len(message.data)
@@ -65,7 +65,7 @@ class Inbox:
         del arrived[0]
 
     def move_to(self, waiting: HasMessage) -> None:
-        """Gives the oldest message to ``waiting`` in one step; ``IndexError`` without one."""
+        """Moves the oldest message to ``waiting`` in one step; ``IndexError`` if there is none."""
         message = self._messages[0]
         size = self.size - len(message.data)
         waiting.message = message
@@ -73,9 +73,9 @@ class Inbox:
         self.size = size
 
     def put_many(self, messages: list[Message], start: int = 0) -> int:
-        """Puts messages from ``start`` on until it is full; gives the index of the first left over.
+        """Adds messages from ``start`` on until full; returns the index of the first left over.
 
-        Quicker than ``put`` where many come at once.
+        Faster than ``put`` for many messages at once.
         """
         some = messages[start : start + self.max_count - len(self._messages)]
         size = sum([len(message.data) for message in some])
@@ -89,7 +89,7 @@ class Inbox:
         return start
 
     def take(self) -> Message:
-        """The oldest message; ``IndexError`` where there is none."""
+        """Removes and returns the oldest message; ``IndexError`` if there is none."""
         message = self._messages[0]
         size = self.size - len(message.data)
         del self._messages[0]
@@ -97,7 +97,7 @@ class Inbox:
         return message
 
     def put_back(self, message: Message) -> None:
-        """Makes a message the oldest again, for a taker that was stopped before it had it."""
+        """Puts a message back at the front, for a call that was stopped before it returned it."""
         self.size += len(message.data)
         self._messages.appendleft(message)
 

@@ -1,4 +1,4 @@
-"""Requests: which IDs they get, and whose answer a message is."""
+"""Requests: allocates their IDs, and matches answers to them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _BLOCK: Final = 1024
 class Requests(Generic[Waiting]):
     """The requests of one connection that wait for their answers. Not thread safe.
 
-    Rules: ``spec/connections.md``, R1 to R5.
+    Rules: ``spec/connections.md``, section 3.
 
     Args:
-        ids: the IDs to use, ascending; after the last one the first comes again.
+        ids: the IDs to use, ascending; after the last one it starts over.
 
     Raises:
-        TypeError: ``ids`` is no ``range``.
-        ValueError: it is empty, descending, or holds what is no message ID.
+        TypeError: ``ids`` is not a ``range``.
+        ValueError: it is empty, descending, or contains a number that is not a message ID.
     """
 
     def __init__(self, ids: range = REQUEST_IDS) -> None:
         self._ids = _checked(ids)
         self._next = 0
-        #: What waits for an answer, by the ID of its request.
+        #: The waiters for answers, by the ID of their request.
         self.pending: dict[int, Waiting] = {}
         self._given_up = _IDs(self._ids)
-        #: Answers that came after their request had been given up, and were dropped.
+        #: Answers to abandoned requests, which arrived late and were dropped.
         self.late_answers = 0
 
     def __len__(self) -> int:
@@ -43,11 +43,11 @@ class Requests(Generic[Waiting]):
 
     @property
     def expecting(self) -> bool:
-        """Whether a message may be an answer at all, in time or late."""
+        """Whether any message can be an answer, in time or late."""
         return bool(self.pending) or bool(self._given_up.blocks)
 
     def open(self, waiting: Waiting) -> int:
-        """The ID for a new request; ``waiting`` is what its answer will be matched with.
+        """The ID for a new request (CON-R2); ``waiting`` is what its answer is matched with.
 
         Raises:
             BufferError: as many requests wait for answers as there are IDs.
@@ -56,7 +56,7 @@ class Requests(Generic[Waiting]):
         if len(pending) >= len(self._ids):
             raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
         given_up = self._given_up
-        # IDs that were given up are passed over, unless there are no others.
+        # IDs of abandoned requests are skipped, unless there are no others (CON-R3).
         sparing = given_up.blocks and len(pending) + given_up.count < len(self._ids)
         while True:
             place = given_up.next_out(self._next) if sparing else self._next
@@ -71,11 +71,11 @@ class Requests(Generic[Waiting]):
                 return msg_id
 
     def match(self, msg_id: int) -> Waiting | None:
-        """Whose answer a message with this ID is, who then waits no more; None: nobody's."""
+        """Removes and returns the waiter whose answer has this ID; None if there is none."""
         return self.pending.pop(msg_id, None)
 
     def is_late(self, msg_id: int) -> bool:
-        """Whether it is the answer to a request that was given up: counted, and to be dropped."""
+        """Whether it answers an abandoned request: it is counted, and to be dropped (CON-R3)."""
         if not self.was_given_up(msg_id):
             return False
         self.late_answers += 1
@@ -87,11 +87,11 @@ class Requests(Generic[Waiting]):
         return msg_id in self._given_up
 
     def forget(self, msg_id: int) -> None:
-        """The late answer has come."""
+        """Notes that the late answer has arrived."""
         self._given_up.discard(msg_id)
 
     def give_up(self, msg_id: int) -> None:
-        """Waits no more; the answer may still come, once, and is nobody's then."""
+        """Abandons a request. Its answer may still arrive, once, and is then dropped."""
         if self.pending.pop(msg_id, None) is not None:
             self._given_up.add(msg_id)
 
@@ -100,18 +100,18 @@ class Requests(Generic[Waiting]):
         self.pending.pop(msg_id, None)
 
     def waiting(self) -> list[Waiting]:
-        """All that wait for an answer, the oldest first."""
+        """All waiters, the oldest first."""
         return list(self.pending.values())
 
 
 class _IDs:
-    """Some of a range of IDs, one bit each: a peer that never answers costs next to nothing."""
+    """A subset of a range of IDs, one bit each: a peer that never answers costs little memory."""
 
     def __init__(self, ids: range) -> None:
         self._ids = ids
-        #: Those blocks of the range that hold any, as the bits of an int. Empty: there are none.
+        #: The non-empty blocks of the range, each as the bits of an int.
         self.blocks: defaultdict[int, int] = defaultdict(int)
-        #: How many there are.
+        #: The number of IDs in the subset.
         self.count = 0
 
     def __contains__(self, msg_id: int) -> bool:
@@ -121,15 +121,15 @@ class _IDs:
         return bool(self.blocks.get(block, 0) >> place & 1)
 
     def add(self, msg_id: int) -> None:
-        """Puts in an ID that is not in."""
+        """Adds an ID that is not in the subset."""
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
         self.blocks[block] |= 1 << place
         self.count += 1
 
     def next_out(self, place: int) -> int:
-        """The first place in the range, from this one on and around, whose ID is not in.
+        """The first place from this one on, wrapping around, whose ID is not in the subset.
 
-        There has to be one.
+        There must be one.
         """
         block, place = divmod(place, _BLOCK)
         last = (len(self._ids) - 1) // _BLOCK
@@ -142,7 +142,7 @@ class _IDs:
             block, place = (block + 1 if block < last else 0), 0
 
     def discard(self, msg_id: int) -> None:
-        """Takes it out, if it is in."""
+        """Removes the ID, if present."""
         if msg_id not in self:
             return
         block, place = divmod(self._ids.index(msg_id), _BLOCK)

@@ -1,4 +1,4 @@
-"""Where a message goes that has arrived: to a request, to whoever receives, or nowhere."""
+"""Routes arrived messages: to a request, to the inbox, or nowhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Routing(Generic[Waiting]):
         self.inbox = Inbox(max_unclaimed, max_unclaimed_size)
 
     def route(self, message: Message) -> Waiting | None:
-        """Whose answer the message is. Otherwise it is put into the inbox, or dropped when late."""
+        """Whose answer it is (CON-R4); otherwise it goes to the inbox, or is dropped when late."""
         requests = self.requests
         waiting = requests.match(message.msg_id)
         if waiting is None and not requests.is_late(message.msg_id):
@@ -42,9 +42,9 @@ class Routing(Generic[Waiting]):
     def route_first(self, arrived: list[Message]) -> Waiting | None:
         """Moves the first of ``arrived`` to where ``route`` would have it, in one step.
 
-        There is no call between leaving one place and being in the next, so an exception out of a
-        signal handler neither loses nor doubles the message. What waits for it has it then, as its
-        attribute ``message``.
+        There is no call between removing the message and storing it, so an exception raised by a
+        signal handler neither loses nor duplicates it. The waiter gets it as its attribute
+        ``message``.
         """
         message, requests = arrived[0], self.requests
         msg_id = message.msg_id
@@ -63,7 +63,7 @@ class Routing(Generic[Waiting]):
         return None
 
     def refusal(self) -> BufferError:
-        """What requests raise while unclaimed messages stop the reading."""
+        """What requests raise while unclaimed messages stop the reading (CON-U3)."""
         inbox = self.inbox
         held = f"{len(inbox)} messages with {inbox.size} bytes wait to be received"
         return BufferError(f"no answer can be read: {held}; call recv() or raise the limits")

@@ -1,4 +1,4 @@
-"""Time-outs as everywhere in Python: seconds, or None."""
+"""Time-outs as usual in Python: seconds, or None."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Final
 
 __all__ = ["check_timeout", "duration_of", "serving_times", "timeout_of"]
 
-# 23 days. Whatever is longer is a wait without end: system calls count milliseconds in a C int.
+# 23 days. Anything longer waits for ever: system calls count milliseconds in a C int.
 _LONGEST: Final = 2_000_000.0
 
 
 def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
-    """The time-out, if it can be one: seconds, 0 or more; None waits for ever.
+    """The time-out, validated: seconds, 0 or more; None waits for ever.
 
     Raises:
         TypeError: it is not a number.
@@ -43,7 +43,7 @@ def timeout_of(timeout: float | None, name: str = "timeout") -> float | None:
 
 
 def duration_of(seconds: float, name: str) -> float:
-    """A time that has an end, in seconds: 0 or more, of which 2,000,000 count at most.
+    """A finite time in seconds: 0 or more, capped at 2,000,000.
 
     Raises:
         TypeError: it is not a number.
@@ -55,10 +55,10 @@ def duration_of(seconds: float, name: str) -> float:
 
 
 def serving_times(idle_timeout: float | None, grace: float) -> tuple[float | None, float]:
-    """What ``serve`` takes: an idle time-out of more than nothing, if any, and a time of grace.
+    """The times of ``serve``, validated: an idle time-out above 0 or None, and the grace period.
 
     Raises:
-        TypeError, ValueError: one of them is not such a time.
+        TypeError, ValueError: one of them is invalid.
     """
     idle_timeout = timeout_of(idle_timeout, "idle_timeout")
     if idle_timeout == 0:

@@ -1,4 +1,4 @@
-"""What connections are made with, whatever moves their bytes."""
+"""The settings that blocking and asyncio connections share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """The keywords that ``connect`` and ``serve`` share; checked when it is made.
+    """The keywords that ``connect`` and ``serve`` share; validated on creation.
 
     Raises:
-        TypeError, ValueError: a value is of the wrong kind, or out of its range.
+        TypeError, ValueError: a value is of the wrong type, or out of range.
     """
 
     prefix: int

@@ -1,4 +1,4 @@
-"""Addresses as users write and read them: ``ip:port``, ``[ipv6]:port``, ``name:port``."""
+"""Addresses as text: ``ip:port``, ``[ipv6]:port``, ``name:port``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PortError(ValueError):
 
 
 def check_port(port: int) -> int:
-    """The port as an ``int``; ``TypeError`` or ``ValueError`` where it cannot be one."""
+    """The port as an ``int``; ``TypeError`` or ``ValueError`` if it is invalid."""
     try:
         number = index(port)
     except TypeError:
@@ -27,17 +27,17 @@ def check_port(port: int) -> int:
 
 
 def check_text(name: str, value: object) -> None:
-    """``TypeError`` where ``value`` is no ``str``."""
+    """Raises ``TypeError`` if ``value`` is not a ``str``."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
 
 
 def split_address(hostname: str, port: int) -> tuple[str, int]:
-    """Host and port from what ``connect`` was given.
+    """Host and port from the arguments of ``connect``.
 
     Raises:
-        PortError: there is no port, there are two, or it is none.
-        ValueError: there is no host, or it is none.
+        PortError: there is no port, there are two, or it is invalid.
+        ValueError: there is no host, or it is invalid.
     """
     host, text = _split(hostname)
     if "\0" in host:
@@ -70,7 +70,7 @@ def _split(hostname: str) -> tuple[str, str | None]:
 
 
 def is_literal(host: str) -> bool:
-    """Whether ``host`` is an IP address, for which no resolver is asked."""
+    """Whether ``host`` is an IP address, which needs no resolver."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -79,7 +79,7 @@ def is_literal(host: str) -> bool:
 
 
 def address_text(address: Any) -> str:
-    """A socket address as text that ``connect`` takes; IPv4 stays IPv4 on dual-stack sockets."""
+    """A socket address as text for ``connect``; IPv4 stays IPv4 on dual-stack sockets."""
     host, port, *more = address
     if ":" not in host:
         return f"{host}:{port}"

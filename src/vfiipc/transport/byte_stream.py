@@ -1,4 +1,4 @@
-"""What a transport is: something that moves bytes, and never waits unless asked to."""
+"""The interface of a transport: it moves bytes, and waits only when asked to."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ __all__ = ["ByteStream", "Watchable"]
 
 
 class ByteStream(ABC):
-    """One connection, as the classes above it see it.
+    """One connection, as the upper layers see it.
 
     ``receive``, ``peek`` and ``send`` never wait; ``wait`` does. ``receive`` and ``peek`` are
     called by one thread at a time, ``send`` by one thread at a time, ``wait`` by both. All of them
     are called between ``enter`` and ``leave`` of the lifetime.
 
     Args:
-        lifetime: of the connection; ``wait`` returns when it ends. Whoever opens the connection has
-            it own ``close``.
+        lifetime: of the connection; ``wait`` returns when it ends. Code that opens the connection
+            makes the lifetime own ``close``.
     """
 
     #: Whether the descriptor is readable exactly when ``receive`` finds something.
     descriptor_tells: ClassVar[bool] = False
-    #: Addresses of both ends as the user sees them; empty where unknown.
+    #: Addresses of both ends, as shown to users; empty if unknown.
     local: str = ""
     remote: str = ""
 
     def __init__(self, lifetime: Lifetime) -> None:
         self.lifetime = lifetime
-        #: Called when ``has_pending`` or ``recheck_at`` may have changed, in whatever thread.
+        #: Called, in any thread, when ``has_pending`` or ``recheck_at`` may have changed.
         self.on_ready: Callable[[], object] | None = None
 
     def fileno(self) -> int:
-        """The descriptor to wait on; -1 where there is none."""
+        """The descriptor to wait on; -1 if there is none."""
         return -1
 
     @abstractmethod
     def receive(self, limit: int) -> bytes | None:
-        """At most ``limit`` bytes that are there; None when there are none yet, ``b""`` at the end.
+        """At most ``limit`` available bytes; None if there are none yet, ``b""`` at the end.
 
-        An exception out of a signal handler loses nothing: what was not returned is returned by the
-        next call. So between removing bytes from where they were and the return there is no call,
-        for that is where signal handlers run.
+        An exception raised by a signal handler loses nothing: what was not returned is returned by
+        the next call. So there is no call between removing bytes from where they were and the
+        return, because signal handlers run at calls.
 
         Raises:
             OSError: the connection is broken.
@@ -56,11 +56,11 @@ class ByteStream(ABC):
 
     @abstractmethod
     def peek(self, limit: int) -> bytes | None:
-        """As ``receive``, but the bytes stay."""
+        """Like ``receive``, but the bytes stay."""
 
     @abstractmethod
     def send(self, buffers: Sequence[Buffer]) -> int:
-        """Takes some bytes from the front of ``buffers``; 0 when it can take none now.
+        """Sends some bytes from the front of ``buffers``; returns how many, 0 if none fit now.
 
         Raises:
             OSError: the connection is broken.
@@ -75,10 +75,10 @@ class ByteStream(ABC):
         """
 
     def receiving(self) -> tuple[Callable[..., bytes | None], tuple[tuple[object], ...]]:
-        """What ``receive`` calls, for those to whom its own call takes too long.
+        """The function behind ``receive``, for callers that save one call by it.
 
         Returns:
-            A function, and what ``map`` takes for its arguments behind the limit. It may raise
+            The function, and what ``map`` takes for its arguments after the limit. It may raise
             ``BlockingIOError`` instead of returning None.
         """
         return self.receive, ()
@@ -89,12 +89,12 @@ class ByteStream(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Gives back what it holds, without waiting; called when no call uses it any more."""
+        """Releases what it holds, without waiting; called when no call uses it any more."""
 
     # --- for callbacks; called by any thread, without entering
 
     def has_pending(self) -> bool:
-        """Whether a reader would find something of which the descriptor does not tell."""
+        """Whether a reader would find something that the descriptor does not show."""
         return False
 
     def is_spurious(self) -> bool:
@@ -102,12 +102,12 @@ class ByteStream(ABC):
         return False
 
     def recheck_at(self) -> float | None:
-        """When ``has_pending`` may change although nothing comes (``time.monotonic``)."""
+        """When ``has_pending`` may change without an event (``time.monotonic``)."""
         return None
 
 
 class Watchable(ABC):
-    """What a callback can wait for: a connection, or a listener."""
+    """Something that a callback can wait for: a connection, or a listener."""
 
     lifetime: Lifetime
     #: Called when a reading call (or ``accept``) has ended.
@@ -117,10 +117,10 @@ class Watchable(ABC):
 
     @abstractmethod
     def fileno(self) -> int:
-        """The descriptor whose readability counts; -1 where ``on_ready`` tells."""
+        """The descriptor whose readability counts; -1 if ``on_ready`` reports instead."""
 
     def has_pending(self) -> bool:
-        """Whether there is something to report, whatever the descriptor says. Any thread."""
+        """Whether there is something to report, whatever the descriptor shows. Any thread."""
         return False
 
     def is_spurious(self) -> bool:
@@ -128,9 +128,9 @@ class Watchable(ABC):
         return False
 
     def recheck_at(self) -> float | None:
-        """When ``has_pending`` has to be asked even if nothing comes (``time.monotonic``)."""
+        """When ``has_pending`` must be checked even without an event (``time.monotonic``)."""
         return None
 
     def is_finished(self) -> bool:
-        """Whether a reading call has met the end, so that there is nothing left to report."""
+        """Whether a reading call has met the end, so that nothing is left to report."""
         return False

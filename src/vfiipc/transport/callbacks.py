@@ -1,8 +1,8 @@
-"""One thread for the process that tells objects when there is something to read.
+"""The callback thread, one per process, which reports when there is something to read.
 
-The thread alone decides: what it watches, what is due, and what is silent until a reading call was
-made. Others tell it by ``poke``, which takes no lock, so that a signal handler or a finalizer may
-do it, too. Rules: ``spec/ipc.md``, callbacks.
+Only this thread decides what it watches, what is due, and what stays silent until a reading call.
+Other threads notify it with ``poke``, which takes no lock, so that signal handlers and finalizers
+may call it. Rules: ``spec/ipc.md``, callbacks.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["Registration", "register", "wait_until_quiet"]
 _log = logging.getLogger("vfiipc")
 
 
-# Seconds; what a system waits at most differs, and a source may name a moment that never comes.
+# Seconds. The longest wait differs between systems, and a source may name a moment far away.
 _LONGEST_PAUSE: Final = 3600.0
 
 
 class _State(Enum):
-    """Where a registration stands; changed by the callback thread alone."""
+    """The state of a registration; only the callback thread changes it."""
 
     SILENT = "its callback was called, and no reading call has been made since"
     ARMED = "it is called as soon as there is something to report"
@@ -44,7 +44,7 @@ class Registration:
     Args:
         dispatcher: calls it.
         owner: the object; it stays alive with the registration.
-        source: what tells that there is something to report.
+        source: reports whether there is something to read.
         call: the callback with its arguments.
     """
 
@@ -56,9 +56,9 @@ class Registration:
         self.call = call
         #: Cleared by ``cancel``; no callback starts afterwards.
         self.active = True
-        #: A reading call was made, so that it is to be armed again.
+        #: Whether a reading call was made, so that it must be armed again.
         self.was_read = False
-        #: Whether the thread has been told to look at it.
+        #: Whether the thread was notified to check it.
         self.poked = False
         self.state = _State.ARMED
         self.watched = -1  # the descriptor that the thread watches for it
@@ -74,9 +74,9 @@ class Registration:
         self._dispatcher.poke(self)
 
     def cancel(self) -> None:
-        """Ends it: none starts any more, but one may be running.
+        """Ends it: no callback starts any more, but one may be running (IPC-C5).
 
-        To be called before the source's descriptor is closed. May be called again.
+        Must be called before the source's descriptor is closed. May be called again.
         """
         self.active = False
         source = self.source
@@ -89,8 +89,8 @@ class _Dispatcher:
     """The thread, what it watches, and what is due.
 
     Raises:
-        OSError: there is no descriptor left.
-        RuntimeError: there is no thread to be had.
+        OSError: no descriptor is available.
+        RuntimeError: no thread is available.
     """
 
     def __init__(self) -> None:
@@ -98,11 +98,11 @@ class _Dispatcher:
         self._poked: deque[Registration] = deque()
         self._due: deque[Registration] = deque()
         self._watched: dict[int, Registration] = {}
-        self._timed: dict[Registration, float] = {}  # armed ones, and when to look again
-        self._registered: dict[Registration, None] = {}  # keeps their objects alive
+        self._timed: dict[Registration, float] = {}  # armed ones, and when to check again
+        self._registered: dict[Registration, None] = {}  # keeps their objects alive (IPC-C7)
         self._running: Registration | None = None
         self._quiet = Waiters()
-        self._lost = False  # in a forked child, which has no such thread
+        self._lost = False  # True in a forked child, which has no such thread
         self._thread = threading.Thread(target=self._run, name="vfiipc-callbacks", daemon=True)
         self._thread.start()
 
@@ -113,19 +113,19 @@ class _Dispatcher:
         self.poke(registration)
 
     def poke(self, registration: Registration) -> None:
-        """Has the thread look at a registration."""
+        """Notifies the thread to check a registration."""
         if not registration.poked and not self._lost:
             registration.poked = True
             self._poked.append(registration)
             self._poller.set()
 
     def forget(self, registration: Registration) -> None:
-        """Lets go of what was cancelled, before its descriptor is closed and its number reused."""
+        """Drops a cancelled registration, before its descriptor is closed and the number reused."""
         self._registered.pop(registration, None)
         if self._lost:
             return
-        # The thread watches a descriptor, and then looks whether it still should: one of the two
-        # comes last and removes it.
+        # The thread adds a descriptor and then checks whether it still should. Whichever of the two
+        # comes last, this or that check, removes it.
         watched = registration.watched
         if watched >= 0:
             self._poller.discard(watched)
@@ -133,7 +133,7 @@ class _Dispatcher:
 
     def wait_until_quiet(self, owner: object) -> None:
         """Returns when no callback of this object is running; at once, from inside one."""
-        if threading.get_ident() == self._thread.ident:
+        if threading.get_ident() == self._thread.ident:  # IPC-H3, IPC-C5
             return
         while self._is_running(owner):
             self._quiet.wait(lambda: not self._is_running(owner), 1.0)
@@ -143,7 +143,7 @@ class _Dispatcher:
         return running is not None and running.owner is owner and not self._lost
 
     def abandon(self) -> None:
-        """In a forked child: nothing here means anything any more."""
+        """Disables this dispatcher in a forked child, which does not have its thread."""
         self._lost = True
         self._poller.close()
 
@@ -157,7 +157,7 @@ class _Dispatcher:
                 _log.exception("the callback thread met an error, and goes on")
 
     def _make_round(self) -> None:
-        """Each object has its turn once a round; between two rounds the system is asked anew."""
+        """Serves each due object once; the system is polled between two rounds."""
         for fd in self._poller.wait(self._pause()):
             self._became_readable(fd)
         for _ in range(len(self._poked)):
@@ -165,11 +165,11 @@ class _Dispatcher:
             registration.poked = False
             self._consider(registration)
         self._look_again()
-        for _ in range(len(self._due)):
+        for _ in range(len(self._due)):  # one after another (IPC-C9)
             self._call(self._due.popleft())
 
     def _pause(self) -> float | None:
-        """Seconds until a source has to be asked; None when only events count."""
+        """Seconds until a source must be checked; None if only events count."""
         if self._poked:
             return 0
         if not self._timed:
@@ -178,7 +178,7 @@ class _Dispatcher:
 
     def _became_readable(self, fd: int) -> None:
         registration = self._watched.get(fd)
-        # Objects are watched by this thread alone, after it has dealt with these events: so the
+        # Only this thread adds descriptors, and only after it has handled these events. So the
         # number still means what it meant when the system reported it.
         if registration is None or not registration.active:
             self._poller.discard(fd)
@@ -192,12 +192,12 @@ class _Dispatcher:
             return
         if registration.state is _State.SILENT and registration.was_read:
             registration.was_read = False
-            if source.is_finished():
+            if source.is_finished():  # IPC-C4
                 return
             registration.state = _State.ARMED
         if registration.state is not _State.ARMED:
             return
-        if source.has_pending():
+        if source.has_pending():  # also what was there before the registration (IPC-C1)
             self._make_due(registration)
             return
         moment = source.recheck_at()
@@ -211,7 +211,7 @@ class _Dispatcher:
     def _watch(self, registration: Registration) -> None:
         lifetime, frame = registration.source.lifetime, sys._getframe()
         fd = registration.source.fileno()
-        # Inside the lifetime, so that the number cannot come to mean another descriptor meanwhile.
+        # Inside the lifetime, so that the number cannot be reused meanwhile.
         try:
             if fd < 0 or not lifetime.enter(frame):
                 return
@@ -236,10 +236,10 @@ class _Dispatcher:
         holder = self._watched.get(fd)
         if holder is registration:
             del self._watched[fd]
-            if registration.active:  # otherwise `forget` has done so, and the number may be reused
+            if registration.active:  # else `forget` has done it, and the number may be reused
                 self._poller.discard(fd)
         elif holder is not None and holder.active:
-            self._poller.add(fd)  # `forget` has discarded it, but another registration has it
+            self._poller.add(fd)  # `forget` has removed it, but another registration uses it
 
     def _look_again(self) -> None:
         now = time.monotonic()
@@ -248,14 +248,15 @@ class _Dispatcher:
             self._consider(registration)
 
     def _call(self, registration: Registration) -> None:
-        # Said first, then looked whether it was cancelled; who cancels does it the other way round.
+        # Set before the check for cancellation; `cancel` and `wait_until_quiet` use the other
+        # order.
         self._running = registration
         try:
             if registration.active:
-                registration.state = _State.SILENT
+                registration.state = _State.SILENT  # IPC-C2
                 registration.was_read = False
                 registration.call()
-        except BaseException:  # noqa: BLE001  (whatever it was, other objects go on)
+        except BaseException:  # noqa: BLE001  (other objects go on: IPC-C8)
             _log.exception("a callback has failed")
         finally:
             self._running = None
@@ -263,7 +264,7 @@ class _Dispatcher:
 
 
 _dispatcher: _Dispatcher | None = None
-# Re-entrant, for a signal handler may come here while its own thread is inside.
+# Re-entrant, because a signal handler may come here while its own thread is inside.
 _starting = threading.RLock()
 
 
@@ -271,8 +272,8 @@ def register(owner: object, source: Watchable, call: Callable[[], object]) -> Re
     """Registers a callback; the first one starts the thread. Thread safe.
 
     Raises:
-        OSError: there is no descriptor left.
-        RuntimeError: there is no thread to be had.
+        OSError: no descriptor is available.
+        RuntimeError: no thread is available.
     """
     global _dispatcher
     with _starting:
@@ -293,7 +294,7 @@ def wait_until_quiet(owner: object) -> None:
 
 
 def _forget_dispatcher() -> None:
-    """A forked child has no such thread: its first registration starts its own."""
+    """A forked child has no such thread: its first registration starts its own (IPC-C10)."""
     global _dispatcher, _starting
     if _dispatcher is not None:
         _dispatcher.abandon()

@@ -1,4 +1,4 @@
-"""How long a call may take: computed once, asked as often as needed."""
+"""The deadline of a call: computed once, checked as often as needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["FOREVER", "Deadline"]
 
-# Longer than any wait; what poll and locks take is bounded by a C int of milliseconds.
+# Longer than any wait; poll and locks count milliseconds in a C int.
 _LONGEST: Final = 2_000_000.0
 
 
@@ -19,8 +19,8 @@ class Deadline:
         timeout_msec: milliseconds from now on; negative waits for ever, 0 does not wait.
 
     Raises:
-        TypeError: ``timeout_msec`` is no number.
-        ValueError: it is not a number (NaN).
+        TypeError: ``timeout_msec`` is not a number.
+        ValueError: it is NaN.
     """
 
     __slots__ = ("_moment",)
@@ -30,10 +30,10 @@ class Deadline:
             _check(timeout_msec)
         self._moment: float | None = None
         if 0 <= timeout_msec < _LONGEST * 1000:
-            self._moment = time.monotonic() + timeout_msec / 1000
+            self._moment = time.monotonic() + timeout_msec / 1000  # IPC-T1
 
     def remaining(self) -> float | None:
-        """Seconds left, 0.0 or more; None without end."""
+        """Seconds left, 0.0 or more; None if it never expires."""
         if self._moment is None:
             return None
         return max(0.0, self._moment - time.monotonic())

@@ -1,4 +1,4 @@
-"""Reaching a host: every address it has, within one deadline (after RFC 8305)."""
+"""Connects to a host, trying every address within one deadline (RFC 8305)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WS
 
 
 def look_up(host: str, port: int) -> list[Candidate]:
-    """The addresses of a host, in the resolver's order; waits, unless the host is a literal.
+    """The addresses of a host, in the resolver's order; blocks, unless the host is a literal.
 
     Raises:
-        OSError: there is no such host.
+        OSError: the host is unknown.
     """
     flags = socket.AI_NUMERICHOST if is_literal(host) else 0
     try:
@@ -35,13 +35,13 @@ def look_up(host: str, port: int) -> list[Candidate]:
 
 
 def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[Candidate]:
-    """As ``look_up``, until the deadline.
+    """Like ``look_up``, but with a deadline.
 
-    The resolver runs in a thread of its own, for nothing can wake it; in the calling thread where
-    there is none to be had, and may then outlast the deadline.
+    The resolver runs in a separate thread, because nothing can interrupt it. If no thread is
+    available, it runs in the calling one, and may then outlast the deadline.
 
     Raises:
-        OSError: there is no such host, or the time is up (``TimeoutError``).
+        OSError: the host is unknown, or the time is up (``TimeoutError``).
         InterruptedError: the lifetime has ended.
     """
     if is_literal(host):
@@ -62,7 +62,7 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
     try:
         threading.Thread(target=work, name="vfiipc-resolver", daemon=True).start()
     except RuntimeError:
-        work()  # no thread is to be had; nothing can end it early here
+        work()  # no thread is available; nothing can interrupt it here (IPC-H8)
     try:
         while not (found or lifetime.ended or deadline.passed()):
             waiters.wait(lambda: found or lifetime.ended, deadline.remaining())
@@ -79,10 +79,10 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
 
 
 def begin_next(race: Race, now: float) -> tuple[socket.socket, bool] | None:
-    """Begins with the next address that is due, without waiting; None: there is none.
+    """Starts connecting to the next address that is due, without waiting; None if none is due.
 
     Returns:
-        A non-blocking socket that connects, and whether it is connected already.
+        A non-blocking socket that is connecting, and whether it is already connected.
     """
     while (candidate := race.next(now)) is not None:
         try:
@@ -107,7 +107,7 @@ def _begin(candidate: Candidate) -> tuple[socket.socket, bool]:
 
 
 def is_winner(race: Race, sock: socket.socket) -> bool:
-    """Whether an attempt that is over has succeeded; otherwise its socket is closed."""
+    """Whether a finished attempt has succeeded; otherwise its socket is closed."""
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if not number:
         return True
@@ -117,10 +117,10 @@ def is_winner(race: Race, sock: socket.socket) -> bool:
 
 
 class _Attempts:
-    """The attempts under way.
+    """The attempts in progress.
 
     Args:
-        race: says which comes when.
+        race: decides which address is tried when.
     """
 
     def __init__(self, race: Race) -> None:
@@ -128,7 +128,7 @@ class _Attempts:
         self._running: dict[int, socket.socket] = {}
 
     def run(self, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
-        """The first socket that is connected.
+        """The first socket that connects.
 
         Raises:
             OSError, InterruptedError: as ``dial``.
@@ -180,8 +180,8 @@ def dial(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> socket
         deadline: for resolving and connecting together.
 
     Raises:
-        OSError: why no address could be reached: that of the last failure, ``TimeoutError`` when
-            the time was up.
+        OSError: the latest failure, if no address could be reached; ``TimeoutError`` on a
+            time-out.
         InterruptedError: the lifetime has ended.
     """
     attempts = _Attempts(Race(resolve(host, port, lifetime, deadline)))

@@ -1,4 +1,4 @@
-"""What a caller is told of an attempt that has failed: what was tried, and why it failed."""
+"""Errors of failed attempts, which say what was tried and why it failed."""
 
 from __future__ import annotations
 

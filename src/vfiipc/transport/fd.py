@@ -1,4 +1,4 @@
-"""Coupling with a socket that someone else has connected."""
+"""Takes over a socket that was connected elsewhere."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _HIGHEST_DESCRIPTOR: Final = 2**31 - 1
 
 
 def couple(source: int | socket.socket, own: int) -> socket.socket:
-    """A second socket object for the given connected stream socket; one of them is to be detached.
+    """A second socket object for a connected stream socket; one of the two must be detached.
 
     Args:
         source: a descriptor, or a socket.
-        own: the descriptor that the object uses already; it is refused.
+        own: the descriptor that the object already uses, which is refused.
 
     Raises:
         TypeError: it is neither.
-        OSError: it is no connected stream socket (TCP or Unix); nothing has changed.
+        OSError: it is not a connected stream socket (TCP or Unix); nothing has changed.
     """
     _refuse_tls(source)
     fileno = source.fileno() if isinstance(source, socket.socket) else _descriptor(source)
-    # A number that no C int holds would be cut, and mean another descriptor.
+    # A number that does not fit into a C int would be truncated to another descriptor.
     if not 0 <= fileno <= _HIGHEST_DESCRIPTOR:
         raise OSError(errno.EBADF, f"descriptor {fileno} is not open")
     if fileno == own:
@@ -50,7 +50,7 @@ def _descriptor(source: Any) -> int:
 
 
 def _refuse_tls(source: object) -> None:
-    # Nobody can have an SSLSocket where ssl was never imported; importing it takes its time.
+    # Without ssl imported there can be no SSLSocket, and importing it is slow.
     ssl: Any = sys.modules.get("ssl")
     if ssl is not None and isinstance(source, ssl.SSLSocket):
         raise OSError(errno.EINVAL, "a TLS socket cannot be coupled: its bytes are encrypted")

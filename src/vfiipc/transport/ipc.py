@@ -1,9 +1,9 @@
-"""``IPC``: what every transport offers its users, with the members of the original.
+"""``IPC``: the interface of every transport, with the members of the original.
 
-What an object holds is one ``MessageStream``, with a new one for each attempt to open it, and the
-listener beside it. The stream's lifetime begins with the attempt, so ``close`` ends whatever is
-under way by ending that lifetime. An object that is not open has a stream, too: its flags and
-``last_error`` have to be somewhere (``spec/ipc.md``, X3 and X6), and the stream is where they are.
+An object holds one ``MessageStream``, a new one for each attempt to open it, and the listener
+beside it. The stream's lifetime begins with the attempt, so ``close`` ends whatever is in progress
+by ending that lifetime. An object that is not open has a stream, too: its flags and ``last_error``
+have to be somewhere (IPC-X3, IPC-X6), and the stream is where they are.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = ["IPC", "AnyListener"]
 
 Callback = Callable[[Any, "IPC"], object]
 
-# Guards the exchange of what an object holds, for no longer than that takes. Re-entrant, for a
-# signal handler may come here while its own thread is inside; replaced in a forked child.
+# Guards the exchange of what an object holds, for no longer than that takes. Re-entrant, because a
+# signal handler may come here while its own thread is inside; replaced in a forked child (IPC-H4).
 _exchanging = threading.RLock()
 
 
@@ -50,7 +50,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class AnyListener(Protocol):
-    """What ``IPC`` needs of a transport's listener, which is a ``Watchable`` as well."""
+    """What ``IPC`` requires of a transport's listener, which is also a ``Watchable``."""
 
     local: str
     lifetime: Lifetime
@@ -64,8 +64,8 @@ class IPC(ABC):
     """Messages and raw bytes over a connection, whatever the medium.
 
     No I/O condition raises: a member returns False, None or less than was asked for, and
-    ``eof()``, ``error()`` and ``last_error`` tell why. Only a mistake of the caller raises:
-    ``TypeError`` for a wrong type, ``ValueError`` for a value that cannot be.
+    ``eof()``, ``error()`` and ``last_error`` tell why (IPC-G1). Only a caller's mistake raises:
+    ``TypeError`` for a wrong type, ``ValueError`` for a value out of range (IPC-G2).
 
     Time-outs are milliseconds; negative waits for ever, 0 does not wait. One reader, one writer and
     anyone who closes may run at the same time; several readers take turns, several writers too.
@@ -94,12 +94,12 @@ class IPC(ABC):
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        # What `copy` and `pickle` ask for: a copy would close the connection of its original.
+        # `copy` and `pickle` call this: a copy would close the connection of its original.
         kind = type(self).__name__
         raise TypeError(f"{kind} objects cannot be copied or pickled: each owns its connection")
 
     def __del__(self) -> None:
-        # It may run at any moment in any thread, and takes no lock: nor does the end of a lifetime.
+        # It may run at any moment in any thread, so it takes no lock; nor does ending a lifetime.
         messages = getattr(self, "_messages", None)
         if messages is not None and self._in_use():
             try:
@@ -123,14 +123,15 @@ class IPC(ABC):
         return self._messages.stream is not None or self._listener is not None
 
     def _renew(self, fresh: MessageStream | None = None) -> MessageStream:
-        """Ends what the object holds, and gives it a new stream, which is not open by default."""
+        """Ends what the object holds, and gives it a new stream, not open by default."""
         fresh = fresh or MessageStream()
         fresh.log_to(self._new_log(open_=False))
-        # What is held ends first: an exception that strikes before the exchange leaves an object
-        # that is ended, and the next `close` goes on from there.
+        # The old stream ends first: if an exception strikes before the exchange, the object is
+        # ended, and the next `close` continues from there.
         self._end(self._messages, self._registration)
         with _exchanging:
             old, listener, registration = self._messages, self._listener, self._registration
+            # The old stream takes flags, buffer and callback with it (IPC-X5, IPC-Z6, IPC-C6).
             self._messages, self._listener, self._registration = fresh, None, None
         self._end(old, registration)
         if old.log is not None:
@@ -142,16 +143,16 @@ class IPC(ABC):
 
     def _end(self, messages: MessageStream, registration: Registration | None) -> None:
         if registration is not None:
-            registration.cancel()  # before the descriptor can be closed
+            registration.cancel()  # before the descriptor can be closed (IPC-C5)
         messages.lifetime.end()
 
     def _open(self, messages: MessageStream, stream: ByteStream, how: str = "connected") -> bool:
-        """Attaches a stream to what ``_renew`` gave; False when the object was closed since.
+        """Attaches a stream to the result of ``_renew``; False if the object was closed since.
 
         Args:
             messages: the stream of messages.
-            stream: the transport; it is closed where the answer is False.
-            how: what has happened, for the log.
+            stream: the transport; it is closed if the result is False.
+            how: what happened, for the log.
         """
         if not messages.open(stream):
             return False
@@ -175,29 +176,29 @@ class IPC(ABC):
         return connection_log(self._logger, type(self).__name__, open_=open_)
 
     def _received(self) -> tuple[int, int]:
-        """Changes with every byte that is received and belongs to no message given out."""
+        """Changes with every received byte that was not returned in a message."""
         framer = self._messages.framer
         return framer.pending, framer.discarded
 
-    # --- life
+    # --- accepting and closing
 
     @abstractmethod
     def accept(self, timeout_msec: float = -1) -> IPC | None:
         """The next connection of a listening object, or None after ``timeout_msec`` or an error."""
 
     def close(self) -> None:
-        """Closes all descriptors of the object; it may be used anew.
+        """Closes all descriptors of the object, which may then be reused.
 
-        Blocking members in other threads return at once, as if their time was up. Clears ``eof()``,
-        ``error()`` and ``last_error``, and unregisters the callback without waiting for one that is
-        running. Other holders of the connection (a forked child, a dup) keep it. Thread safe.
+        Blocking members in other threads return at once, as if they had timed out. Clears
+        ``eof()``, ``error()`` and ``last_error``, and unregisters the callback without waiting for
+        a running one. Other holders of the connection (a forked child, a dup) keep it. Thread safe.
         """
         self._renew()
 
     # --- state
 
     def eof(self) -> bool:
-        """Whether the peer has closed and a reading call has come to the end."""
+        """Whether the peer has closed and a reading call has met the end."""
         return self._messages.eof
 
     def error(self) -> bool:
@@ -211,28 +212,28 @@ class IPC(ABC):
 
     @property
     def discarded(self) -> int:
-        """Bytes thrown away on this connection while looking for a header."""
+        """Bytes of this connection that were discarded while searching for a header."""
         return self._messages.framer.discarded
 
     def is_server(self) -> bool:
-        """Whether ``listen`` was called on this object."""
+        """Whether the object is listening."""
         return self._listener is not None
 
     def remote_addr(self) -> str:
-        """The peer's address; empty where it is unknown."""
+        """The peer's address; empty if unknown."""
         stream = self._messages.stream
         return stream.remote if stream is not None else ""
 
     def local_addr(self) -> str:
-        """The own address, also the way to learn the port after ``listen(0)``; may be empty."""
+        """This side's address, with the chosen port after ``listen(0)``; may be empty."""
         held = self._listener or self._messages.stream
         return held.local if held is not None else ""
 
     def getFD(self) -> int:
-        """The descriptor, to wait on; -1 when there is none.
+        """The descriptor to wait on; -1 if there is none.
 
-        From now on the object takes no more from the kernel than each call needs. What was buffered
-        before cannot go back: read until ``read_msg`` gives None first.
+        From now on, each call receives no more from the system than it needs. What was buffered
+        before cannot be put back: first read until ``read_msg`` returns None.
         """
         messages, listener = self._messages, self._listener
         if listener is not None:
@@ -240,11 +241,11 @@ class IPC(ABC):
         stream = messages.stream
         if stream is None:
             return -1
-        messages.exact = True
+        messages.exact = True  # IPC-A2
         return stream.fileno()
 
     def fileno(self) -> int:
-        """``getFD()``, for ``select`` and its relatives."""
+        """``getFD()``, for ``select`` and similar interfaces."""
         return self.getFD()
 
     # --- reading
@@ -253,21 +254,21 @@ class IPC(ABC):
         """The next message with this prefix.
 
         Args:
-            prefix: 0..2**32-1; may be another one in each call.
+            prefix: 0..2**32-1; may change from call to call.
             size_limit: the most bytes of data, 0..2**31-5.
-            timeout_msec: for the whole message; when it passes, nothing is lost, and the next call
-                goes on where this one stopped.
+            timeout_msec: for the whole message. When it expires nothing is lost: the next call
+                continues where this one stopped.
 
         Returns:
-            The message; None when the time was up, at the end of the stream and after an error.
+            The message; None on a time-out, at the end of the stream and after an error.
 
         Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of its range.
+            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         return self._messages.read_msg(prefix, size_limit, self.strict, timeout_msec)
 
     def read_msgs(self, prefix: int, size_limit: int, timeout_msec: float = -1) -> list[Message]:
-        """The next message and all that came with it: several times the messages of ``read_msg``.
+        """The next message, and all complete messages that are buffered behind it.
 
         Args:
             prefix: as for ``read_msg``.
@@ -275,11 +276,11 @@ class IPC(ABC):
             timeout_msec: for the first message.
 
         Returns:
-            Messages in the order of their arrival, as many as are there; an empty list where
-            ``read_msg`` gives None. After ``getFD`` often just one.
+            Messages in order of arrival; an empty list where ``read_msg`` returns None. After
+            ``getFD``, often just one.
 
         Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of its range.
+            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         deadline = Deadline(timeout_msec)
         return self._messages.read_msgs(prefix, size_limit, self.strict, deadline)
@@ -287,18 +288,18 @@ class IPC(ABC):
     def read(
         self, maxsize: int, timeout_msec: float = -1, timeout_msec2: float | None = None
     ) -> bytes:
-        """Raw bytes, until ``maxsize`` of them are there.
+        """Reads raw bytes until it has ``maxsize`` of them.
 
         Args:
             maxsize: bytes wanted, 0 or more.
             timeout_msec: until the first byte.
-            timeout_msec2: for all of the rest, from the first byte on; ``timeout_msec`` if None.
+            timeout_msec2: for all remaining bytes, from the first on; ``timeout_msec`` if None.
 
         Returns:
-            The bytes; fewer than wanted at the end of the stream, after an error, or in time.
+            The bytes; fewer than wanted at the end, after an error, or on a time-out.
 
         Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of its range.
+            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         rest = timeout_msec if timeout_msec2 is None else timeout_msec2
         Deadline(rest)
@@ -307,7 +308,7 @@ class IPC(ABC):
     def readinto(
         self, buffer: Buffer, timeout_msec: float = -1, timeout_msec2: float | None = None
     ) -> int:
-        """As ``read``, into a writable buffer, for as many bytes as it has.
+        """Like ``read``, but into a writable buffer, for as many bytes as it holds.
 
         Returns:
             The number of bytes read.
@@ -324,55 +325,55 @@ class IPC(ABC):
             return len(data)
 
     def peek(self, maxsize: int, timeout_msec: float = -1) -> PeekResult:
-        """What lies at the front, without removing it; waits until there is something.
+        """Bytes from the front, without removing them; waits until there are any.
 
         Args:
             maxsize: the most bytes to show, 1 or more.
             timeout_msec: until the first byte.
 
         Returns:
-            ``PeekResult(n, data)``: n bytes; n = 0 at the end, -1 after an error, -2 in time.
-            Never sets ``eof()`` or ``error()``.
+            ``PeekResult(n, data)``: n bytes; n is 0 at the end, -1 after an error, -2 on a
+            time-out. Never sets ``eof()`` or ``error()``.
 
         Raises:
-            ValueError: ``maxsize`` is less than 1: 0 bytes would read as the end.
+            ValueError: ``maxsize`` is less than 1: a result of 0 would be mistaken for the end.
         """
         if _count(maxsize) == 0:
             raise ValueError("maxsize is 0, but must be 1 or more: 0 bytes would mean the end")
         return self._messages.peek(index(maxsize), Deadline(timeout_msec))
 
     def poll_in(self, timeout_msec: float = -1) -> bool:
-        """Whether a reading call would find something, an end or an error included.
+        """Whether a reading call would find something, including the end and an error.
 
-        Sets ``eof()`` or ``error()`` when nothing else is left to report. What ``read_msg`` has
-        judged an incomplete message does not count until more arrives.
+        Sets ``eof()`` or ``error()`` if nothing else is left to report. What ``read_msg`` has found
+        to be an incomplete message does not count until more arrives.
         """
         return self._messages.poll_in(Deadline(timeout_msec))
 
     # --- writing
 
     def write(self, data: Buffer, timeout_msec: float = -1) -> bool:
-        """Writes all of ``data`` raw; False when that was not possible.
+        """Writes all of ``data``, without a header; False if that was not possible.
 
-        When the time passes, or an exception strikes, after a part of it was written, ``error()``
-        is latched: the peer could not tell where the next bytes belong.
+        If the time-out expires, or an exception strikes, after a part was written, ``error()`` is
+        latched: the peer could not tell where the next bytes belong.
         """
         return self._messages.write(data, Deadline(timeout_msec))
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, timeout_msec: float = -1) -> bool:
-        """Writes one message: header and data, in one call of the system.
+        """Writes one message: header and data, in one system call.
 
         Args:
             prefix: 0..2**32-1.
             msg_id: -2**31..2**31-1.
             data: bytes-like, at most 2**31-5 bytes.
-            timeout_msec: for the whole message, waiting for other writers included.
+            timeout_msec: for the whole message, including the wait for other writers.
 
         Returns:
-            Whether all of it was written; ``error()`` is latched when a part of it was.
+            Whether all of it was written; ``error()`` is latched if only a part was.
 
         Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of its range.
+            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         deadline = FOREVER if timeout_msec == -1 else Deadline(timeout_msec)
         return self._messages.write_msg(prefix, msg_id, data, deadline)
@@ -380,13 +381,13 @@ class IPC(ABC):
     def write_msgs(
         self, prefix: int, messages: Iterable[tuple[int, Buffer]], timeout_msec: float = -1
     ) -> bool:
-        """Writes many messages with few calls of the system.
+        """Writes many messages with few system calls.
 
         Args:
             prefix: 0..2**32-1, for all of them.
-            messages: pairs of message ID and data. What it raises comes after the messages before
-                it went out. Other writers may come between two messages.
-            timeout_msec: for all of them.
+            messages: pairs of message ID and data. An exception from it is raised after the
+                messages before it were sent. Other writers may come between two messages.
+            timeout_msec: for all of them together.
 
         Returns:
             Whether all were written.
@@ -396,37 +397,37 @@ class IPC(ABC):
     # --- callbacks
 
     def set_callback(self, callback: Callback | None, data: Any = None) -> bool:
-        """Has ``callback(data, ipc)`` called, in a thread of its own, when data is pending.
+        """Registers ``callback(data, ipc)``, which the callback thread calls when data is pending.
 
-        After a callback none comes until a reading call was made (``accept`` on a listening
+        After a callback, none follows until a reading call is made (``accept`` on a listening
         object). ``None`` unregisters, and returns when no callback of this object is running.
 
         Returns:
-            False when the object is not open: the callback will never come.
+            False if the object is neither open nor listening: the callback will never be called.
 
         Raises:
-            TypeError: ``callback`` cannot be called.
+            TypeError: ``callback`` is not callable.
         """
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")
         messages, source = self._messages, self._listener or self._messages
-        # The former one goes first, for both would have the same descriptor watched.
+        # The previous one goes first, because both would watch the same descriptor.
         self._register(messages, None)
         if callback is None:
-            wait_until_quiet(self)
+            wait_until_quiet(self)  # IPC-C5
             return True
         if not self._in_use() or not isinstance(source, Watchable):
             messages.note(not_connected())
             return False
         try:
             registration = register(self, source, partial(callback, data, self))
-        except (OSError, RuntimeError) as cause:  # no descriptor, or no thread, is left
+        except (OSError, RuntimeError) as cause:  # no descriptor or thread is left (IPC-H8)
             messages.note(cause)
             return False
         return self._register(messages, registration)
 
     def _register(self, messages: MessageStream, registration: Registration | None) -> bool:
-        """Exchanges the registration; False, and cancelled, where the object was closed since."""
+        """Exchanges the registration; if the object was closed since, cancels it: False."""
         with _exchanging:
             current = self._messages is messages
             if current:
@@ -442,7 +443,7 @@ class IPC(ABC):
 
     @staticmethod
     def getVersion() -> str:
-        """The version, with what it belongs to."""
+        """The version, with the product's name."""
         return f"vfiipc {__version__} (Python)"
 
     @staticmethod
@@ -452,6 +453,7 @@ class IPC(ABC):
 
 
 def _count(maxsize: int) -> int:
+    # A caller's mistake raises before anything is read (IPC-G2).
     try:
         number = index(maxsize)
     except TypeError:

@@ -1,9 +1,10 @@
 """Counts the running calls of one connection, so that ``close`` can wake them before it closes.
 
-``close`` may come from any thread, and from a signal handler that interrupts whatever its thread is
-doing. So nothing here takes a lock: each step is one operation of a ``dict`` that the interpreter
-does as a whole, and the order of the steps decides. A call records itself first and then looks
-whether the connection has ended; ``end`` marks the end first and then looks for calls.
+``close`` may be called from any thread, and from a signal handler that interrupts its thread at any
+point. So nothing here takes a lock: each step is one ``dict`` operation, which the interpreter
+performs atomically, and correctness depends on the order of the steps. A call first records itself
+and then checks whether the connection has ended; ``end`` first marks the end and then looks for
+calls.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ __all__ = ["Lifetime"]
 
 # Seconds that close() waits for woken calls to leave; they need microseconds.
 _PATIENCE: Final = 1.0
-# Seconds between two looks for calls that have ended without leaving.
+# Seconds between two checks for calls that have ended without leaving.
 _LOOK: Final = 0.02
-# Seconds until a wait that cannot be woken, for want of a descriptor, looks by itself.
+# Seconds after which a wait that cannot be woken, for lack of a descriptor, checks by itself.
 _BLIND: Final = 0.02
 
-# Watches to use again, which saves a third of a round trip. A call takes one out while it waits.
+# Watches for reuse, because creating one is expensive. A call takes one out while it waits.
 _SPARE: Final = 4
 _spare: list[system.Watch] = []
 
@@ -48,8 +49,8 @@ class Lifetime:
     """The time from the attempt to open something until its end. Thread safe.
 
     A call enters with its own frame, works, and leaves; or it takes a turn, which counts as well.
-    ``end`` lets none in any more, wakes those that wait, and has what is owned released when the
-    last call has left.
+    ``end`` keeps further calls out, wakes those that wait, and releases what is owned when the last
+    call has left.
     """
 
     __slots__ = (
@@ -67,11 +68,11 @@ class Lifetime:
     def __init__(self) -> None:
         #: Whether ``end`` was called.
         self.ended = False
-        #: Set before a ``nudge``: nothing is worth waiting for any more.
+        #: Set before a ``nudge``: waiting has become pointless.
         self.broken = False
         #: Of each turn, who has it: a running call as well.
         self.holders: list[dict[int, FrameType]] = []
-        #: Others that sleep for the sake of this connection, and are woken with it.
+        #: Further sleepers of this connection, which are woken with it.
         self.waiters: list[Waiters] = []
         self._calls: dict[FrameType, None] = {}
         self._watches: dict[system.Watch, None] = {}
@@ -80,13 +81,13 @@ class Lifetime:
         self._releasing: dict[int, FrameType] = {}
 
     def own(self, release: Callable[[], None]) -> bool:
-        """Has ``release`` called at the end, without waiting; at once if that has come already.
+        """Registers ``release``, to be called at the end, or at once if that has come already.
 
         Args:
-            release: gives back what was opened. It does not wait, and may be called again.
+            release: releases what was opened. It must not wait, and may be called again.
 
         Returns:
-            Whether it goes on: False means that ``close`` came first.
+            False if ``close`` came first.
         """
         self._release = release
         if self.ended:
@@ -94,7 +95,7 @@ class Lifetime:
         return not self.ended
 
     def enter(self, frame: FrameType) -> bool:
-        """Counts a call; False when it has ended. Each True needs a ``leave``."""
+        """Records a call; False if the lifetime has ended. Each True needs a ``leave``."""
         self._calls[frame] = None
         if self.ended:
             self.leave(frame)
@@ -112,16 +113,16 @@ class Lifetime:
             self._let_go()
 
     def end(self) -> None:
-        """Ends it, and returns when all calls have left, at most a second later.
+        """Ends it (IPC-Z1), and returns when all calls have left, at most a second later (IPC-Z4).
 
-        It does not wait for the calls of its own thread. May be called again, from a signal handler
-        as well, and does then whatever an exception has kept it from doing.
+        It does not wait for calls of its own thread. It may be called again, even from a signal
+        handler, and then completes whatever an exception has interrupted.
         """
         self.ended = True
         self.nudge()
         limit = time.monotonic() + _PATIENCE
         while running := self._running():
-            if any(is_below(frame, sys._getframe()) for frame in running):
+            if any(is_below(frame, sys._getframe()) for frame in running):  # IPC-H7
                 return
             if time.monotonic() >= limit:
                 return
@@ -129,7 +130,7 @@ class Lifetime:
         self._let_go()
 
     def nudge(self) -> None:
-        """Has all that wait look again."""
+        """Wakes all waiting calls, so that they check again."""
         for watch in list(self._watches):
             watch.signal.set()
         for waiters in self.waiters:
@@ -141,16 +142,16 @@ class Lifetime:
         timeout: float | None,
         unless: Callable[[], bool] | None = None,
     ) -> list[tuple[int, int]]:
-        """Waits until a descriptor is ready, the time is up, it has ended or broken, or was nudged.
+        """Waits for a ready descriptor, the time-out, the end, a break, or a ``nudge``.
 
-        It may return early: the caller looks again. Where no descriptor is left to be woken by, it
+        It may return early: the caller checks again. If no descriptor is left to wake it, it
         returns after 20 ms.
 
         Args:
             interests: as ``system.wait`` takes them.
             timeout: seconds; None waits for ever.
-            unless: tells that there is no reason to wait any more. Whoever makes it true calls
-                ``nudge`` afterwards, and is never missed.
+            unless: whether waiting has become pointless. The thread that makes it true calls
+                ``nudge`` afterwards, which is never missed.
 
         Returns:
             The descriptors that are ready, each with its events.
@@ -160,9 +161,9 @@ class Lifetime:
         except IndexError:
             try:
                 watch = system.Watch()
-            except OSError:
+            except OSError:  # IPC-H8
                 return system.wait(interests, _BLIND if timeout is None else min(timeout, _BLIND))
-        # First in sight of those who wake, then the look whether they have been.
+        # Registered before the check, so that no wake-up is missed.
         self._watches[watch] = None
         ready: list[tuple[int, int]] = []
         try:
@@ -170,13 +171,13 @@ class Lifetime:
                 if watch.interests != interests:
                     watch.watch(interests)
                 ready = watch.poll(None if timeout is None else timeout * 1000)
-                # The signal may have been set for the sake of an earlier wait with this watch.
+                # The signal may have been meant for an earlier wait with this watch.
                 if watch.signalled in ready:
                     watch.signal.clear()
                     ready.remove(watch.signalled)
         finally:
             self._watches.pop(watch, None)
-        # A watch that an exception keeps from coming here is closed with its last reference.
+        # If an exception skips this, the watch is closed with its last reference.
         if len(_spare) < _SPARE:
             _spare.append(watch)
         return ready
@@ -194,13 +195,13 @@ class Lifetime:
         try:
             if release is not None and self._claim(frame):
                 release()
-                self._release = None  # and with it all that was open
+                self._release = None  # and with it the references to what was open
                 self._releasing.clear()
         finally:
             del frame
         self._closers.wake()
 
     def _claim(self, frame: FrameType) -> bool:
-        """Whether no other call is about to release, but for one that an exception has ended."""
+        """Whether this call may release: no other running call is doing so."""
         holder = self._releasing.setdefault(0, frame)
         return holder is frame or not is_running(holder)

@@ -1,4 +1,4 @@
-"""Listening sockets: new ones for TCP, those that a caller has, and how many may wait at one."""
+"""Listening sockets: new TCP ones, existing ones, and the backlog."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HIGHEST_BACKLOG: Final = 65535
 
 
 def check_backlog(backlog: int) -> int:
-    """As many as the system may be asked for; ``TypeError`` or ``ValueError`` where it is none."""
+    """The backlog, capped at what systems accept; ``TypeError`` or ``ValueError`` if invalid."""
     number = index(backlog)
     if number < 0:
         raise ValueError(f"backlog is {backlog}, but must be 0 or more")
@@ -37,9 +37,9 @@ def listening_socket(
 
     Args:
         port: 0..65535; 0 lets the system choose.
-        address: the adapter's address; None for all adapters, IPv4 and IPv6.
-        backlog: connections that may wait, as ``check_backlog`` gives it.
-        lifetime: of the attempt; its end ends the resolving of a name. None if it has none.
+        address: the interface's address; None for all interfaces, IPv4 and IPv6.
+        backlog: connections that may wait, as returned by ``check_backlog``.
+        lifetime: of the attempt; its end interrupts the resolving of a name. None if it has none.
 
     Raises:
         OSError: it cannot listen there.
@@ -62,7 +62,7 @@ def _bind(
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # On Windows this option would let others take the port over.
+        # On Windows this option would let other programs take over the port.
         if sys.platform != "win32":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -76,18 +76,18 @@ def _bind(
 
 
 def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socket, str]:
-    """The socket that the process got with this number, as socket activation hands it over.
+    """The socket that the process got with this number, by socket activation (CON-A6).
 
     Args:
-        descriptor: it is owned from now on.
-        backlog: connections that may wait, where it does not listen yet.
+        descriptor: the descriptor, which this owns from now on.
+        backlog: connections that may wait, if it is not listening yet.
         tls: whether it is for TLS.
 
     Returns:
         The socket, which listens, and its address as ``listening_at`` gives it.
 
     Raises:
-        OSError: a server cannot listen on it; it stays as it was, and the caller's.
+        OSError: a server cannot listen on it; it is unchanged, and stays the caller's.
     """
     sock = socket.socket(fileno=descriptor)
     try:
@@ -103,15 +103,15 @@ def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socke
 
 
 def check_listener(sock: object, *, tls: bool) -> socket.socket:
-    """The socket, if a server can listen on it: a bound stream socket of TCP, or a Unix one.
+    """The socket, if a server can listen on it: a bound TCP or Unix stream socket.
 
     Args:
         sock: what the caller gave.
-        tls: whether it is for TLS, which goes over TCP alone.
+        tls: whether it is for TLS, which requires TCP.
 
     Raises:
         TypeError: it is not a socket, or one of TLS.
-        ValueError: it is a socket of another kind, or connected, or closed.
+        ValueError: it is another kind of socket, or connected, or closed.
     """
     if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket):
         raise TypeError(f"sock must be a plain socket.socket, not {type(sock).__name__}")
@@ -134,7 +134,7 @@ def check_listener(sock: object, *, tls: bool) -> socket.socket:
 
 
 def listening_at(sock: socket.socket, backlog: int, *, tls: bool) -> str:
-    """Has the socket listen, unless it does; gives the address, as ``exchange.parse`` takes it.
+    """Listens, unless the socket already does; returns the address for ``exchange.parse``.
 
     Raises:
         OSError: it cannot listen.

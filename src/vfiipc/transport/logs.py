@@ -1,8 +1,7 @@
-"""What is logged, with Python's ``logging``; ``IPC_LOGMASK`` as the original documents it.
+"""Logging with Python's ``logging``; ``IPC_LOGMASK`` works as the original documents it.
 
-A connection asks once, when it begins, whether anybody listens. Where nobody does it keeps nothing,
-and a message costs one comparison: 1.00 to 1.02 of the time of one that is written and read over
-``Loopback``, where there is nothing else that costs. Rules: ``spec/ipc.md``, 2.8.
+A connection checks once, when it begins, whether its logger has a handler. Without one, it keeps no
+log, and a message costs one comparison. Rules: ``spec/ipc.md``, 2.8.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ CHANNELS: Final = {
     "IPC_LOGMASK": ("vfiipc", "IPC"),
     "IPCTLS_LOGMASK": ("vfiipc.tls", "IPCTLS"),
 }
-#: Set to something other than 0: payloads are logged, which can be card data.
+#: Set to something other than 0: payloads are logged, which can be card data (IPC-L5).
 _PAYLOADS: Final = "VFIIPC_LOG_PAYLOADS"
 _SHOWN: Final = 1024
 
-# Bits of a mask, the level from which on they hold: EMERG, ALERT and CRIT are one level here.
+# Bits of a mask, and the lowest level that each covers; EMERG, ALERT and CRIT are one level here.
 _NOTICE: Final = 25
 _BITS: Final = (
     (0x07, logging.CRITICAL),
@@ -44,13 +43,13 @@ _HIGHEST_MASK: Final = 255
 
 _numbers = count(1)
 
-# Looked up once: `getLogger` takes a lock of `logging`, which an exception out of a signal handler
-# can leave taken.
+# Looked up once: `getLogger` takes a lock of `logging`, which an exception raised by a signal
+# handler can leave acquired.
 _LOGGERS: Final = {name: logging.getLogger(name) for name, _ in CHANNELS.values()}
 
 
 def shown(value: object) -> str:
-    r"""A text from outside as it may be logged: one line, nothing that a terminal would obey.
+    r"""Escapes text from outside for the log: one line, no terminal control (IPC-L6, CON-L2).
 
     Control characters, line separators and what cannot be encoded become escapes: ``\n``, ``\x1b``.
     """
@@ -66,8 +65,8 @@ class ConnectionLog:
     """Writes what happens on one connection. Thread safe.
 
     Args:
-        logger: where to.
-        name: the connection's ID, and of what class it is.
+        logger: where records go.
+        name: the connection's class and number.
     """
 
     __slots__ = ("_logger", "_name", "_next", "_payloads", "messages")
@@ -75,7 +74,7 @@ class ConnectionLog:
     def __init__(self, logger: logging.Logger, name: str) -> None:
         self._logger = logger
         self._name = name
-        self._next = -1  # where a search for a header goes on
+        self._next = -1  # the position at which the current search continues
         #: Whether each message is logged.
         self.messages = logger.isEnabledFor(logging.DEBUG)
         self._payloads = self.messages and os.environ.get(_PAYLOADS, "0") not in ("", "0")
@@ -85,17 +84,17 @@ class ConnectionLog:
         self._logger.info("%s %s", self._name, shown(text))
 
     def broken(self, cause: BaseException) -> None:
-        """The connection cannot be used any more."""
+        """The connection cannot be used any more (IPC-L4)."""
         self._logger.error("%s broken: %s", self._name, _reason(cause))
 
     def failed(self, cause: BaseException) -> None:
-        """Something was not possible, and breaks nothing."""
+        """Something failed that does not break the connection."""
         self._logger.warning("%s failed: %s", self._name, _reason(cause))
 
     def discarded(self, position: int, found: bytes, size: int) -> None:
-        """The receiver drops bytes; said once, where it begins to search."""
+        """The receiver discards bytes; logged once, where the search begins (IPC-L4)."""
         if position != self._next:
-            lost = "%s lost synchronisation at byte %d: found %s, which is no header"
+            lost = "%s lost synchronisation at byte %d: found %s, which is not a header"
             self._logger.warning(lost, self._name, position, found.hex(" "))
         self._next = position + size
 
@@ -121,7 +120,7 @@ class ConnectionLog:
                 msg_id, data = pair
                 self.message("sends", msg_id, data)
             except (TypeError, ValueError):
-                pass  # the sender will say what is wrong with it
+                pass  # the sender raises for it
             yield pair
 
 
@@ -131,7 +130,7 @@ def _reason(cause: BaseException) -> str:
 
 
 def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog | None:
-    """The log of a new connection; None where nobody would see it.
+    """The log of a new connection; None if no handler would receive it.
 
     Args:
         logger_name: the logger of a channel.
@@ -139,10 +138,10 @@ def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog
         open_: whether it is a connection, which gets an ID; otherwise there is none yet.
     """
     logger = _LOGGERS[logger_name]
-    # Without a handler, `logging` would still print warnings, where silence is documented.
+    # Without a handler, `logging` would still print warnings, where silence is documented (IPC-L2).
     if not logger.hasHandlers() or not logger.isEnabledFor(logging.ERROR):
         return None
-    return ConnectionLog(logger, f"{kind} {next(_numbers)}" if open_ else kind)
+    return ConnectionLog(logger, f"{kind} {next(_numbers)}" if open_ else kind)  # IPC-L3
 
 
 class _Form(logging.Formatter):
@@ -157,7 +156,7 @@ class _Form(logging.Formatter):
 
 
 class _Selection(logging.Filter):
-    """What a mask selects of the records of one channel."""
+    """Selects the records of one channel by a mask."""
 
     def __init__(self, mask: int, logger_name: str) -> None:
         super().__init__()
@@ -186,14 +185,14 @@ def _mask(variable: str, text: str) -> int:
 
 
 def follow_masks(environment: Mapping[str, str]) -> list[logging.Handler]:
-    """Has the channels that the environment asks for written to standard error.
+    """Sends the channels that the environment selects to standard error (IPC-L1).
 
     Args:
         environment: where ``IPC_LOGMASK`` and ``IPCTLS_LOGMASK`` are looked up. Bits: 1 EMERG,
             2 ALERT, 4 CRIT, 8 ERR, 16 WARNING, 32 NOTICE, 64 INFO, 128 DEBUG; 0 is silent.
 
     Returns:
-        The handlers that were added, for who wants to remove them.
+        The handlers that were added, so that they can be removed.
     """
     handlers: list[logging.Handler] = []
     for variable, (name, channel) in CHANNELS.items():

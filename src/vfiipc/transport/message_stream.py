@@ -1,12 +1,12 @@
 """Messages and raw bytes over one byte stream: reading, writing, flags and deadlines.
 
 An ``IPC`` object may have several connections one after another. Each call works on the connection
-that it began on, and never touches a later one. Rules: ``spec/ipc.md``.
+that it began on, and never touches a later one (IPC-Z3). Rules: ``spec/ipc.md``.
 
-What holds wherever an exception out of a signal handler strikes: the turn and the place in the
-lifetime are known by the call's frame, and taken over from a call that has ended (``calls``); bytes
-on their way into the framer are in ``_arrived`` until it has them; a message that a call could not
-return any more is in ``_returned`` for the next one.
+A signal handler may raise at any point (IPC-H6). So the turn and the place in the lifetime are
+recorded with the call's frame, and are taken over from a call that has ended (``calls``). Received
+bytes stay in ``_arrived`` until the framer has them. A message that an interrupted call could not
+return stays in ``_returned`` for the next call.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageStream", "PeekResult"]
 
-# One recv of this size per wake-up is at the limit of what larger ones reach.
+# Larger receives bring no more speed.
 _CHUNK: Final = 65536
-# Receives that a call may still make after its time: what the kernel holds, but no flood.
+# Receives that a call may still make after its deadline: enough for what the system holds, but not
+# for an endless flood (IPC-T5).
 _LATE: Final = 64
 # Reads that wait before they try to receive, at most, before one tries first again.
 _MOST_WAITS_AHEAD: Final = 15
@@ -38,10 +39,10 @@ _SHOWN: Final = 8
 
 
 class PeekResult(NamedTuple):
-    """What lies at the front of a connection: ``n`` as the original returns it, and the bytes.
+    """Bytes from the front of a connection, with ``n`` as the original returns it.
 
-    ``n`` is the number of bytes, 0 at the end of the stream, -1 after an error, -2 when the time
-    was up. The repr shows at most 8 bytes, for payloads can be card data.
+    ``n`` is the number of bytes, 0 at the end of the stream, -1 after an error, -2 on a time-out.
+    The repr shows at most 8 bytes, because payloads can be card data (IPC-G4).
     """
 
     n: int
@@ -53,7 +54,7 @@ class PeekResult(NamedTuple):
 
 
 class _Ending(NamedTuple):
-    """What follows the bytes that have arrived: an error, or the end of the stream (no cause)."""
+    """What follows the received bytes: an error, or the end of the stream (without a cause)."""
 
     cause: BaseException | None
 
@@ -67,12 +68,13 @@ class MessageStream(WritingStream):
     def __init__(self) -> None:
         super().__init__()
         self.framer = Framer(0, 0)
-        #: The descriptor was given to the caller: take no more than the call in hand needs.
+        #: The descriptor was handed out: receive no more than the current call needs.
         self.exact = False
         self._ending: _Ending | None = None  # None while more may come
         self._met_ending = False
-        self._prefix: int | None = None  # what the framer was last told
+        self._prefix: int | None = None  # as last set in the framer
         self._size_limit: int | None = None
+        self._strict = False
         self._incomplete = False
         self._descriptor_tells = False
         self._in_vain = self._waits_ahead = 0  # see `_await_msg`
@@ -90,24 +92,24 @@ class MessageStream(WritingStream):
         self.framer.on_discard = log.discarded if log is not None else None
 
     def _meet_ending(self) -> None:
-        """A call came to the end of what can be read, and wanted more (E1)."""
+        """A call has met the end of what can be read, and wanted more (IPC-E1)."""
         ending = self._ending
         self._met_ending = ending is not None or bool(self._causes)
         if ending is None:
             return
         if ending.cause is not None:
             self.fail(ending.cause)
-        elif not self._causes:
+        elif not self._causes:  # IPC-E4
             if self.log is not None and not self.eof:
                 self.log.event("met the end: the peer has closed")
-            self.eof = True
+            self.eof = True  # no failure, and writing goes on (IPC-E3)
 
     # --- reading
 
     def read_msg(
         self, prefix: int, size_limit: int, strict: bool, timeout_msec: float
     ) -> Message | None:
-        # What is buffered is given out without a look at the clock and the stream.
+        # A buffered message is returned without asking the clock or the stream.
         deadline = None if type(timeout_msec) is int else Deadline(timeout_msec)
         turn, frame, message = self._reading, _getframe(), None
         try:
@@ -118,7 +120,7 @@ class MessageStream(WritingStream):
                         return None
                 message = self._next_msg(prefix, size_limit, strict, timeout_msec, deadline)
             finally:
-                # As `_end_reading`, without its calls.
+                # Like `_end_reading`, but inlined.
                 if turn.holders.get(0) is frame:
                     del turn.holders[0]
                 if turn.waiters.bells or self.on_read is not None or self.lifetime.ended:
@@ -145,7 +147,7 @@ class MessageStream(WritingStream):
                 if first is not None:
                     messages.append(first)
                     self.framer.drain(messages)
-                    # What follows was looked at. Under strict it may be a fault still to come.
+                    # What follows is incomplete. With strict, it may also be a fault.
                     self._incomplete = not strict
             except FramingError:
                 pass  # the next call reports it, after these messages
@@ -173,12 +175,16 @@ class MessageStream(WritingStream):
         timeout_msec: float,
         deadline: Deadline | None,
     ) -> Message | None:
-        """The next message, by the one who has the turn; ``deadline`` is made when it is needed."""
+        """The next message, for the holder of the turn; creates ``deadline`` when needed."""
         framer = self.framer
-        if prefix is not self._prefix or size_limit is not self._size_limit:
+        if (
+            prefix is not self._prefix
+            or size_limit is not self._size_limit
+            or strict is not self._strict
+        ):
             framer.prefix = self._prefix = prefix
             framer.size_limit = self._size_limit = size_limit
-        framer.strict = strict
+            framer.strict = self._strict = strict
         if self._arrived:
             self._feed()
         try:
@@ -188,21 +194,21 @@ class MessageStream(WritingStream):
                     return self._await_msg(timeout_msec, deadline)
                 self._fail_if_not_open()
             return message
-        except FramingError as fault:
+        except FramingError as fault:  # IPC-X9
             self._ending, self._met_ending = _Ending(fault), True
             self.fail(fault)
             return None
 
     def _take_back(self) -> Message:
-        """A message that an interrupted call could not return any more."""
+        """Returns a message that an interrupted call could not return."""
         message = self._returned[0]
         del self._returned[0]
         return message
 
     def _await_msg(self, timeout_msec: float, deadline: Deadline | None) -> Message | None:
         lifetime = self.lifetime
-        # A receive that finds nothing costs as much as a wait. So after one in vain the next reads
-        # wait first: more of them each time, until one finds something at once again.
+        # A receive that finds nothing costs as much as a wait. So after one, the next reads wait
+        # first: more of them each time, until one finds something at once again.
         wait_first = self._waits_ahead > 0 and not self._causes
         self._waits_ahead -= wait_first
         late = 0
@@ -221,13 +227,14 @@ class MessageStream(WritingStream):
                     break
             deadline = deadline or Deadline(timeout_msec)
             left = deadline.remaining()
-            if left != 0.0 and not self._causes:  # on a broken one nothing is awaited (X7)
+            if left != 0.0 and not self._causes:  # a broken one is not waited for (IPC-X7)
                 self._wait_readable(left)
             elif not wait_first:
                 break
             if lifetime.ended:
-                return None
+                return None  # IPC-Z2
             wait_first = False
+        # What has arrived stays in the framer, for the next call to continue with (IPC-T4).
         self._incomplete = True
         self._meet_ending()
         return None
@@ -239,15 +246,15 @@ class MessageStream(WritingStream):
             if not self._take_reading(frame, deadline):
                 self._fail_if_not_open()
                 return b""
-            # Bytes are kept in the framer until the call has all it wants: an exception loses none.
+            # The framer keeps the bytes until the call has all it wants: an exception loses none.
             while framer.pending < maxsize and late < _LATE:
                 if framer.pending and not began:
-                    began, deadline = True, Deadline(rest_msec)
+                    began, deadline = True, Deadline(rest_msec)  # IPC-T3
                 if self._receive(maxsize - framer.pending):
                     late += deadline.passed()
                 elif self._ending is not None or self._causes or not self._wait(deadline):
                     break
-            data = framer.take(maxsize)
+            data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)
             self._incomplete = False
             if len(data) < maxsize:
                 self._meet_ending()
@@ -272,19 +279,19 @@ class MessageStream(WritingStream):
         return not self.lifetime.ended
 
     def _receive(self, wanted: int | None = None) -> bool:
-        """Feeds the framer with what is there; False when nothing is.
+        """Feeds the framer with what the stream holds; False if that is nothing.
 
         Args:
-            wanted: the bytes that the call still needs (A2); None for those of the next message.
+            wanted: the bytes that the call still needs; None for those of the next message.
         """
         if self._ending is not None:
             return False
-        arrived, framer, limit = self._arrived, self.framer, _CHUNK
-        if self.exact:
+        arrived, framer, limit = self._arrived, self.framer, _CHUNK  # IPC-A1
+        if self.exact:  # IPC-A2
             limit = min(framer.bytes_wanted() if wanted is None else wanted, _CHUNK)
         self._fed = framer.received
         try:
-            # One C call: what a receive returns is in the list before a signal handler can run.
+            # One C call: the result of a receive is in the list before a signal handler can run.
             arrived.extend(map(self._recv, (limit,), *self._recv_arguments))
             data = arrived[0]
             if data:
@@ -302,7 +309,7 @@ class MessageStream(WritingStream):
         return bool(data)
 
     def _feed(self) -> None:
-        """Feeds the framer with what an interrupted call has received and not fed."""
+        """Feeds the framer with what an interrupted call has received but not fed."""
         for data in self._arrived:
             if data and self.framer.received == self._fed:
                 self.framer.receive_data(data)
@@ -310,7 +317,7 @@ class MessageStream(WritingStream):
                 self._ending = _Ending(None)
         self._arrived.clear()
 
-    # --- looking
+    # --- looking, without removing
 
     def peek(self, maxsize: int, deadline: Deadline) -> PeekResult:
         turn, frame = self._reading, _getframe()
@@ -357,18 +364,18 @@ class MessageStream(WritingStream):
         stream = self.stream
         if self._ending is None and stream is not None:
             try:
-                data = stream.peek(limit)
+                data = stream.peek(limit)  # IPC-A3
                 if data == b"":
                     self._ending = _Ending(None)
                 return data or b""
             except OSError as cause:
-                # The kernel tells it once; the next reading call has to report it (X4).
+                # The system reports it once; the next reading call must report it (IPC-X4).
                 self._ending = _Ending(cause)
                 self.note(cause)
         return b""
 
     def _holds_something(self) -> bool:
-        """Whether what is buffered deserves a reading call: an incomplete message does not (C3)."""
+        """Whether a reading call would use what is buffered: not an incomplete message (IPC-C3)."""
         if self._returned:
             return True
         return bool(self.framer.pending) and (self._ending is not None or not self._incomplete)
@@ -394,4 +401,4 @@ class MessageStream(WritingStream):
         return stream.recheck_at() if stream is not None else None
 
     def is_finished(self) -> bool:
-        return self._met_ending
+        return self._met_ending  # IPC-C4

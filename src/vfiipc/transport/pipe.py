@@ -1,4 +1,4 @@
-"""``Pipe``: the original's transport between processes of one machine, over Unix sockets."""
+"""``Pipe``: the original's transport between processes on one machine, over Unix sockets."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _CREDENTIALS: Final = struct.Struct("iII")
 class Pipe(SocketIPC):
     r"""``IPC`` over Unix stream sockets. See ``IPC`` for reading, writing, flags and threads.
 
-    A path names the server; on Linux also an abstract name: a text that begins with ``"\0"``. Who
-    may connect is a matter of the file's permissions, and of those of its directory.
+    A path names the server, or on Linux an abstract name: a string that begins with ``"\0"``. The
+    permissions of the file and of its directories control who may connect.
 
     Args:
         config: ``Pipe.PC_None``; ``Pipe.PC_EnableCredentials`` is deprecated and changes nothing.
@@ -66,12 +66,12 @@ class Pipe(SocketIPC):
         return "<Pipe not open>"
 
     def connect(self, path: str | os.PathLike[str], timeout_msec: float = -1) -> bool:
-        r"""Connects to who listens at this path; what the object had before is closed first.
+        r"""Connects to the server at this path; the object's previous connection is closed first.
 
         Args:
             path: of the socket's file; or an abstract name behind ``"\0"``.
-            timeout_msec: how long to wait while the listener's queue is full; otherwise it is
-                decided at once.
+            timeout_msec: how long to wait while the listener's queue is full; otherwise the result
+                is known at once.
 
         Returns:
             Whether the connection was established; otherwise ``last_error`` tells why.
@@ -89,15 +89,15 @@ class Pipe(SocketIPC):
     def listen(
         self, path: str | os.PathLike[str], mode: int | None = None, backlog: int = 128
     ) -> bool:
-        r"""Listens for connections, which ``accept`` gives out.
+        r"""Listens for connections, which ``accept`` returns.
 
-        A socket that nobody listens on any more is replaced; a server, and any other file, never.
-        ``close`` removes the file that this made.
+        The file of a socket that no longer exists is replaced; that of a server, and any other
+        file, is not. ``close`` removes the file that this creates.
 
         Args:
-            path: where to make the socket's file; or an abstract name behind ``"\0"``.
-            mode: the file's permissions, 0..0o777, which hold before anybody can connect: 0o600 for
-                this user alone. None for what the umask leaves.
+            path: where to create the socket's file; or an abstract name behind ``"\0"``.
+            mode: the file's permissions, 0..0o777, in effect before anybody can connect: 0o600 for
+                this user alone. None for 0o777 as reduced by the umask.
             backlog: connections that may wait to be accepted, 0 or more.
 
         Returns:
@@ -123,18 +123,18 @@ class Pipe(SocketIPC):
             timeout_msec: how long to wait for one.
 
         Returns:
-            A new object, the caller's to close; None when the time was up, after ``close`` or an
+            A new object, which the caller must close; None on a time-out, after ``close`` or an
             error (``last_error`` tells).
         """
         return self._accept_by(Deadline(timeout_msec), Pipe, _stream)
 
 
 class _PipeListener(Listener):
-    """A listening socket, whose file goes when it is closed.
+    """A listening socket, whose file is removed when it is closed.
 
     Args:
         sock: the listening socket.
-        file: what it has made; None where there is none.
+        file: its file; None for an abstract name.
         path: as the user gave it.
         lifetime: of the object that listens.
     """
@@ -156,8 +156,8 @@ def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
     """A connected socket.
 
     Raises:
-        OSError: why there is none.
-        ValueError: it is no path.
+        OSError: why it cannot connect.
+        ValueError: the path is invalid.
         InterruptedError: the lifetime has ended.
     """
     address = address_of(path)
@@ -193,7 +193,7 @@ def _stream(sock: socket.socket, _: object, lifetime: Lifetime) -> SocketStream:
 
 
 def _credentials(sock: socket.socket) -> str:
-    """Process, user and group of the peer, as the system knows them; empty where it does not."""
+    """Process, user and group of the peer, as the system knows them; otherwise empty."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return ""

@@ -1,6 +1,6 @@
-"""Which address of a host is tried when, after RFC 8305 ("Happy Eyeballs").
+"""Which address of a host is tried when, after RFC 8305 ("Happy Eyeballs"): CON-A7.
 
-A plan alone: it opens no sockets and reads no clock. The blocking ``dial`` and asyncio's both
+It only plans: it opens no sockets and reads no clock. The blocking and the asyncio ``dial`` both
 follow it, each with its own way to connect and to wait.
 """
 
@@ -13,15 +13,15 @@ from typing import Any, Final
 
 __all__ = ["Candidate", "Race"]
 
-#: Seconds after which the next address is tried beside those under way (RFC 8305, section 5).
+#: Seconds after which the next address is tried, beside those in progress (RFC 8305, section 5).
 _NEXT_AFTER: Final = 0.25
 
-#: An address as ``socket.getaddrinfo`` gives it: family, type, protocol, name, socket address.
+#: An address from ``socket.getaddrinfo``: family, type, protocol, name, socket address.
 Candidate = tuple[int, int, int, str, Any]
 
 
 class Race:
-    """The attempts to connect to one host, of which the first that succeeds is taken.
+    """The attempts to connect to one host; the first that succeeds wins.
 
     Args:
         candidates: the addresses of the host, in the order of the resolver.
@@ -34,7 +34,7 @@ class Race:
         self._failure = OSError(errno.EADDRNOTAVAIL, "the host has no address")
 
     def next(self, now: float) -> Candidate | None:
-        """The address to begin with now; it then counts as under way. None: it is not time yet."""
+        """The address to try now, which then counts as in progress; None if none is due yet."""
         if not self._waiting or (self._due is not None and now < self._due):
             return None
         self._due = now + _NEXT_AFTER
@@ -42,25 +42,25 @@ class Race:
         return self._waiting.popleft()
 
     def failed(self, cause: OSError) -> None:
-        """An attempt has failed: the next one begins at once."""
+        """Notes that an attempt has failed: the next one is due at once."""
         self._failure = cause
         self._running -= 1
         self._due = None
 
     def pause(self, now: float) -> float | None:
-        """Seconds until ``next`` has another address; None when it has no more."""
+        """Seconds until ``next`` has another address; None if it has no more."""
         if not self._waiting:
             return None
         return 0.0 if self._due is None else max(0.0, self._due - now)
 
     def check(self) -> None:
-        """Raises the latest failure when nothing is under way, and nothing is left to try."""
+        """Raises the latest failure if no attempt is in progress and no address is left."""
         if not self._waiting and not self._running:
             raise self._failure
 
 
 def _in_turn(found: Sequence[Candidate]) -> list[Candidate]:
-    """Families in turn, beginning with the resolver's first choice (RFC 8305, section 4)."""
+    """Alternates between families, starting with the resolver's first choice (RFC 8305, 4)."""
     first = [candidate for candidate in found if candidate[0] == found[0][0]]
     others = [candidate for candidate in found if candidate[0] != found[0][0]]
     ordered = []

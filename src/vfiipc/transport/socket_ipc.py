@@ -1,4 +1,4 @@
-"""What ``TCP``, ``TLS`` and ``Pipe`` share: connecting, listening, accepting, keepalive probes."""
+"""What ``TCP``, ``TLS`` and ``Pipe`` share: connecting, listening, accepting, keepalive."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ class SocketIPC(IPC):
         """See ``IPC``."""
 
     def _refuse(self, cause: Exception) -> bool:
-        """Keeps why something was not done."""
+        """Records why something was refused."""
         self._messages.note(cause)
         return False
 
     def _connect_by(self, reach: Callable[[Lifetime], ByteStream]) -> bool:
-        """Closes what was held, and takes hold of what ``reach`` finds; whether it found any.
+        """Closes the previous connection and opens a new one with ``reach``; whether it succeeded.
 
         Args:
-            reach: connects; it raises ``OSError`` or ``ValueError`` where it cannot, and
-                ``InterruptedError`` when the lifetime, which it is given, has ended.
+            reach: connects; it raises ``OSError`` or ``ValueError`` if it cannot, and
+                ``InterruptedError`` if the lifetime that it is given has ended.
         """
         messages = self._renew()
         try:
             stream = reach(messages.lifetime)
         except InterruptedError:
             return False
-        except (OSError, ValueError) as cause:
+        except (OSError, ValueError) as cause:  # IPC-G3
             messages.note(cause)
             return False
         return self._open(messages, stream)
 
     def _listen_by(self, bind: Callable[[Lifetime], Listener]) -> bool:
-        """Closes what was held, and listens with what ``bind`` makes; whether it could.
+        """Closes the previous connection and listens with ``bind``; whether it succeeded.
 
         Args:
-            bind: makes a listener; exceptions as for ``reach`` above.
+            bind: creates a listener; raises the same exceptions as ``reach`` above.
         """
         messages = self._renew()
         try:
@@ -73,7 +73,7 @@ class SocketIPC(IPC):
         return self._listen_on(messages, listener)
 
     def _adopt_listener(self, sock: socket.socket) -> bool:
-        """Listens with a socket that listens already, and owns it; otherwise as ``listen``."""
+        """Takes over a listening socket; otherwise like ``listen``."""
         return self._listen_by(partial(Listener, sock))
 
     def _accept_by(
@@ -86,9 +86,10 @@ class SocketIPC(IPC):
 
         Args:
             deadline: how long to wait for one.
-            make_peer: makes the object for it.
-            take: makes the stream from a socket, its peer's address and the connection's lifetime.
-                It owns the socket; where it raises ``OSError``, too.
+            make_peer: creates the object for it.
+            take: creates the stream from a socket, its peer's address and the connection's
+            lifetime.
+                It owns the socket, even if it raises ``OSError``.
         """
         messages, listener = self._messages, self._listener
         try:
@@ -121,7 +122,7 @@ class SocketIPC(IPC):
 
 @runtime_checkable
 class _Held(Protocol):
-    """What owns a socket."""
+    """An object that owns a socket."""
 
     @property
     def socket(self) -> socket.socket: ...
@@ -134,12 +135,12 @@ def _set_keepalive(held: _Held, cnt: int, interval: int) -> None:
     """Sets the options, or leaves all of them as they were.
 
     Args:
-        held: what owns the socket.
+        held: the owner of the socket.
         cnt: probes before the connection is dropped, 1..127; 0 disables.
         interval: seconds between probes, 1..32767.
 
     Raises:
-        OSError: out of range, not open, no TCP socket, or not on Linux.
+        OSError: out of range, not open, not a TCP socket, or not on Linux.
     """
     if sys.platform != "linux":
         raise OSError(errno.ENOPROTOOPT, "keepalive probes can be set on Linux only")

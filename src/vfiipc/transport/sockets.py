@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener", "SocketStream"]
 
-# Errors of accept(2) that belong to the connection which was to be accepted, not to the listener.
+# Errors of accept(2) that concern the connection to be accepted, not the listener.
 _PEER_GONE: Final = {
     getattr(errno, name)
     for name in [
@@ -45,8 +45,8 @@ class SocketStream(ByteStream):
     Args:
         sock: the socket.
         lifetime: of the connection.
-        own: whether nobody else can share the descriptor.
-        remote: the peer's address as the user shall see it.
+        own: whether nothing else can share the descriptor.
+        remote: the peer's address, as shown to users.
     """
 
     descriptor_tells = True
@@ -94,7 +94,7 @@ class SocketStream(ByteStream):
         return partial(self.lifetime.wait, [(self._fileno, event)])
 
     def close(self) -> None:
-        self.socket.close()
+        self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
 
 
 class Listener(Watchable):
@@ -149,5 +149,5 @@ class Listener(Watchable):
                 on_read()
 
     def close(self) -> None:
-        """Gives the socket back; called when no call uses it any more, perhaps twice."""
+        """Closes the socket; called when no call uses it any more, perhaps twice."""
         self.socket.close()

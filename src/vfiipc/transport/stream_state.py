@@ -1,4 +1,4 @@
-"""What a connection has beside reading and writing: a stream, a lifetime and flags."""
+"""The state of a connection: its stream, lifetime and flags."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["StreamState", "not_connected"]
 
 
 def not_connected() -> OSError:
-    """What reading and writing meet where there is no connection."""
+    """The error of reading and writing without a connection."""
     return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
 
 class StreamState(Watchable):
-    """The flags of one connection, and what they are about. Thread safe.
+    """The flags of one connection, its stream and its lifetime. Thread safe.
 
-    Nothing is attached at first: an object that is not open keeps its flags here, too.
+    No stream is attached at first: an object that is not open keeps its flags here, too.
     """
 
     # What `open` takes from the stream, so that it is looked up once.
@@ -35,13 +35,13 @@ class StreamState(Watchable):
         self.lifetime = Lifetime()
         self.stream: ByteStream | None = None
         self.eof = False
-        self.log: ConnectionLog | None = None  # None where nobody listens
+        self.log: ConnectionLog | None = None  # None if the logger has no handler
         self._causes: dict[int, BaseException] = {}  # what latched error(), under 0
         self._latest: BaseException | None = None
         self._misused = False  # it was read or written while it was not open
 
     def open(self, stream: ByteStream) -> bool:
-        """Attaches the stream, and owns it; False when ``close`` came first."""
+        """Attaches the stream and takes ownership; False if ``close`` came first."""
         stream.on_ready = self._tell_ready
         self._recv, self._recv_arguments = stream.receiving()
         self._wait_readable = stream.waiting(READ)
@@ -56,7 +56,7 @@ class StreamState(Watchable):
             stream.on_ready = None  # without it, both are freed with their last reference
 
     def log_to(self, log: ConnectionLog | None) -> None:
-        """Has what happens from now on logged."""
+        """Logs to ``log`` from now on."""
         self.log = log
 
     def _tell_ready(self) -> None:
@@ -70,23 +70,23 @@ class StreamState(Watchable):
 
     @property
     def last_error(self) -> BaseException | None:
-        # Where there is no connection to break, the latest failure counts (X3).
+        # Without a connection, the latest failure counts (IPC-X3).
         latched = self._causes.get(0) if self.stream is not None else None
         return latched or self._latest
 
     def fail(self, cause: BaseException) -> None:
-        """Latches ``error()`` of a connection; the first cause stays (X1, X3)."""
+        """Latches ``error()`` of a connection; the first cause stays (IPC-X1, IPC-X3)."""
         first = self._causes.setdefault(0, cause) is cause
         self._latest = cause
         if first and self.log is not None:
             self.log.broken(cause)
-        # Said before the nudge, so that nobody begins to wait between the two (X7).
+        # Set before the nudge, so that no call begins to wait between the two (IPC-X7).
         self.lifetime.broken = True
         self.lifetime.nudge()
         self._tell_ready()
 
     def _fail_if_not_open(self) -> None:
-        """Latches ``error()`` of an object without a connection (X6), until it gets one."""
+        """Latches ``error()`` of an object without a connection (IPC-X6), until it gets one."""
         if self.stream is None:
             first, self._misused = not self._misused, True
             self._latest = not_connected()
@@ -94,7 +94,7 @@ class StreamState(Watchable):
                 self.log.broken(self._latest)
 
     def note(self, cause: BaseException) -> None:
-        """Keeps a failure that breaks nothing; the log has it once, however often it recurs."""
+        """Keeps a failure that breaks nothing; one that recurs is logged once (IPC-L4)."""
         recurs = str(cause) == str(self._latest)
         self._latest = cause
         if self.log is not None and not recurs:

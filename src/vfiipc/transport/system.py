@@ -1,9 +1,9 @@
-"""What differs between platforms: sending and receiving without waiting, and waiting.
+"""What differs between platforms: non-blocking sends and receives, and waiting.
 
-Linux has ``MSG_DONTWAIT`` and ``poll``: the descriptor is used in whatever blocking state it comes,
-and left so. Elsewhere, or where ``portable`` is set, the socket is made non-blocking once and
-``select`` waits. So it is done, too, where somebody has replaced the sockets by cooperative ones,
-as gevent does: they take no notice of ``MSG_DONTWAIT``, and wait.
+Linux has ``MSG_DONTWAIT`` and ``poll``: the descriptor is used in its current blocking mode, which
+stays as it is. Elsewhere, or if ``portable`` is set, the socket is made non-blocking once, and
+``select`` waits. The same applies if sockets were replaced by cooperative ones, as gevent does:
+those ignore ``MSG_DONTWAIT`` and wait.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def adopt(sock: socket.socket, *, own: bool) -> None:
 
     Args:
         sock: the socket.
-        own: whether nobody else can share it, so that its blocking state may change.
+        own: whether nothing else shares it, so that its blocking mode may change.
     """
     if portable:
         sock.setblocking(False)
@@ -63,13 +63,13 @@ def adopt(sock: socket.socket, *, own: bool) -> None:
 
 
 def flags() -> tuple[int, int]:
-    """What keeps a receive, and a send, from waiting."""
+    """The flags that make a receive, and a send, non-blocking."""
     at_once = 0 if portable else _AT_ONCE
     return at_once, at_once | _QUIET
 
 
 def peek_now(sock: socket.socket, limit: int) -> bytes | None:
-    """Up to ``limit`` bytes, left where they are; None when there are none, ``b""`` at the end."""
+    """Up to ``limit`` bytes, without removing them; None if there are none, ``b""`` at the end."""
     try:
         return sock.recv(limit, flags()[0] | socket.MSG_PEEK)
     except (BlockingIOError, InterruptedError):
@@ -77,7 +77,7 @@ def peek_now(sock: socket.socket, limit: int) -> bytes | None:
 
 
 def send_now(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
-    """Sends what the system takes at once, in one call; the number of bytes, 0 when it is full."""
+    """Sends what the system accepts at once, in one call; the number of bytes, 0 if it is full."""
     try:
         if len(buffers) == 1:
             return sock.send(buffers[0], flags()[1])
@@ -89,13 +89,13 @@ def send_now(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
 
 
 class Signal:
-    """What one thread waits on, beside its sockets, so that another can wake it. Thread safe.
+    """A wake-up descriptor: a thread waits on it beside its sockets. Thread safe.
 
-    It is closed with its last reference, so that nobody sets a descriptor that means something else
-    by then.
+    It is closed with its last reference, so that no thread sets a descriptor whose number has been
+    reused.
 
     Raises:
-        OSError: there is no descriptor left.
+        OSError: no descriptor is available.
     """
 
     __slots__ = ("_event", "_pair")
@@ -114,7 +114,7 @@ class Signal:
         return self._pair[0].fileno() if self._pair else self._event
 
     def set(self) -> None:
-        """Wakes whoever waits, now or later, until ``clear``."""
+        """Wakes the current and any later wait, until ``clear``."""
         with contextlib.suppress(OSError):
             if self._pair:
                 self._pair[1].send(b"\0")
@@ -122,7 +122,7 @@ class Signal:
                 os.eventfd_write(self._event, 1)
 
     def clear(self) -> None:
-        """Makes the next wait wait again."""
+        """Resets it, so that the next wait blocks."""
         with contextlib.suppress(OSError):
             if self._pair:
                 self._pair[0].recv(4096)
@@ -130,7 +130,7 @@ class Signal:
                 os.eventfd_read(self._event)
 
     def __del__(self) -> None:
-        # First out of sight of the fork hook, which must never touch a number used anew.
+        # Removed first, because the fork hook must never touch a reused number.
         pair, event = getattr(self, "_pair", None), getattr(self, "_event", -1)
         if pair and _pairs.pop(pair, self) is None:
             for end in pair:
@@ -152,11 +152,11 @@ def _quiet_pair() -> tuple[socket.socket, socket.socket]:
 
 
 def _replace_signals() -> None:
-    """Gives a forked child signals of its own under the old numbers.
+    """Gives a forked child its own signals, under the same numbers.
 
-    Otherwise it would wake its parent, and be woken by it.
+    Otherwise it would wake its parent, and be woken by it (IPC-H4).
     """
-    with contextlib.suppress(OSError):  # no descriptor left: they stay shared
+    with contextlib.suppress(OSError):  # no descriptor is available: they stay shared
         for event in list(_events):
             fresh = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             os.dup2(fresh, event, inheritable=False)
@@ -184,7 +184,7 @@ def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[tu
     return _poll_of(interests)(None if timeout is None else timeout * 1000)
 
 
-# Waits for so many milliseconds, or for ever, and gives the descriptors that are ready.
+# Waits for a number of milliseconds, or for ever, and returns the descriptors that are ready.
 _Poll = Callable[["float | None"], "list[tuple[int, int]]"]
 
 
@@ -211,36 +211,35 @@ def _select(interests: Sequence[tuple[int, int]], timeout: float | None) -> list
 class Watch:
     """Waits for descriptors, and for a signal that other threads set. For one thread at a time.
 
-    Waiting for the same descriptors again costs less than half of ``wait``: what the system has to
-    look at is kept.
+    Waiting repeatedly for the same descriptors is cheaper than ``wait``: the poll object is kept.
 
     Raises:
-        OSError: there is no descriptor left.
+        OSError: no descriptor is available.
     """
 
     __slots__ = ("interests", "poll", "signal", "signalled")
 
     def __init__(self) -> None:
         self.signal = Signal()
-        #: Among what ``poll`` gives when the signal was set.
+        #: Part of the result of ``poll`` if the signal was set.
         self.signalled = (self.signal.fileno(), READ)
         self.watch([])
 
     def watch(self, interests: Sequence[tuple[int, int]]) -> None:
-        """Has ``poll`` wait for these, as for the function ``wait``, and for the signal."""
-        #: What is waited for beside the signal.
+        """Makes ``poll`` wait for these, as ``wait`` takes them, and for the signal."""
+        #: What it waits for beside the signal.
         self.interests = interests
-        #: Waits for so many milliseconds, or for ever; gives descriptors and events.
+        #: Waits for a number of milliseconds, or for ever; returns descriptors and events.
         self.poll = _poll_of([*interests, self.signalled])
 
 
 class Poller:
     """Waits for many descriptors to become readable. One thread waits; ``set`` wakes it.
 
-    ``discard`` may be called by any thread, and has to be before the descriptor is closed.
+    Any thread may call ``discard``, and must do so before the descriptor is closed.
 
     Raises:
-        OSError: there is no descriptor left.
+        OSError: no descriptor is available.
     """
 
     def __init__(self) -> None:
@@ -253,7 +252,7 @@ class Poller:
             self._epoll.register(self._signal.fileno(), select.EPOLLIN)
 
     def add(self, fd: int) -> None:
-        """Has ``wait`` tell when ``fd`` is readable, or has failed, until ``discard``."""
+        """Makes ``wait`` report when ``fd`` is readable, or has failed, until ``discard``."""
         self._watched[fd] = None
         if self._epoll is not None:
             with contextlib.suppress(FileExistsError):
@@ -275,13 +274,13 @@ class Poller:
                 interests = [(fd, READ) for fd in [signal, *self._watched]]
                 ready = [fd for fd, _ in wait(interests, timeout)]
         except (OSError, ValueError):
-            return []  # select(2) stumbled over a descriptor that was closed meanwhile
+            return []  # select(2) met a descriptor that was closed meanwhile
         if signal in ready:
             self._signal.clear()
             ready.remove(signal)
         return ready
 
     def close(self) -> None:
-        """Gives back what it holds; in a forked child, without effect on the parent's."""
+        """Releases its resources; in a forked child, without effect on the parent's."""
         if self._epoll is not None:
             self._epoll.close()

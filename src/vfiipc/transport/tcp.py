@@ -1,4 +1,4 @@
-"""``TCP``: the original's transport over TCP sockets, and over sockets that others connected."""
+"""``TCP``: the original's transport over TCP sockets, including sockets connected elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TCP(SocketIPC):
     """``IPC`` over TCP. See ``IPC`` for reading, writing, flags and threads."""
 
     def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
-        """Connects to a listening peer; what the object had before is closed first.
+        """Connects to a listening peer; the object's previous connection is closed first.
 
         Args:
             hostname: name or IP address, optionally with the port: ``name:port``, ``[IPv6]:port``.
@@ -45,12 +45,12 @@ class TCP(SocketIPC):
         return self._connect_by(reach)
 
     def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
-        """Listens for connections, which ``accept`` gives out.
+        """Listens for connections, which ``accept`` returns.
 
         Args:
-            port: 1..65535, or 0 to let the system choose; ``local_addr()`` tells.
-            listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None
-                for all adapters, IPv4 and IPv6.
+            port: 1..65535, or 0 to let the system choose; ``local_addr()`` returns the choice.
+            listen_address: the interface's IP address, ``"127.0.0.1"`` for local connections only;
+                None for all interfaces, IPv4 and IPv6.
             backlog: connections that may wait to be accepted, 0 or more.
 
         Returns:
@@ -76,20 +76,20 @@ class TCP(SocketIPC):
             timeout_msec: how long to wait for one.
 
         Returns:
-            A new object, the caller's to close; None when the time was up, after ``close`` or an
+            A new object, which the caller must close; None on a time-out, after ``close`` or an
             error (``last_error`` tells).
         """
         return self._accept_by(Deadline(timeout_msec), TCP, _stream)
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
-        """Takes over a connected stream socket (TCP or Unix); what it had before is closed.
+        """Takes over a connected stream socket (TCP or Unix); the previous one is closed.
 
         Args:
             socket_fd: a descriptor, or a ``socket.socket``, which is detached. From now on the
-                object owns it. ``remote_addr()`` will be empty.
+                object owns it. ``remote_addr()`` is empty.
 
         Returns:
-            Whether it was coupled; otherwise nothing has changed, and ``last_error`` tells why.
+            Whether it was taken over; otherwise nothing has changed, and ``last_error`` tells why.
 
         Raises:
             TypeError: it is neither a descriptor nor a socket.
@@ -110,9 +110,9 @@ class TCP(SocketIPC):
         return self._open(self._renew(messages), stream, "coupled")
 
     def setKeepalive(self, cnt: int, interval: int) -> bool:
-        """Has the kernel probe the peer, so that a dead link ends the connection.
+        """Makes the kernel probe the peer, so that a dead link ends the connection.
 
-        ``TCP_USER_TIMEOUT``, a part of it, also ends a healthy connection whose peer stops reading
+        It also sets ``TCP_USER_TIMEOUT``, which ends a healthy connection if its peer stops reading
         for longer than ``cnt * interval`` seconds. Connections inherit it from their listener.
 
         Args:
@@ -120,14 +120,14 @@ class TCP(SocketIPC):
             interval: seconds between probes, 1..32767.
 
         Returns:
-            Whether it was set; otherwise the former setting stays, and ``last_error`` tells why
+            Whether it was set; otherwise the previous setting stays, and ``last_error`` tells why
             (out of range, not open, a Unix socket, not on Linux).
         """
         return self._keep_alive(cnt, interval)
 
 
 def _stream(sock: socket.socket, address: object, lifetime: Lifetime) -> SocketStream:
-    """Over a connected socket, which is closed where that fails."""
+    """A stream over a connected socket, which is closed if this fails."""
     try:
         remote = sock.getpeername() if address is None else address
         return SocketStream(sock, lifetime, remote=address_text(remote))

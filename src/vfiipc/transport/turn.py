@@ -1,4 +1,4 @@
-"""Taking turns, with nothing that an exception can leave taken."""
+"""Turns, which no exception can leave taken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .waiters import Waiters
 __all__ = ["Turn"]
 
 # Guards the moment in which a lost turn changes hands. Re-entrant, for a signal handler may come
-# here while its own thread is inside; and replaced in a forked child.
+# here while its own thread is inside; and replaced in a forked child (IPC-H4).
 _takeover = threading.RLock()
 
 
@@ -31,22 +31,23 @@ if hasattr(os, "register_at_fork"):
 
 
 class Turn:
-    """The right to read, or to write, which one call has at a time.
+    """The right to read, or to write, which one call has at a time (IPC-H1).
 
-    A call takes it with ``holders.setdefault(0, frame) is frame``, or else ``wait``; ``frame`` is
-    its own. One C call takes the turn and records who has it, so there is no moment at which it
-    is taken by nobody; a turn whose holder has ended without ``give`` is taken over.
+    A call takes it with ``holders.setdefault(0, frame) is frame``, or else with ``wait``, where
+    ``frame`` is the call's own. A single C call both takes the turn and records the holder, so a
+    taken turn always has a known holder. A turn whose holder has ended without ``give`` is taken
+    over (IPC-H6).
 
     Args:
-        lifetime: of what the turn is about. Who has the turn counts as a running call, and looks
-            whether it has ended before it uses anything.
+        lifetime: of the connection. The holder of the turn counts as a running call, and checks
+            whether the lifetime has ended before it uses anything.
     """
 
     __slots__ = ("_lifetime", "holders", "waiters")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self.holders: dict[int, FrameType] = {}
-        #: Those who wait for it.
+        #: The calls that wait for it.
         self.waiters = Waiters()
         self._lifetime = lifetime
         lifetime.holders.append(self.holders)
@@ -59,15 +60,15 @@ class Turn:
         over: Callable[[], bool] | None = None,
         bell: LockType | None = None,
     ) -> bool:
-        """Takes the turn when it is free; whether that was in time.
+        """Waits for the turn and takes it; False if the time is up first (IPC-T2).
 
-        It does not wait once the lifetime has ended. Nor does a call that a signal handler makes
-        inside the holder's, for that waiting would not end.
+        It does not wait once the lifetime has ended (IPC-Z1). Nor does a call that a signal handler
+        makes inside the holder's call: it would deadlock (IPC-H7).
 
         Args:
             frame: of the call that will ``give`` it.
             deadline: until when to wait.
-            over: tells that there is no point in waiting any more. Whoever makes it true rings.
+            over: whether waiting has become pointless. The thread that makes it true rings.
             bell: see ``Waiters.wait``.
         """
         holders = self.holders
@@ -89,7 +90,7 @@ class Turn:
         return self.holders.get(0) is not holder or self._is_over(over) or not is_running(holder)
 
     def _inherit(self, holder: FrameType, frame: FrameType) -> bool:
-        """Takes the turn over from a holder that has ended; False where it goes on."""
+        """Takes the turn over from a holder that has ended; False if it is still running."""
         if is_running(holder):
             return False
         with _takeover:

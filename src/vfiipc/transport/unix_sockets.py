@@ -1,6 +1,6 @@
-"""The names of Unix sockets: who gets a path to listen on, and who removes its file.
+"""The names of Unix sockets: which server gets a path, and which removes its file.
 
-Rules, and why they are so: ``spec/ipc.md``, U1 and following.
+Rules, and why they are so: ``spec/ipc.md``, section 10.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ __all__ = [
     "unix_socket",
 ]
 
-# What the system's address has room for: a path ends with a zero byte there, an abstract name not.
+# Bytes in the system's address structure, where a path needs a final NUL and an abstract name none.
 _ROOM: Final = 108 if sys.platform == "linux" else 104
 _FULL: Final = {errno.EAGAIN, errno.EWOULDBLOCK}
-# Seconds after which a full queue is tried again: at first, and at most.
+# Seconds after which a full queue is retried, at first and at most.
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.02
-# Seconds to wait for others that take a path in the same directory, and between two looks.
+# Seconds to wait for others that lock the same directory, and between two attempts.
 _PATIENCE: Final = 1.0
 _PAUSE: Final = 0.005
-# A path is taken at the second attempt, unless others put files there and remove them.
+# The second attempt takes a path, unless others keep putting files there and removing them.
 _ATTEMPTS: Final = 5
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
-    """The path as text; ``TypeError`` where it is neither a ``str`` nor a path of one."""
+    """The path as text; ``TypeError`` if it is neither a ``str`` nor a path of one."""
     with suppress(TypeError):
         text: object = os.fspath(path)
         if isinstance(text, str):
@@ -56,21 +56,21 @@ def path_text(path: str | os.PathLike[str]) -> str:
 
 
 def address_of(path: str) -> bytes:
-    """The path, or the abstract name behind a NUL, as the system takes it.
+    """The path, or the abstract name behind a NUL, as the system expects it.
 
     Raises:
-        ValueError: it is empty, or has a NUL where none may be.
-        OSError: it is too long, or abstract where the system has no such names.
+        ValueError: it is empty, or contains a misplaced NUL.
+        OSError: it is too long, or abstract on a system without abstract names.
     """
-    abstract = path.startswith("\0")
+    abstract = path.startswith("\0")  # IPC-U1
     address = os.fsencode(path)
     if not address.strip(b"\0"):
-        raise ValueError(f"{path!r} is no path: it is empty")
+        raise ValueError(f"invalid path: {path!r} is empty")
     if abstract and sys.platform != "linux":
         raise OSError(errno.EAFNOSUPPORT, f"abstract names exist on Linux only: {path!r}")
     if not abstract and b"\0" in address:
-        raise ValueError(f"{path!r} is no path: NUL may only begin an abstract name")
-    longest = _ROOM if abstract else _ROOM - 1
+        raise ValueError(f"invalid path: {path!r}; NUL may only begin an abstract name")
+    longest = _ROOM if abstract else _ROOM - 1  # IPC-U2
     if len(address) > longest:
         counted = f"{path!r} has {len(address)} bytes"
         raise OSError(errno.ENAMETOOLONG, f"{counted}, but a socket's name at most {longest}")
@@ -78,14 +78,14 @@ def address_of(path: str) -> bytes:
 
 
 def named(cause: OSError, path: str) -> OSError:
-    """The same failure, with the path that it is about."""
+    """The same error, with the path that it concerns."""
     if cause.errno is None or cause.filename is not None:
         return cause
     return OSError(cause.errno, cause.strerror or os.strerror(cause.errno), path)
 
 
 def unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """A new Unix socket; ``OSError`` where the platform has none."""
+    """A new Unix socket; ``OSError`` where the platform has none (IPC-U3)."""
     family = getattr(socket, "AF_UNIX", None)
     if family is None:
         raise OSError(errno.EAFNOSUPPORT, "this platform has no Unix sockets")
@@ -105,7 +105,7 @@ def connect_now(sock: socket.socket, address: bytes) -> bool:
 
 
 def pauses() -> Iterator[float]:
-    """Seconds until a full queue is tried again: the system tells nobody that there is room."""
+    """Seconds between attempts at a full queue: the system does not report when there is room."""
     pause = _FIRST_PAUSE
     while True:
         yield pause
@@ -115,21 +115,21 @@ def pauses() -> Iterator[float]:
 class SocketFile:
     """A socket's file. It is known by device and inode.
 
-    The numbers cannot come to mean another file while the socket is open, for it holds the inode.
+    The numbers cannot refer to another file while the socket is open, because it holds the inode.
 
     Args:
         path: where it is now.
 
     Raises:
-        OSError: what is there is no socket.
+        OSError: the file there is not a socket.
     """
 
     def __init__(self, path: str) -> None:
-        # The process may change its directory before the file has to be removed.
+        # The process may change its directory before the file must be removed.
         self._path = Path(path).absolute()
         found = self._path.lstat()
         if not stat.S_ISSOCK(found.st_mode):
-            raise OSError(errno.EADDRINUSE, "what is there is no socket", path)
+            raise OSError(errno.EADDRINUSE, "the file there is not a socket", path)
         self._identity: tuple[int, int] | None = (found.st_dev, found.st_ino)
         self._process = os.getpid()
 
@@ -142,7 +142,7 @@ class SocketFile:
         return (found.st_dev, found.st_ino) == self._identity
 
     def set_mode(self, mode: int) -> None:
-        """Changes its permissions, without following a link that was put in its place."""
+        """Changes its permissions, without following a link put in its place."""
         if not hasattr(os, "O_PATH"):
             self._path.chmod(mode, follow_symlinks=False)
             return
@@ -156,15 +156,15 @@ class SocketFile:
             os.close(descriptor)
 
     def remove(self) -> None:
-        """Removes it where it is still there, in the process that made it. May be called again.
+        """Removes it if it is still there, in the process that created it. May be called again.
 
-        To be called before the socket is closed: as long as that is open, nobody replaces its file.
+        Must be called before the socket is closed: while that is open, nobody replaces its file.
         """
-        if self._process == os.getpid() and self.is_there():
+        if self._process == os.getpid() and self.is_there():  # IPC-U8, IPC-U7
             with suppress(OSError):
                 self._path.unlink()
-        # Only now, for an exception out of a signal handler may end this before: then it is called
-        # again. Afterwards it must not be found again, for the socket gives the inode back.
+        # Only now: if an exception from a signal handler strikes earlier, this is called again.
+        # Later the file must not be found any more, because the closed socket frees the inode.
         self._identity = None
 
 
@@ -182,9 +182,9 @@ def bound_socket(
 
     Raises:
         InterruptedError: the lifetime has ended.
-        OSError: why it cannot listen there: EADDRINUSE, where somebody does or where a file is
-            that is no socket.
-        ValueError: it is no path.
+        OSError: why it cannot listen there: EADDRINUSE if another server does, or if the file is
+            not a socket.
+        ValueError: the path is invalid.
     """
     address = address_of(path)
     abstract = path.startswith("\0")
@@ -210,7 +210,7 @@ def bound_socket(
 def _listen(sock: socket.socket, path: str, mode: int | None, backlog: int) -> SocketFile:
     file = _bind(sock, path)
     try:
-        # Nobody can connect before the socket listens, whatever the file's mode is until then.
+        # Nobody can connect before the socket listens, whatever mode the file has then (IPC-U4).
         if mode is not None:
             file.set_mode(mode)
         sock.listen(backlog)
@@ -232,11 +232,11 @@ def _bind(sock: socket.socket, path: str) -> SocketFile:
             _clear(path)
         else:
             return SocketFile(path)
-    raise OSError(errno.EADDRINUSE, "others take the path again and again")
+    raise OSError(errno.EADDRINUSE, "other processes keep taking the path")
 
 
 def _clear(path: str) -> None:
-    """Removes the file of a socket that is gone; ``OSError`` for anything else."""
+    """Removes the file of a socket that is gone; ``OSError`` for anything else (IPC-U5)."""
     try:
         file = SocketFile(path)
     except FileNotFoundError:
@@ -249,10 +249,11 @@ def _clear(path: str) -> None:
 
 
 def _is_alive(path: str) -> bool:
-    """Whether a socket belongs to this file. Its owner does not notice that somebody asks.
+    """Whether a socket belongs to this file. The check is invisible to its owner.
 
-    A datagram socket cannot connect to one of another type (EPROTOTYPE). To one of its own it can,
-    or must not (EPERM), without sending anything. ECONNREFUSED tells that the socket is gone.
+    A datagram socket cannot connect to a socket of another type (EPROTOTYPE). To another datagram
+    socket it connects, or is refused (EPERM), and sends nothing. ECONNREFUSED means that the socket
+    is gone.
     """
     with unix_socket(socket.SOCK_DGRAM) as probe:
         number = probe.connect_ex(os.fsencode(path))
@@ -262,18 +263,18 @@ def _is_alive(path: str) -> bool:
 
 
 class _Lock(list[int]):
-    """Keeps out others of this library that take a path in a directory, in any thread and process.
+    """Keeps out others of this library that take a path in a directory (IPC-U6).
 
-    Between the question whether a file's socket is gone and the file's removal, another server
-    could replace it and lose its own. Where the directory cannot be locked, or somebody keeps it
-    locked, it goes on without: ``_listen`` looks once more. The items are what there is to close.
+    Between the check whether a file's socket is gone and the removal of the file, another server
+    could replace it, and would lose its own. If the directory cannot be locked, or stays locked,
+    this continues without: ``_listen`` checks once more. The items are the descriptors to close.
     """
 
     def __init__(self, directory: Path) -> None:
         super().__init__()
         if sys.platform != "win32":
             with suppress(OSError):
-                # One step: an exception out of a signal handler cannot lose the descriptor.
+                # One step: an exception from a signal handler cannot lose the descriptor.
                 flags = os.O_RDONLY | os.O_CLOEXEC
                 self.extend(map(os.open, (directory,), (flags,)))
 
@@ -287,16 +288,16 @@ class _Lock(list[int]):
 
     def close(self) -> None:
         while self:
-            # Closing alone would not do: a child forked meanwhile has the descriptor, too.
+            # Closing alone is not enough: a child forked meanwhile has the descriptor, too.
             with suppress(OSError):
                 fcntl.flock(self[0], fcntl.LOCK_UN)
             os.close(self.pop())
 
-    __del__ = close  # should an exception have kept it from being closed
+    __del__ = close  # in case an exception has prevented the closing
 
 
 def _locked(descriptor: int) -> bool:
-    """Whether there is nothing more to wait for: the lock is held, or there are no locks."""
+    """Whether there is nothing to wait for: the lock is held, or locking is not supported."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as cause:

@@ -8,8 +8,8 @@ from typing import Final
 
 __all__ = ["Waiters", "new_bell", "ring"]
 
-# Seconds after which a sleeper looks by itself, at first and at most: whoever should have woken it
-# may have been stopped by a signal between the change and the wake-up.
+# Seconds after which a sleeper checks by itself, at first and at most: a signal may have stopped
+# the thread that should wake it between the change and the wake-up.
 _FIRST_LOOK: Final = 0.01
 _LAST_LOOK: Final = 0.25
 
@@ -17,7 +17,7 @@ _LAST_LOOK: Final = 0.25
 class Waiters:
     """Threads that sleep until something changes. Thread safe; no call holds a lock.
 
-    Whoever changes something does that first and calls ``wake`` then.
+    A thread makes its change first, and then calls ``wake``.
     """
 
     __slots__ = ("bells",)
@@ -32,17 +32,17 @@ class Waiters:
         timeout: float | None = None,
         bell: LockType | None = None,
     ) -> None:
-        """Sleeps until it is woken, ``until()`` is true, or the time is up.
+        """Sleeps until woken, until ``until()`` is true, or until the time is up.
 
         Args:
-            until: what it waits for.
+            until: the condition it waits for.
             timeout: seconds; None is for ever.
-            bell: a lock of the caller's, which is taken; ``ring`` wakes this sleeper alone.
+            bell: a lock that the caller has acquired; ``ring`` wakes this sleeper alone.
         """
         pause = _FIRST_LOOK
         left = timeout
         bell = bell or new_bell()
-        self.bells[bell] = None  # first in sight of who wakes, then the look: none is missed
+        self.bells[bell] = None  # registered before the check, so no wake-up is missed
         try:
             while not until():
                 if left is not None:
@@ -55,26 +55,26 @@ class Waiters:
             self.bells.pop(bell, None)
 
     def wake(self) -> None:
-        """Wakes all that sleep."""
+        """Wakes all sleepers."""
         for bell in list(self.bells):
             ring(bell)
 
     def wake_first(self) -> None:
-        """Wakes the one that has slept longest."""
+        """Wakes the sleeper that came first."""
         for bell in list(self.bells):
             if ring(bell):
                 return
 
 
 def new_bell() -> LockType:
-    """A lock that one sleeper waits for; it is taken until somebody rings."""
+    """A lock that one sleeper waits for; it stays acquired until ``ring``."""
     bell = allocate_lock()
     bell.acquire()
     return bell
 
 
 def ring(bell: LockType) -> bool:
-    """Wakes the sleeper; False when it was rung before and has not woken yet."""
+    """Wakes the sleeper; False if it was rung before and has not woken yet."""
     try:
         bell.release()
     except RuntimeError:  # it was rung before

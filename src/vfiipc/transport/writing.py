@@ -1,4 +1,4 @@
-"""Writing: turns, deadlines, and where one message ends and the next begins."""
+"""Writing: turns, deadlines, and the boundaries between messages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["WritingStream"]
 
 _Buffers = list["bytes | memoryview"]
 
-# From this size on, header and data go out as two buffers of one call instead of being joined.
+# From this size on, header and data are sent as two buffers of one call instead of being joined.
 _LARGE: Final = 32768
-# What one batch of small messages is brought to.
+# The size at which a batch of small messages is complete.
 _BATCH_SIZE: Final = 65536
 
 
 def _flat(data: Buffer) -> bytes | memoryview:
-    """Any bytes-like object as bytes, without a copy where it has no gaps."""
+    """Any bytes-like object as flat bytes, without a copy if it is contiguous."""
     if type(data) is bytes:
         return data
     try:
@@ -41,7 +41,7 @@ def _flat(data: Buffer) -> bytes | memoryview:
 
 
 class _Outgoing:
-    """_Buffers of one or more whole messages, of which more and more has been sent.
+    """Buffers of one or more whole messages, and how much of them has been sent.
 
     Args:
         buffers: what to send; bytes, or flat views of bytes.
@@ -55,11 +55,11 @@ class _Outgoing:
         self._messages = messages
         self._total = sum(map(len, buffers))
         self._done = 0
-        #: Set before a call that sends; then nobody knows how much went out, until ``sent``.
+        #: Set before a sending call: until ``sent``, it is unknown how much was sent.
         self.uncertain = True
 
     def sent(self, count: int) -> bool:
-        """Moves on by ``count`` bytes; True when nothing is left."""
+        """Advances by ``count`` bytes; True if nothing is left."""
         self._done += count
         self.uncertain = False
         if self._done == self._total:
@@ -75,7 +75,7 @@ class _Outgoing:
 
     @property
     def inside(self) -> bool:
-        """Whether a message is, or may be, half sent, so that the stream cannot go on."""
+        """Whether a message is, or may be, half sent: the stream cannot go on (IPC-X8, FRM-S5)."""
         return self.uncertain or self._done not in {
             0,
             self._total,
@@ -90,7 +90,7 @@ class _Outgoing:
 def _batches(
     prefix: int, messages: Iterable[tuple[int, Buffer]]
 ) -> Iterator[tuple[_Buffers, _Buffers | None]]:
-    """What to send next, and the whole messages in it, or None for one; errors after those before.
+    """Buffers to send, each with the messages in them (None for one); errors come last.
 
     Small messages are joined, so that one buffer holds many of them.
     """
@@ -103,6 +103,7 @@ class WritingStream(StreamState):
 
     def __init__(self) -> None:
         super().__init__()
+        # Not the reader's turn: two peers that both write can both read (IPC-H2).
         self._writing = Turn(self.lifetime)
 
     def write(self, data: Buffer, deadline: Deadline) -> bool:
@@ -122,7 +123,7 @@ class WritingStream(StreamState):
     def write_msgs(
         self, prefix: int, messages: Iterable[tuple[int, Buffer]], deadline: Deadline
     ) -> bool:
-        encode_header(prefix, 0, 0)  # a caller's mistake is one even when there are no messages
+        encode_header(prefix, 0, 0)  # a wrong prefix raises without any message, too (IPC-G2)
         if self.stream is None:
             self._fail_if_not_open()
             return False
@@ -141,20 +142,20 @@ class WritingStream(StreamState):
             if turn.holders.setdefault(0, frame) is not frame and not turn.wait(frame, deadline):
                 self._note_late()
                 return False
-            if stream is None or self.lifetime.ended or self._causes:
+            if stream is None or self.lifetime.ended or self._causes:  # IPC-X7
                 self._fail_if_not_open()
                 return False
             sending = True
             count = stream.send(buffers)
-            # Nearly always all goes at once, and no record of what was sent is needed.
+            # Nearly always everything is sent at once, and no record of progress is needed.
             if len(buffers) == 1 and count == len(buffers[0]):
                 return True
             outgoing = _Outgoing(buffers, messages)
             return self._send_rest(stream, outgoing, count, deadline)
-        except OSError as cause:
+        except OSError as cause:  # IPC-G1
             self.fail(cause)
             return False
-        except BaseException as cause:
+        except BaseException as cause:  # IPC-X8
             if outgoing.inside if outgoing is not None else sending:
                 self.fail(cause)
             raise
@@ -166,7 +167,7 @@ class WritingStream(StreamState):
             del frame
 
     def _note_late(self) -> None:
-        if not self.lifetime.ended:
+        if not self.lifetime.ended:  # IPC-Z2
             self.note(TimeoutError("the time was up before anything was written"))
 
     def _send_rest(
@@ -176,6 +177,7 @@ class WritingStream(StreamState):
             if not count:
                 left = deadline.remaining()
                 if left == 0.0:
+                    # IPC-T6; latched only inside a message (IPC-X8).
                     late = TimeoutError(f"the time was up after {outgoing.progress}")
                     (self.fail if outgoing.inside else self.note)(late)
                     return False

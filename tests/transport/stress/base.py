@@ -186,7 +186,7 @@ class Tally:
 
 
 def is_torn(ipc: IPC) -> bool:
-    """Whether a session of pyOpenSSL was struck inside a step, and says so (S12, S13)."""
+    """Whether a session of pyOpenSSL was struck inside a step, and says so (IPC-S12, IPC-S13)."""
     return "struck inside TLS" in str(ipc.last_error)
 
 

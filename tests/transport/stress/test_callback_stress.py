@@ -96,7 +96,7 @@ def _coupled() -> tuple[TCP, socket.socket]:
     return ipc, far
 
 
-def test_descriptors_that_are_used_again() -> None:
+def test_descriptors_that_are_used_again() -> None:  # IPC-Z4
     run(reused)
 
 
@@ -130,7 +130,7 @@ def unregistered(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "loopback", "tls-ssl", "tls-openssl"])
-def test_unregistering_while_the_peer_writes(transport: str) -> None:
+def test_unregistering_while_the_peer_writes(transport: str) -> None:  # IPC-C5
     run(unregistered, arguments=[transport])
 
 

@@ -81,7 +81,7 @@ def _close_inside(transport: str, called: dict[str, Callable[[IPC, int], object]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_members(transport: str) -> None:
+def test_members(transport: str) -> None:  # IPC-H7
     run(members, callbacks, arguments=[transport])
 
 
@@ -106,7 +106,7 @@ def openers(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "loopback", "pipe", "tls-ssl", "tls-openssl"])
-def test_openers(transport: str) -> None:
+def test_openers(transport: str) -> None:  # IPC-H7
     run(openers, arguments=[transport])
 
 

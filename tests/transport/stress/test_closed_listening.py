@@ -38,7 +38,7 @@ def test_a_slow_name(
     kind: type[TCP | TLS],
     certificates: Certificates,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> None:  # IPC-Z1
     with kind() as ipc:
         if isinstance(ipc, TLS):
             assert ipc.setKeyCert(*certificates.good)
@@ -55,7 +55,7 @@ def test_a_slow_name(
         assert ipc.is_server()
 
 
-def test_a_new_listen_wins_over_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_listen_wins_over_a_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:  # IPC-Z3
     with TCP() as ipc:
         resolver = SlowResolver(monkeypatch)
         slow = Aside(ipc.listen, 0, "localhost")
@@ -83,7 +83,7 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def test_a_pipe_that_waits_for_its_directory(path: Path) -> None:
+def test_a_pipe_that_waits_for_its_directory(path: Path) -> None:  # IPC-U6
     with Pipe() as ipc:
         with locked(path.parent):
             listening = Aside(ipc.listen, path)

@@ -149,10 +149,10 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="calls pthread_
 
 @needs_linux
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_another_thread_closes(transport: str) -> None:
+def test_another_thread_closes(transport: str) -> None:  # IPC-H5
     run(closed, arguments=[transport])
 
 
 @needs_linux
-def test_another_thread_closes_a_listener() -> None:
+def test_another_thread_closes_a_listener() -> None:  # IPC-H5
     run(accepting)

@@ -182,7 +182,7 @@ def parents(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_parent_and_child(transport: str) -> None:
+def test_parent_and_child(transport: str) -> None:  # IPC-H4
     # Whoever closes a connection of TLS says so to the peer: it is closed for both.
     both = [inside] if transport.startswith("tls") else [inside, parents]
     run(*both, arguments=[transport])
@@ -225,7 +225,7 @@ def _closed(ipc: IPC | None) -> bool:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "loopback", "pipe"])
-def test_parent_and_child_accept(transport: str) -> None:
+def test_parent_and_child_accept(transport: str) -> None:  # IPC-H4
     run(listeners, arguments=[transport])
 
 
@@ -268,5 +268,5 @@ def _echo(conn: vfiipc.Connection) -> None:
         conn.send(data, msg_id)
 
 
-def test_a_server_in_a_child() -> None:
+def test_a_server_in_a_child() -> None:  # IPC-H4
     run(servers)

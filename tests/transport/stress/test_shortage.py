@@ -148,7 +148,7 @@ def waiting_to_read(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_members(transport: str) -> None:
+def test_members(transport: str) -> None:  # IPC-H8
     whole = transport in ("setfd", "loopback", "pipe")
     run(members if whole else waiting_to_read, arguments=[transport])
 
@@ -172,7 +172,7 @@ def registering(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "loopback", "tls-ssl"])
-def test_set_callback(transport: str) -> None:
+def test_set_callback(transport: str) -> None:  # IPC-H8
     run(registering, arguments=[transport])
 
 
@@ -224,7 +224,7 @@ def _fails(tally: Tally, name: str, ipc: IPC, call: Callable[[], object]) -> Non
 
 
 @pytest.mark.parametrize("transport", ["tcp", "pipe", "tls-ssl"])
-def test_openers(transport: str) -> None:
+def test_openers(transport: str) -> None:  # IPC-H8
     run(opening, arguments=[transport])
 
 
@@ -287,7 +287,7 @@ def without_threads() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
-def test_names_and_callbacks_without_threads() -> None:
+def test_names_and_callbacks_without_threads() -> None:  # IPC-H8
     run(resolving, without_threads)
 
 

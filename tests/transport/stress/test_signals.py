@@ -204,7 +204,7 @@ def two_readers(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_readers(transport: str) -> None:
+def test_readers(transport: str) -> None:  # IPC-H6
     run(readers_of_much, readers_of_nothing, two_readers, arguments=[transport])
 
 
@@ -276,5 +276,5 @@ def two_writers(transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_writers(transport: str) -> None:
+def test_writers(transport: str) -> None:  # IPC-H6
     run(writers, two_writers, arguments=[transport])

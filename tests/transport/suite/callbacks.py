@@ -36,7 +36,7 @@ class Calls:
 
 
 class Callbacks(PairSuite):
-    def test_one_call_until_something_is_read(self, pair: Pair) -> None:
+    def test_one_call_until_something_is_read(self, pair: Pair) -> None:  # IPC-C2
         calls = Calls()
         assert pair[1].set_callback(calls, "mine")
         assert calls.none()
@@ -51,7 +51,7 @@ class Callbacks(PairSuite):
         assert pair[1].read(1, LONG) == b"b"
         assert calls.none()
 
-    def test_what_lies_there_already_is_told(self, pair: Pair) -> None:
+    def test_what_lies_there_already_is_told(self, pair: Pair) -> None:  # IPC-C1
         calls = Calls()
         pair[0].write(b"a")
         arrived(pair[1], 1)
@@ -59,7 +59,7 @@ class Callbacks(PairSuite):
         assert calls.next() == (None, pair[1])
         assert calls.none()
 
-    def test_what_is_buffered_is_told(self, pair: Pair) -> None:
+    def test_what_is_buffered_is_told(self, pair: Pair) -> None:  # IPC-C1
         calls = Calls()
         pair[0].write_msgs(PREFIX, [(number, b"") for number in range(3)])
         arrived(pair[1], 36)
@@ -69,7 +69,7 @@ class Callbacks(PairSuite):
             assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (number, b"")
         assert calls.none()
 
-    def test_what_is_buffered_at_registration_is_told(self, pair: Pair) -> None:
+    def test_what_is_buffered_at_registration_is_told(self, pair: Pair) -> None:  # IPC-C1
         calls = Calls()
         pair[0].write_msgs(PREFIX, [(1, b""), (2, b"")])
         arrived(pair[1], 24)
@@ -78,7 +78,7 @@ class Callbacks(PairSuite):
         calls.next()
         assert calls.none()
 
-    def test_a_reading_call_without_success_counts(self, pair: Pair) -> None:
+    def test_a_reading_call_without_success_counts(self, pair: Pair) -> None:  # IPC-C2
         calls = Calls()
         pair[1].set_callback(calls)
         pair[0].write(b"a")
@@ -88,7 +88,7 @@ class Callbacks(PairSuite):
         pair[0].write(b"b")
         calls.next()
 
-    def test_half_a_message_does_not_spin(self, pair: Pair) -> None:
+    def test_half_a_message_does_not_spin(self, pair: Pair) -> None:  # IPC-C3
         calls = Calls()
         received = []
 
@@ -105,7 +105,7 @@ class Callbacks(PairSuite):
         calls.next()
         assert received == [None, (1, b"12345")]
 
-    def test_the_end_is_told_once(self, pair: Pair) -> None:
+    def test_the_end_is_told_once(self, pair: Pair) -> None:  # IPC-C4
         calls = Calls()
 
         def read(data: object, ipc: IPC) -> None:
@@ -120,7 +120,7 @@ class Callbacks(PairSuite):
         pair[1].read(1)
         assert calls.none()
 
-    def test_half_a_message_and_the_end(self, pair: Pair) -> None:
+    def test_half_a_message_and_the_end(self, pair: Pair) -> None:  # IPC-C3
         calls = Calls()
         pair[1].set_callback(calls)
         pair[0].write(encode(PREFIX, 1, b"12345")[:14])
@@ -148,7 +148,7 @@ class Callbacks(PairSuite):
         time.sleep(A_WHILE)
         assert calls.queue.qsize() <= 1
 
-    def test_an_error_of_the_writer_is_told(self, pair: Pair) -> None:
+    def test_an_error_of_the_writer_is_told(self, pair: Pair) -> None:  # IPC-C4
         calls = Calls()
         pair[1].set_callback(calls)
         pair[0].close()
@@ -157,7 +157,7 @@ class Callbacks(PairSuite):
 
     def test_an_exception_is_logged_and_harms_nobody(
         self, pair: Pair, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    ) -> None:  # IPC-C8
         calls = Calls()
 
         def fail(data: object, ipc: IPC) -> None:
@@ -175,7 +175,7 @@ class Callbacks(PairSuite):
             pair[1].write(b"y")
             calls.next()
 
-    def test_one_replaces_another(self, pair: Pair) -> None:
+    def test_one_replaces_another(self, pair: Pair) -> None:  # IPC-C5
         first, second = Calls(), Calls()
         pair[1].set_callback(first)
         pair[1].set_callback(second, 2)
@@ -183,7 +183,7 @@ class Callbacks(PairSuite):
         assert second.next() == (2, pair[1])
         assert first.queue.empty()
 
-    def test_unregistered_from_outside_none_runs_any_more(self, pair: Pair) -> None:
+    def test_unregistered_from_outside_none_runs_any_more(self, pair: Pair) -> None:  # IPC-C5
         inside, leave = threading.Event(), threading.Event()
 
         def slow(data: object, ipc: IPC) -> None:
@@ -203,7 +203,7 @@ class Callbacks(PairSuite):
         pair[0].write(b"y")
         assert calls.none()
 
-    def test_unregistered_from_inside(self, pair: Pair) -> None:
+    def test_unregistered_from_inside(self, pair: Pair) -> None:  # IPC-C5
         calls = Calls()
 
         def once(data: object, ipc: IPC) -> None:
@@ -229,7 +229,7 @@ class Callbacks(PairSuite):
         assert pair[1].read(1, LONG) == b"x"
         assert calls.none()
 
-    def test_closed_from_inside(self, pair: Pair) -> None:
+    def test_closed_from_inside(self, pair: Pair) -> None:  # IPC-H3
         calls = Calls()
 
         def close(data: object, ipc: IPC) -> None:
@@ -242,7 +242,7 @@ class Callbacks(PairSuite):
         until(lambda: not pair[0].write(b"x"))
         assert calls.none()
 
-    def test_close_does_not_wait_for_one_that_runs(self, pair: Pair) -> None:
+    def test_close_does_not_wait_for_one_that_runs(self, pair: Pair) -> None:  # IPC-C5
         inside, leave, calls = threading.Event(), threading.Event(), Calls()
 
         def slow(data: object, ipc: IPC) -> None:
@@ -258,7 +258,7 @@ class Callbacks(PairSuite):
         calls.next()
         assert calls.none()
 
-    def test_answers(self, pair: Pair) -> None:
+    def test_answers(self, pair: Pair) -> None:  # IPC-H3
         def echo(data: object, ipc: IPC) -> None:
             message = ipc.read_msg(PREFIX, LIMIT, 0)
             if message is not None:
@@ -269,7 +269,7 @@ class Callbacks(PairSuite):
         for number in range(1, 200, 2):
             assert pair[0].read_msg(PREFIX, LIMIT, LONG) == (number, b"data")
 
-    def test_a_registered_object_stays_alive(self) -> None:
+    def test_a_registered_object_stays_alive(self) -> None:  # IPC-C7
         first, second = self.connected_pair()
         calls = Calls()
         second.set_callback(calls)
@@ -280,14 +280,14 @@ class Callbacks(PairSuite):
             assert ipc.read(1, LONG) == b"x"
             ipc.close()
 
-    def test_close_forgets_the_callback(self, pair: Pair) -> None:
+    def test_close_forgets_the_callback(self, pair: Pair) -> None:  # IPC-C6, IPC-Z6
         calls = Calls()
         pair[1].set_callback(calls)
         pair[1].close()
         pair[0].write(b"x")
         assert calls.none()
 
-    def test_many_at_once(self) -> None:
+    def test_many_at_once(self) -> None:  # IPC-C9
         pairs = [self.connected_pair() for _ in range(30)]
         calls = Calls()
         for number, (_, reader) in enumerate(pairs):

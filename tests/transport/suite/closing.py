@@ -33,7 +33,7 @@ class Closing(PairSuite):
     @pytest.mark.parametrize(("member", "arguments", "result"), READING + WRITING)
     def test_wakes(
         self, pair: Pair, member: str, arguments: tuple[object, ...], result: Any
-    ) -> None:
+    ) -> None:  # IPC-Z1, IPC-Z2
         for timeout in [(), (LONG,)]:
             first, second = self.connected_pair()
             waiting = Aside(getattr(first, member), *arguments, *timeout).until_blocked()
@@ -46,7 +46,7 @@ class Closing(PairSuite):
     @pytest.mark.parametrize(("member", "arguments", "result"), READING)
     def test_wakes_who_waits_for_a_reader(
         self, pair: Pair, member: str, arguments: tuple[object, ...], result: Any
-    ) -> None:
+    ) -> None:  # IPC-Z1
         reading = Aside(pair[0].read, 1).until_blocked()
         waiting = Aside(getattr(pair[0], member), *arguments).until_blocked()
         pair[0].close()
@@ -54,14 +54,14 @@ class Closing(PairSuite):
         assert reading.result() == b""
         assert untouched(pair[0])
 
-    def test_wakes_who_waits_for_a_writer(self, pair: Pair) -> None:
+    def test_wakes_who_waits_for_a_writer(self, pair: Pair) -> None:  # IPC-Z1
         writing = Aside(pair[0].write, FLOOD).until_blocked()
         waiting = [Aside(pair[0].write_msg, PREFIX, 1, b"").until_blocked() for _ in range(3)]
         pair[0].close()
         assert [call.result() for call in [writing, *waiting]] == [False] * 4
         assert untouched(pair[0])
 
-    def test_wakes_a_reader_and_a_writer_together(self, pair: Pair) -> None:
+    def test_wakes_a_reader_and_a_writer_together(self, pair: Pair) -> None:  # IPC-Z1
         reading = Aside(pair[0].read_msg, PREFIX, LIMIT).until_blocked()
         writing = Aside(pair[0].write, FLOOD).until_blocked()
         pair[0].close()
@@ -76,13 +76,13 @@ class Closing(PairSuite):
         pair[0].close()
         assert untouched(pair[0])
 
-    def test_drops_what_is_buffered(self, pair: Pair) -> None:
+    def test_drops_what_is_buffered(self, pair: Pair) -> None:  # IPC-Z6
         pair[0].write_msgs(PREFIX, [(1, b"a"), (2, b"b")])
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"a")
         pair[1].close()
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) is None
 
-    def test_inside_the_iterable_of_a_writer(self, pair: Pair) -> None:
+    def test_inside_the_iterable_of_a_writer(self, pair: Pair) -> None:  # IPC-Z4
         def messages() -> Any:
             for number in range(5000):
                 if number == 2500:

@@ -16,7 +16,7 @@ from .base import FLOOD, LIMIT, LONG, PREFIX, Aside, Pair, PairSuite, arrived, u
 
 
 class Ends(PairSuite):
-    def test_a_short_read_meets_the_end(self, pair: Pair) -> None:
+    def test_a_short_read_meets_the_end(self, pair: Pair) -> None:  # IPC-E1
         pair[0].write(b"abc")
         pair[0].close()
         assert pair[1].read(3, LONG) == b"abc"
@@ -26,14 +26,14 @@ class Ends(PairSuite):
         assert not pair[1].error()
         assert pair[1].last_error is None
 
-    def test_a_short_readinto_meets_the_end(self, pair: Pair) -> None:
+    def test_a_short_readinto_meets_the_end(self, pair: Pair) -> None:  # IPC-E1
         pair[0].write(b"abc")
         pair[0].close()
         target = bytearray(4)
         assert pair[1].readinto(target, LONG) == 3
         assert pair[1].eof()
 
-    def test_read_msg_meets_the_end_when_no_message_can_come(self, pair: Pair) -> None:
+    def test_read_msg_meets_the_end_when_no_message_can_come(self, pair: Pair) -> None:  # IPC-E1
         pair[0].write_msgs(PREFIX, [(1, b"a"), (2, b"b")])
         pair[0].close()
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"a")
@@ -43,7 +43,7 @@ class Ends(PairSuite):
         assert pair[1].eof()
         assert not pair[1].error()
 
-    def test_what_was_cut_off_stays_readable(self, pair: Pair) -> None:
+    def test_what_was_cut_off_stays_readable(self, pair: Pair) -> None:  # IPC-E2
         cut = encode(PREFIX, 1, b"12345")[:-2]
         pair[0].write(cut)
         pair[0].close()
@@ -65,7 +65,7 @@ class Ends(PairSuite):
         pair[0].close()
         assert waiting.result() == result
 
-    def test_poll_in_meets_the_end_when_nothing_else_is_left(self, pair: Pair) -> None:
+    def test_poll_in_meets_the_end_when_nothing_else_is_left(self, pair: Pair) -> None:  # IPC-E1
         pair[0].write(b"ab")
         pair[0].close()
         assert pair[1].poll_in(LONG) is True
@@ -74,7 +74,7 @@ class Ends(PairSuite):
         assert pair[1].poll_in(LONG) is True
         assert pair[1].eof()
 
-    def test_the_flag_stays(self, pair: Pair) -> None:
+    def test_the_flag_stays(self, pair: Pair) -> None:  # IPC-X5
         pair[0].close()
         for _ in range(3):
             assert pair[1].read_msg(PREFIX, LIMIT, LONG) is None
@@ -94,7 +94,7 @@ class Failures(PairSuite):
         until(failed)
         return pair[1]
 
-    def test_writing_to_who_has_gone_latches_the_cause(self, pair: Pair) -> None:
+    def test_writing_to_who_has_gone_latches_the_cause(self, pair: Pair) -> None:  # IPC-X1, IPC-G1
         ipc = self.broken(pair)
         assert ipc.error()
         first = ipc.last_error
@@ -106,7 +106,15 @@ class Failures(PairSuite):
         assert ipc.error()
         assert ipc.last_error is first
 
-    def test_a_read_loop_ends(self, pair: Pair) -> None:
+    def test_the_end_after_a_break_is_part_of_the_break(self, pair: Pair) -> None:  # IPC-E4
+        ipc = self.broken(pair)
+        for _ in range(2):
+            assert ipc.read(1) == b""
+            assert ipc.read_msg(PREFIX, LIMIT) is None
+            assert ipc.error()
+            assert not ipc.eof()
+
+    def test_a_read_loop_ends(self, pair: Pair) -> None:  # IPC-X6
         ipc = self.broken(pair)
         rounds = 0
         while not (ipc.eof() or ipc.error()) or ipc.read_msg(PREFIX, LIMIT) is not None:
@@ -116,7 +124,7 @@ class Failures(PairSuite):
         assert ipc.peek(1).n in {0, -1}
         assert ipc.poll_in() is True
 
-    def test_data_from_before_is_given_out_first(self, pair: Pair) -> None:
+    def test_data_from_before_is_given_out_first(self, pair: Pair) -> None:  # IPC-X2
         pair[0].write_msgs(PREFIX, [(1, b"a"), (2, b"b")])
         arrived(pair[1], 26)
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"a")
@@ -125,18 +133,19 @@ class Failures(PairSuite):
         assert ipc.error()
         assert ipc.read_msg(PREFIX, LIMIT, LONG) is None
 
-    def test_a_write_that_ran_out_of_time_inside_latches(self, pair: Pair) -> None:
+    def test_a_write_that_ran_out_of_time_inside_latches(self, pair: Pair) -> None:  # IPC-X8
         assert pair[0].write(FLOOD, 50) is False
         assert pair[0].error()
         assert isinstance(pair[0].last_error, TimeoutError)
         assert str(len(FLOOD)) in str(pair[0].last_error)
         assert pair[0].write(b"x", 0) is False
 
-    def test_a_message_that_ran_out_of_time_inside_latches(self, pair: Pair) -> None:
+    def test_a_message_that_ran_out_of_time_inside_latches(self, pair: Pair) -> None:  # IPC-X8
         assert pair[0].write_msg(PREFIX, 1, FLOOD, 50) is False
         assert pair[0].error()
         assert pair[0].write_msg(PREFIX, 1, b"") is False
 
+    # IPC-X8, IPC-T6; over TLS IPC-S10: nothing is encrypted while the system takes nothing
     def test_a_write_that_did_not_begin_latches_nothing(self) -> None:
         # Whether the last piece is divided is up to the system; a single byte cannot be.
         for size in (512, 64, 1):
@@ -159,7 +168,7 @@ class Failures(PairSuite):
         assert pair[0].write(b"abc", 0)
         assert pair[1].read(3, LONG) == b"abc"
 
-    def test_a_writer_that_waits_for_its_turn_keeps_its_time(self, pair: Pair) -> None:
+    def test_a_writer_that_waits_for_its_turn_keeps_its_time(self, pair: Pair) -> None:  # IPC-T2
         first = Aside(pair[0].write, FLOOD, LONG).until_blocked()
         assert pair[0].write_msg(PREFIX, 1, b"x", 30) is False
         assert isinstance(pair[0].last_error, TimeoutError)
@@ -191,14 +200,14 @@ class NotOpen(PairSuite):
     )
     def test_reading_and_writing_is_an_error(
         self, pair: Pair, member: str, arguments: tuple[object, ...], result: object
-    ) -> None:
+    ) -> None:  # IPC-X6
         ipc = self.closed(pair)
         assert getattr(ipc, member)(*arguments) == result
         assert ipc.error()
         assert isinstance(ipc.last_error, OSError)
         assert ipc.last_error.errno == errno.ENOTCONN
 
-    def test_looking_sets_no_flag(self, pair: Pair) -> None:
+    def test_looking_sets_no_flag(self, pair: Pair) -> None:  # IPC-X4
         ipc = self.closed(pair)
         assert ipc.peek(5) == (-1, b"")
         assert not ipc.error()

@@ -76,7 +76,7 @@ class Messages(PairSuite):
         assert waiting.result() == [(3, b"c")]
         assert not pair[1].error()
 
-    def test_what_reading_many_leaves_is_incomplete(self, pair: Pair) -> None:
+    def test_what_reading_many_leaves_is_incomplete(self, pair: Pair) -> None:  # IPC-C3
         pair[0].write(encode(PREFIX, 1, b"a") + encode(PREFIX, 2, b"b")[:9])
         arrived(pair[1], 22)
         assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == [(1, b"a")]
@@ -86,7 +86,7 @@ class Messages(PairSuite):
         assert pair[1].poll_in(LONG) is True
         assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == [(2, b"b")]
 
-    def test_reading_many_meets_the_end(self, pair: Pair) -> None:
+    def test_reading_many_meets_the_end(self, pair: Pair) -> None:  # IPC-E1
         pair[0].write_msgs(PREFIX, [(1, b"a"), (2, b"b")])
         arrived(pair[1], 26)
         pair[0].close()
@@ -107,7 +107,7 @@ class Messages(PairSuite):
         assert pair[1].read_msgs(PREFIX, LIMIT, LONG) == []
         assert isinstance(pair[1].last_error, SyncLostError)
 
-    def test_reading_many_after_the_descriptor_was_handed_out(self, pair: Pair) -> None:
+    def test_reading_many_after_the_descriptor_was_handed_out(self, pair: Pair) -> None:  # IPC-A2
         pair[1].getFD()
         sent = [(number, b"data") for number in range(5)]
         pair[0].write_msgs(PREFIX, sent)
@@ -164,7 +164,7 @@ class Messages(PairSuite):
         assert pair[1].read_msg(PREFIX, 8, LONG) == (1, bytes(range(8)))
         assert pair[1].read(8, LONG) == bytes(range(8))
 
-    def test_cut_by_a_timeout_go_on_in_the_next_call(self, pair: Pair) -> None:
+    def test_cut_by_a_timeout_go_on_in_the_next_call(self, pair: Pair) -> None:  # IPC-T4
         whole = encode(PREFIX, 9, b"payload")
         for part in (whole[:3], whole[3:8], whole[8:15]):
             assert pair[0].write(part)
@@ -174,7 +174,7 @@ class Messages(PairSuite):
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (9, b"payload")
         assert not pair[1].error()
 
-    def test_another_prefix_and_limit_in_each_call(self, pair: Pair) -> None:
+    def test_another_prefix_and_limit_in_each_call(self, pair: Pair) -> None:  # IPC-T4
         pair[0].write(encode(PREFIX, 1, b"12345") + encode(OTHER_PREFIX, 2, b"12"))
         arrived(pair[1], 31)
         assert pair[1].read_msg(OTHER_PREFIX, 1, 0) is None
@@ -191,7 +191,7 @@ class Messages(PairSuite):
         assert pair[1].read_msg(OTHER_PREFIX, LIMIT, LONG) == (2, b"x")
         assert pair[1].discarded == len(half)
 
-    def test_raw_after_messages_and_the_reverse(self, pair: Pair) -> None:
+    def test_raw_after_messages_and_the_reverse(self, pair: Pair) -> None:  # IPC-A1
         message = encode(PREFIX, 1, b"a")
         pair[0].write(message + b"raw bytes" + message + b"more" + message)
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"a")
@@ -216,7 +216,7 @@ class Messages(PairSuite):
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (2, b"b")
         assert pair[1].discarded == 6
 
-    def test_strict_makes_garbage_an_error(self, pair: Pair) -> None:
+    def test_strict_makes_garbage_an_error(self, pair: Pair) -> None:  # IPC-X9
         pair[1].strict = True
         pair[0].write(encode(PREFIX, 1, b"a") + b"noise, then" + encode(PREFIX, 2, b"b"))
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"a")

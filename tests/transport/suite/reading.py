@@ -22,14 +22,14 @@ class Reading(PairSuite):
         assert reading.result() == b"abcdef"
         assert pair[1].read(1, LONG) == b"g"
 
-    def test_read_gives_what_came_in_time(self, pair: Pair) -> None:
+    def test_read_gives_what_came_in_time(self, pair: Pair) -> None:  # IPC-T1
         assert pair[1].read(4, 0) == b""
         pair[0].write(b"ab")
         assert pair[1].read(4, 50) == b"ab"
         assert pair[1].last_error is None
         assert not pair[1].eof()
 
-    def test_the_second_timeout_is_for_all_of_the_rest(self, pair: Pair) -> None:
+    def test_the_second_timeout_is_for_all_of_the_rest(self, pair: Pair) -> None:  # IPC-T3
         pair[0].write(b"a")
         begin = time.monotonic()
         assert pair[1].read(2, LONG, 50) == b"a"
@@ -40,7 +40,7 @@ class Reading(PairSuite):
         pair[0].write(b"cd")
         assert reading.result() == b"bcd"
 
-    def test_the_second_timeout_goes_without_the_first(self, pair: Pair) -> None:
+    def test_the_second_timeout_goes_without_the_first(self, pair: Pair) -> None:  # IPC-T3
         pair[0].write(b"ab")
         arrived(pair[1], 2)
         reading = Aside(pair[1].read, 3, 0, LONG).until_blocked()
@@ -68,7 +68,7 @@ class Reading(PairSuite):
         pair[0].write(b"a")
         assert pair[1].readinto(bytearray(2), LONG, 20) == 1
 
-    def test_what_waits_for_its_turn_keeps_its_time(self, pair: Pair) -> None:
+    def test_what_waits_for_its_turn_keeps_its_time(self, pair: Pair) -> None:  # IPC-T2
         first = Aside(pair[1].read, 1, LONG).until_blocked()
         assert pair[1].read(1, 30) == b""
         assert pair[1].read_msg(PREFIX, LIMIT, 0) is None
@@ -79,7 +79,7 @@ class Reading(PairSuite):
         pair[0].write(b"x")
         assert first.result() == b"x"
 
-    def test_garbage_without_end_does_not_hold_a_call(self, pair: Pair) -> None:
+    def test_garbage_without_end_does_not_hold_a_call(self, pair: Pair) -> None:  # IPC-T5
         garbage = b"\xff" * 65536
 
         def flood() -> None:
@@ -103,7 +103,7 @@ class Reading(PairSuite):
 
 
 class Looking(PairSuite):
-    def test_peek_takes_nothing(self, pair: Pair) -> None:
+    def test_peek_takes_nothing(self, pair: Pair) -> None:  # IPC-A3
         pair[0].write(b"abcdef")
         arrived(pair[1], 6)
         assert pair[1].peek(3) == PeekResult(3, b"abc")
@@ -115,12 +115,12 @@ class Looking(PairSuite):
         pair[0].write(b"z")
         assert peeking.result() == (1, b"z")
 
-    def test_peek_in_time(self, pair: Pair) -> None:
+    def test_peek_in_time(self, pair: Pair) -> None:  # IPC-T6
         assert pair[1].peek(1, 0) == (-2, b"")
         assert pair[1].peek(1, 20) == (-2, b"")
         assert pair[1].last_error is None
 
-    def test_peek_at_the_end(self, pair: Pair) -> None:
+    def test_peek_at_the_end(self, pair: Pair) -> None:  # IPC-X4
         pair[0].write(b"ab")
         pair[0].close()
         arrived(pair[1], 2)
@@ -130,7 +130,7 @@ class Looking(PairSuite):
             assert pair[1].peek(10, LONG) == (0, b"")
         assert not pair[1].eof()
 
-    def test_peek_shows_what_is_buffered_and_what_is_not(self, pair: Pair) -> None:
+    def test_peek_shows_what_is_buffered_and_what_is_not(self, pair: Pair) -> None:  # IPC-A1
         pair[0].write(encode(PREFIX, 1, b"") + b"abc")
         arrived(pair[1], 15)
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"")
@@ -150,11 +150,11 @@ class Looking(PairSuite):
         with pytest.raises(ValueError, match="maxsize"):
             pair[1].peek(0)
 
-    def test_a_peek_shows_no_more_than_8_bytes_of_itself(self) -> None:
+    def test_a_peek_shows_no_more_than_8_bytes_of_itself(self) -> None:  # IPC-G4
         assert "12345678" in repr(PeekResult(9, b"123456789"))
         assert "9'" not in repr(PeekResult(9, b"123456789"))
 
-    def test_poll_in(self, pair: Pair) -> None:
+    def test_poll_in(self, pair: Pair) -> None:  # IPC-A3
         assert pair[1].poll_in(0) is False
         assert pair[1].poll_in(20) is False
         polling = Aside(pair[1].poll_in, LONG).until_blocked()
@@ -164,7 +164,7 @@ class Looking(PairSuite):
         assert pair[1].read(1, LONG) == b"x"
         assert pair[1].poll_in(0) is False
 
-    def test_poll_in_counts_what_is_buffered(self, pair: Pair) -> None:
+    def test_poll_in_counts_what_is_buffered(self, pair: Pair) -> None:  # IPC-A1
         pair[0].write(encode(PREFIX, 1, b"a") + encode(PREFIX, 2, b"b"))
         arrived(pair[1], 26)
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"a")
@@ -172,7 +172,7 @@ class Looking(PairSuite):
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (2, b"b")
         assert pair[1].poll_in(0) is False
 
-    def test_poll_in_counts_no_message_that_is_not_whole(self, pair: Pair) -> None:
+    def test_poll_in_counts_no_message_that_is_not_whole(self, pair: Pair) -> None:  # IPC-C3
         whole = encode(PREFIX, 1, b"12345")
         pair[0].write(whole[:14])
         assert pair[1].read_msg(PREFIX, LIMIT, 30) is None
@@ -194,7 +194,7 @@ class Looking(PairSuite):
 
 
 class Arguments(PairSuite):
-    def test_reading_ranges(self, pair: Pair) -> None:
+    def test_reading_ranges(self, pair: Pair) -> None:  # IPC-G2
         ipc = pair[1]
         for prefix, limit in [(-1, 0), (2**32, 0), (0, -1), (0, 2**31 - 4)]:
             with pytest.raises(ValueError, match=r"prefix|size_limit"):
@@ -206,7 +206,7 @@ class Arguments(PairSuite):
         with pytest.raises(ValueError, match="nan"):
             ipc.read(1, float("nan"))
 
-    def test_reading_types(self, pair: Pair) -> None:
+    def test_reading_types(self, pair: Pair) -> None:  # IPC-G2
         ipc = pair[1]
         calls: list[Callable[[], object]] = [
             lambda: ipc.read("1", 0),  # type: ignore[arg-type]
@@ -228,7 +228,7 @@ class Arguments(PairSuite):
         assert pair[0].write(b"still")
         assert ipc.read(5, LONG) == b"still"
 
-    def test_writing(self, pair: Pair) -> None:
+    def test_writing(self, pair: Pair) -> None:  # IPC-G2
         ipc = pair[0]
         for prefix, msg_id in [(-1, 0), (2**32, 0), (0, 2**31), (0, -(2**31) - 1)]:
             with pytest.raises(ValueError, match=r"prefix|msg_id"):
@@ -253,7 +253,7 @@ class Arguments(PairSuite):
         assert ipc.last_error is None
         assert pair[1].poll_in(0) is False
 
-    def test_mistakes_are_mistakes_on_closed_objects_too(self, pair: Pair) -> None:
+    def test_mistakes_are_mistakes_on_closed_objects_too(self, pair: Pair) -> None:  # IPC-G2
         ipc = pair[0]
         ipc.close()
         with pytest.raises(ValueError, match="prefix"):

@@ -21,14 +21,14 @@ MUCH = 16 * 2**20
 
 
 class Threads(PairSuite):
-    def test_much_both_ways_at_the_same_time(self, pair: Pair) -> None:
+    def test_much_both_ways_at_the_same_time(self, pair: Pair) -> None:  # IPC-H2
         data = bytes(range(256)) * (MUCH // 256)
         writing = [Aside(ipc.write_msg, PREFIX, 1, data) for ipc in pair]
         reading = [Aside(ipc.read_msg, PREFIX, MUCH) for ipc in pair]
         assert [call.result() for call in reading] == [(1, data)] * 2
         assert [call.result() for call in writing] == [True, True]
 
-    def test_several_readers_get_every_message_once(self, pair: Pair) -> None:
+    def test_several_readers_get_every_message_once(self, pair: Pair) -> None:  # IPC-H1
         def read() -> list[int]:
             found = []
             while (message := pair[1].read_msg(PREFIX, LIMIT, LONG)) is not None:
@@ -42,7 +42,7 @@ class Threads(PairSuite):
         assert all(ids == sorted(ids) for ids in found)
         assert sorted(chain.from_iterable(found)) == list(range(2000))
 
-    def test_several_writers_do_not_mix(self, pair: Pair) -> None:
+    def test_several_writers_do_not_mix(self, pair: Pair) -> None:  # IPC-H1
         def write(ipc: IPC, number: int) -> bool:
             data = bytes([number])
             return (
@@ -62,14 +62,14 @@ class Threads(PairSuite):
         assert [writer.result() for writer in writers] == [True] * 4
         assert pair[1].discarded == 0
 
-    def test_a_reader_does_not_hold_a_writer(self, pair: Pair) -> None:
+    def test_a_reader_does_not_hold_a_writer(self, pair: Pair) -> None:  # IPC-H2
         reading = Aside(pair[0].read_msg, PREFIX, LIMIT).until_blocked()
         assert pair[0].write_msg(PREFIX, 1, b"a", LONG)
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"a")
         assert pair[1].write_msg(PREFIX, 2, b"b", LONG)
         assert reading.result() == (2, b"b")
 
-    def test_a_writer_does_not_hold_a_reader(self, pair: Pair) -> None:
+    def test_a_writer_does_not_hold_a_reader(self, pair: Pair) -> None:  # IPC-H2
         writing = Aside(pair[0].write, FLOOD).until_blocked()
         assert pair[1].write_msg(PREFIX, 2, b"b", LONG)
         assert pair[0].read_msg(PREFIX, LIMIT, LONG) == (2, b"b")
@@ -95,7 +95,7 @@ class Threads(PairSuite):
 class Descriptors(PairSuite):
     """Whoever selects on ``getFD()`` never waits for what sits in a buffer."""
 
-    def test_one_message_for_each_wake_up(self, pair: Pair) -> None:
+    def test_one_message_for_each_wake_up(self, pair: Pair) -> None:  # IPC-A2
         descriptor = pair[1].getFD()
         if not self.has_descriptor:
             assert descriptor == -1
@@ -116,7 +116,7 @@ class Descriptors(PairSuite):
         assert received == sent
         assert not poller.poll(0)
 
-    def test_half_a_message_is_no_wake_up_for_ever(self, pair: Pair) -> None:
+    def test_half_a_message_is_no_wake_up_for_ever(self, pair: Pair) -> None:  # IPC-C3
         descriptor = pair[1].fileno()
         if descriptor < 0:
             assert not self.has_descriptor
@@ -134,7 +134,7 @@ class Descriptors(PairSuite):
         assert poller.poll(LONG)
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"12345")
 
-    def test_raw_reads_take_no_more_than_they_give(self, pair: Pair) -> None:
+    def test_raw_reads_take_no_more_than_they_give(self, pair: Pair) -> None:  # IPC-A2
         descriptor = pair[1].fileno()
         if descriptor < 0:
             assert not self.has_descriptor
@@ -167,7 +167,7 @@ class Exceptions(PairSuite):
     def strike(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
 
-    def test_loses_nothing_of_a_read(self, pair: Pair) -> None:
+    def test_loses_nothing_of_a_read(self, pair: Pair) -> None:  # IPC-H6
         pair[0].write(b"abc")
         self.strike()
         with pytest.raises(Interrupted):
@@ -176,14 +176,14 @@ class Exceptions(PairSuite):
         assert pair[1].read(5, LONG) == b"abcde"
         assert not pair[1].error()
 
-    def test_loses_nothing_of_a_readinto(self, pair: Pair) -> None:
+    def test_loses_nothing_of_a_readinto(self, pair: Pair) -> None:  # IPC-H6
         pair[0].write(b"abc")
         self.strike()
         with pytest.raises(Interrupted):
             pair[1].readinto(bytearray(5))
         assert pair[1].read(3, LONG) == b"abc"
 
-    def test_loses_nothing_of_a_message(self, pair: Pair) -> None:
+    def test_loses_nothing_of_a_message(self, pair: Pair) -> None:  # IPC-H6
         whole = encode(PREFIX, 1, b"12345")
         pair[0].write(whole[:14])
         self.strike()
@@ -192,7 +192,7 @@ class Exceptions(PairSuite):
         pair[0].write(whole[14:])
         assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"12345")
 
-    def test_leaves_the_turn_to_others(self, pair: Pair) -> None:
+    def test_leaves_the_turn_to_others(self, pair: Pair) -> None:  # IPC-H6
         for call in (pair[1].poll_in, lambda: pair[1].peek(1)):
             self.strike()
             with pytest.raises(Interrupted):
@@ -200,7 +200,7 @@ class Exceptions(PairSuite):
         pair[0].write(b"x")
         assert Aside(pair[1].read, 1, LONG).result() == b"x"
 
-    def test_inside_a_message_latches(self, pair: Pair) -> None:
+    def test_inside_a_message_latches(self, pair: Pair) -> None:  # IPC-X8, IPC-H6
         self.strike()
         with pytest.raises(Interrupted):
             pair[0].write_msg(PREFIX, 1, FLOOD)

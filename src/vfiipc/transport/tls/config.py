@@ -62,7 +62,7 @@ def single_checks(ignored: Check) -> bool:
 
 
 def require_pyopenssl(ignored: Check) -> None:
-    """Raises an ``OSError`` where pyOpenSSL is not installed."""
+    """Raises an ``OSError`` where pyOpenSSL is not installed (IPC-S3)."""
     if importlib.util.find_spec("OpenSSL") is None:
         names = "|".join(flag.name or "" for flag in Check if flag and flag in ignored)
         reason = "for the standard library would lift other checks, too"

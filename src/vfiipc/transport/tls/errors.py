@@ -88,7 +88,7 @@ def refused_certificate(text: str) -> ssl.SSLError:
 
 
 def cut_off() -> ssl.SSLEOFError:
-    """The stream ended without the close_notify that ends it properly."""
+    """The stream ended without the close_notify that ends it properly (IPC-S9)."""
     text = "the stream ended without close_notify: what came may have been cut off"
     return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, text)
 

@@ -233,7 +233,7 @@ class TLS(SocketIPC):
             server = host.partition("%")[0].rstrip(".")
             stream = _stream(sock, maker, server, lifetime, handshake)
             try:
-                stream.make_handshake(FOREVER)
+                stream.make_handshake(FOREVER)  # within its own deadline (IPC-S5)
             except BaseException:
                 stream.close()
                 raise
@@ -285,8 +285,8 @@ class TLS(SocketIPC):
         """The next connection of a listening object, as soon as TCP has connected.
 
         The handshake is made by the first call that reads, writes or polls, within its own time and
-        ``handshake_timeout_msec`` of the new object's beginning. If it fails, that marks the new
-        object alone.
+        ``handshake_timeout_msec`` of the new object's beginning (IPC-S6). If it fails, that marks
+        the new object alone (IPC-S7).
 
         Args:
             timeout_msec: how long to wait for a connection.
@@ -328,7 +328,7 @@ class TLS(SocketIPC):
         """The listening descriptor, to wait on; -1 on a connection.
 
         The descriptor of a connection would tell of bytes that are no data, and be silent about
-        data that is decrypted already: ``poll_in`` and ``set_callback`` tell right.
+        data that is decrypted already: ``poll_in`` and ``set_callback`` tell right (IPC-S8).
         """
         listener = self._listener
         return listener.fileno() if listener is not None else -1

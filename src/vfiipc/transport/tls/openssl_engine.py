@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["engines", "matches_pattern"]
 
-# Faults as OpenSSL numbers them (X509_V_ERR_...), the flag that lifts each, and a text.
+# Faults as OpenSSL numbers them (X509_V_ERR_...), the flag that lifts each (IPC-S2), and a text.
 _LIFTED: Final = {
     9: Check.IGNORE_NOT_YET_VALID,
     10: Check.IGNORE_EXPIRED,
@@ -107,7 +107,7 @@ class _OpenSSLEngine(Engine):
         self._session.set_app_data(self._verdict)
         self._received: list[bytes] = []  # ciphertext that the session does not have yet
         self._seen: list[bytes] = []  # plaintext that the session may still have
-        self._certain = True  # False while ciphertext moves
+        self._certain = True  # False while ciphertext moves (IPC-S12)
         if host is None:
             self._session.set_accept_state()
             return
@@ -207,7 +207,7 @@ def _translated(cause: SSL.Error) -> ssl.SSLError:
 
 
 def matches(certificate: x509.Certificate, host: str) -> bool:
-    """Whether the alternative names of ``certificate`` include the host (RFC 9525).
+    """Whether the alternative names of ``certificate`` include the host (RFC 9525, IPC-S1).
 
     Args:
         certificate: what the server has shown. Its common name does not count.

@@ -37,8 +37,8 @@ def context_for(config: Config, server: bool) -> ssl.SSLContext:
     if server:
         # Tickets that a client never reads would make its close break the connection.
         context.num_tickets = 0
-        context.verify_mode = ssl.CERT_REQUIRED if config.client_auth else ssl.CERT_NONE
-    else:
+        context.verify_mode = ssl.CERT_REQUIRED if config.client_auth else ssl.CERT_NONE  # IPC-S4
+    else:  # IPC-S1
         context.check_hostname = not config.ignored & (Check.IGNORE_HOSTNAME | Check.IGNORE_ALL)
         if ssl.HAS_NEVER_CHECK_COMMON_NAME:
             context.hostname_checks_common_name = False

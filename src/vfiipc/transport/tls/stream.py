@@ -88,7 +88,9 @@ class TLSStream(ByteStream):
         self._unsent = bytearray()  # ciphertext
         self._write_failure: OSError | None = None
         self._answers = 0  # bytes among _unsent that answer the peer's own records
-        self._owed = False  # the last byte of a piece that was encrypted, but not sent to its end
+        self._withheld_byte = (
+            False  # the last byte of a piece that was encrypted, but not sent to its end
+        )
         self._again = {READ: False, WRITE: False}  # whether the next wait is not to wait
         self._inherited = False  # by a fork, and not used since
         _streams.add(self)
@@ -145,10 +147,10 @@ class TLSStream(ByteStream):
         Raises:
             OSError: the connection is broken.
         """
-        # A peer that sends many records without data gets less time for the next ones.
+        # A peer that sends many records without data gets less time for the next ones (IPC-S11).
         limit = RECORD if self._again[READ] else _CHUNK
         self._again[READ] = False
-        if self._phase is not _Phase.OPEN and not self._shake():
+        if self._phase is not _Phase.OPEN and not self._step_handshake():
             return False
         if self._read_failure is not None:
             raise self._read_failure
@@ -179,7 +181,7 @@ class TLSStream(ByteStream):
         return True
 
     def _answer(self) -> None:
-        """Sends what the engine answers to records without data.
+        """Sends what the engine answers to records without data (IPC-S11).
 
         Raises:
             OSError: the peer asks for a renegotiation, or does not read the answers.
@@ -206,14 +208,14 @@ class TLSStream(ByteStream):
             OSError: it has failed, or its time or ``deadline`` has passed (``TimeoutError``).
             InterruptedError: the lifetime has ended.
         """
-        while not self.shake():
+        while not self.do_handshake():
             if deadline.passed():
                 raise TimeoutError("the time was up before the handshake was complete")
             self.wait(READ, deadline.remaining())
             if self.lifetime.ended:
                 raise InterruptedError
 
-    def shake(self) -> bool:
+    def do_handshake(self) -> bool:
         """Makes a step of the handshake, without waiting; True when it is complete.
 
         Raises:
@@ -221,9 +223,9 @@ class TLSStream(ByteStream):
         """
         with self._lock:
             self._again[READ] = False
-            return self._shake()
+            return self._step_handshake()
 
-    def _shake(self) -> bool:
+    def _step_handshake(self) -> bool:
         if self._phase is _Phase.OPEN:
             return True
         if self._cause is not None:
@@ -234,7 +236,7 @@ class TLSStream(ByteStream):
             self._flush()
             if not done:
                 if not self._fill(RECORD):
-                    if self._deadline.passed():
+                    if self._deadline.passed():  # IPC-S7
                         raise TimeoutError("the time was up before the handshake was complete")
                     return False
                 done = engine.handshake()
@@ -273,23 +275,23 @@ class TLSStream(ByteStream):
         try:
             with self._lock:
                 self._again[WRITE] = self._inherited = False
-                return self._encrypt(buffers) if self._shake() and self._flush() else 0
+                return self._encrypt(buffers) if self._step_handshake() and self._flush() else 0
         finally:
             if opening and self._phase is not _Phase.HANDSHAKE:
                 self._announce()
 
     def _encrypt(self, buffers: Sequence[Buffer]) -> int:
-        if self._owed:
-            self._owed = False
+        if self._withheld_byte:
+            self._withheld_byte = False
             return 1
-        # What is encrypted has to go out, so nothing is as long as the socket is full.
+        # What is encrypted has to go out, so nothing is while the socket is full (IPC-S10).
         if not system.wait([(self._fileno, WRITE)], 0):
             return 0
         piece = _piece(buffers)
         count = self._engine.write(piece) if len(piece) else 0
         # A caller who gives up now has to know that its message was begun.
         if not self._flush() and count > 1:
-            self._owed = True
+            self._withheld_byte = True
             return count - 1
         return count
 
@@ -354,7 +356,7 @@ class TLSStream(ByteStream):
         # No lock: a call that was interrupted for good may have been inside.
         if self._phase is _Phase.OPEN and not self._inherited:
             try:
-                self._engine.close_notify()
+                self._engine.close_notify()  # IPC-S9
                 self._flush()
                 for _ in range(_LAST_RECEIVES):
                     if not self.socket.recv(_CHUNK, self._receive_flags):
@@ -364,7 +366,7 @@ class TLSStream(ByteStream):
         self._bytes.close()
 
     def note_fork(self) -> None:
-        """In a forked child: the parent's threads are gone, and what they held with them."""
+        """In a forked child: the parent's threads are gone, with what they held (IPC-S13)."""
         if not self._lock.acquire(blocking=False):
             self._fail(interrupted())
         self._lock = threading.RLock()
@@ -391,7 +393,7 @@ class TLSStream(ByteStream):
         finally:
             self.lifetime.leave(sys._getframe())
 
-    def is_spurious(self) -> bool:
+    def is_spurious(self) -> bool:  # IPC-S8
         return not self.has_pending()
 
     def recheck_at(self) -> float | None:

@@ -1,4 +1,4 @@
-"""What may wait, in a thread beside the loop."""
+"""Runs blocking calls in a thread, while the loop goes on."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["aside"]
+__all__ = ["run_in_thread"]
 
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """The result of ``work``, which runs in a thread of its own; the loop goes on meanwhile.
+async def run_in_thread(work: Callable[[], T], undo: Callable[[T], object]) -> T:
+    """Runs ``work`` in a thread of its own and returns its result.
 
-    Nothing can end such a thread: after a cancellation it runs on, and ``undo`` gets its result. It
-    is a daemon and not one of the loop's executor, whose end the end of the loop would wait for.
+    A thread cannot be cancelled: after a cancellation it keeps running, and ``undo`` is called with
+    its result. It is a daemon thread, not one of the loop's executor, because a loop waits for its
+    executor when it ends.
 
     Raises:
-        OSError: there is no thread to be had.
+        OSError: no thread is available.
         BaseException: what ``work`` raises.
     """
     outcome: Future[T] = Future()
@@ -31,7 +32,7 @@ async def aside(work: Callable[[], T], undo: Callable[[T], object]) -> T:
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
-            with suppress(InvalidStateError):  # nobody waits any more
+            with suppress(InvalidStateError):  # the caller was cancelled
                 outcome.set_exception(error)
             return
         try:
@@ -46,7 +47,7 @@ async def aside(work: Callable[[], T], undo: Callable[[T], object]) -> T:
     try:
         return await asyncio.wrap_future(outcome)
     except BaseException:
-        # The result may have come in the turn of the loop in which the task was cancelled.
+        # The result may have arrived in the loop iteration in which the task was cancelled.
         if not outcome.cancel() and outcome.exception() is None:
             undo(outcome.result())
         raise

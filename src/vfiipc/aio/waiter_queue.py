@@ -1,4 +1,4 @@
-"""Tasks that wait for the same thing, in the order in which they came."""
+"""A first-in, first-out queue of tasks that wait for the same thing."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Line", "expire"]
+__all__ = ["WaiterQueue", "expire"]
 
 
-class Line:
-    """A queue of tasks. A task that is let in is told so, and takes what it waited for by itself.
+class WaiterQueue:
+    """A queue of tasks. A task is only woken; it then takes what it waited for itself.
 
-    Nothing is handed to a task while it waits, so that nothing is lost with one that is cancelled:
-    the next in the line is told instead. ``asyncio.wait_for`` is not used, for on Python 3.10 and
-    3.11 it can lose a cancellation or a result when both come in the same turn of the loop.
+    Nothing is handed to a waiting task, so a cancelled task loses nothing: the next one is woken
+    instead. ``asyncio.wait_for`` is not used, because on Python 3.10 and 3.11 it can lose a
+    cancellation or a result when both arrive in the same iteration of the loop.
 
     Args:
         ready: whether there is something to take.
@@ -25,16 +25,16 @@ class Line:
 
     def __init__(self, ready: Callable[[], bool]) -> None:
         self._ready = ready
-        #: For a quick look whether anybody waits.
+        #: Public for a quick check whether any task waits.
         self.waiters: deque[asyncio.Future[None]] = deque()
 
     def __len__(self) -> int:
         return len(self.waiters)
 
     async def wait(self, timeout: float | None, what: str) -> None:
-        """Until it is this task's turn; what it then takes, it takes before it awaits again.
+        """Returns when it is this task's turn. The task must take before it awaits again.
 
-        It has to call ``call`` when it has taken, so that the next one is told if there is more.
+        It must then call ``wake_next``, which wakes the next task if there is more.
 
         Raises:
             TimeoutError: after ``timeout`` seconds; ``what`` says in words what did not come.
@@ -48,26 +48,26 @@ class Line:
         except BaseException:
             self.waiters.remove(waiter)
             if waiter.done() and not waiter.cancelled():
-                waiter.exception()  # seen, also where a cancellation came after it
-            self.call()
+                waiter.exception()  # mark it as retrieved, even if a cancellation followed
+            self.wake_next()
             raise
         finally:
             if timer is not None:
                 timer.cancel()
         self.waiters.remove(waiter)
 
-    def call(self) -> None:
-        """Tells the first in the line, if there is something to take."""
+    def wake_next(self) -> None:
+        """Wakes the first task, if there is something to take."""
         if self.waiters and self._ready():
-            self.call_first()
+            self.wake_first()
 
-    def call_first(self) -> None:
-        """As ``call``, where there is known to be something to take."""
+    def wake_first(self) -> None:
+        """As ``wake_next``, where something is known to be there."""
         if self.waiters and not self.waiters[0].done():
             self.waiters[0].set_result(None)
 
-    def call_all(self) -> None:
-        """Tells everybody, at the end of a connection."""
+    def wake_all(self) -> None:
+        """Wakes every task, at the end of a connection."""
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
