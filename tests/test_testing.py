@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from vfiipc.codec import HEADER, Framer, Message, encode, encode_header
+from vfiipc.codec import HEADER, Framer, Message, SyncLostError, encode, encode_header
 from vfiipc.testing import Stream, chunked, garbage, messages, msg_ids, prefixes, streams
 
 Example = TypeVar("Example")
@@ -29,12 +29,27 @@ def received(stream: Stream) -> tuple[list[Message], int, int]:
 
 @pytest.mark.parametrize("false_headers", [False, True])
 @given(data=st.data())
-def test_streams_say_what_comes_out(false_headers: bool, data: st.DataObject) -> None:
+def test_streams_say_what_comes_out(false_headers: bool, data: st.DataObject) -> None:  # FRM-C4
     stream = data.draw(streams(false_headers=false_headers))
     assert received(stream) == (stream.messages, stream.discarded, stream.pending)
     delivered = sum(HEADER.sizeof() + len(message.data) for message in stream.messages)
     assert delivered + stream.discarded + stream.pending == len(stream.data)
     assert all(len(message.data) <= stream.size_limit for message in stream.messages)
+
+
+@given(stream=streams())
+def test_strict_without_a_fault_is_lenient(stream: Stream) -> None:  # FRM-C5
+    framer = Framer(stream.prefix, stream.size_limit, strict=True)
+    framer.receive_data(stream.data)
+    found: list[Message] = []
+    try:
+        while batch := framer.drain():
+            found += batch
+    except SyncLostError:
+        assert found == stream.messages[: len(found)]
+    else:
+        assert (found, framer.discarded) == (stream.messages, 0)
+        assert (stream.discarded, stream.pending) == (0, framer.pending)
 
 
 @given(data=st.data())
