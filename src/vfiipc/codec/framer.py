@@ -378,13 +378,15 @@ class Framer:
         self._at = 0
 
     def _extend_large(self, large: LargeMessage) -> None:
-        while large.missing and self._backlog is not None:
-            # What an interrupted call has moved already is behind the end of the message's bytes.
-            self._backlog.start = large.end
-            if self._backlog.start < self._backlog.end:
-                large.extend(self._backlog.front(large.missing), large.end)
-                self._backlog.start = large.end
+        """Moves what belongs to the message from the backlog, unless the block is in between."""
+        backlog = self._backlog
+        while backlog is not None and not self._block:
+            # What an interrupted call has moved lies before the end of the message's bytes.
+            backlog.start = max(backlog.start, large.end)
             self._drop_empty_backlog()
+            if self._backlog is None or not large.missing:
+                return
+            large.extend(backlog.front(large.missing), large.end)
 
     def _return_large(self) -> None:
         if self._large is not None:
