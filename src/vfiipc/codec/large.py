@@ -9,12 +9,6 @@ comes from there anew with each message, page by page: 0.2 to 0.9 of an unframed
 from run to run, where joining has 0.7 to 1.2 on a quiet machine. Above 1 MiB, or in many small
 pieces, each of which weighs more than its bytes, ``io.BytesIO`` gathers them, and gives its content
 without a copy when it is read as a whole: 1.1 times the payload at the peak.
-
-Where glibc has given back nothing large yet, it returns the memory of each large message to the
-system, whose next one is then faulted in page by page (some 500 faults a MiB). It adapts to the
-largest block that was given back so far; this module gives one back that was never touched. What
-that bought for messages of 1 MiB: 1.8 times the speed over TLS. What it costs: up to 8 MiB of free
-memory that stays with the process.
 """
 
 from __future__ import annotations
@@ -30,9 +24,6 @@ __all__ = ["LargeMessage"]
 # The most data that are joined, and the most pieces of them.
 _JOINED: Final = 1 << 20
 _PIECES: Final = 256
-
-# Twice what messages that are joined take.
-bytes(4 * _JOINED)
 
 
 class LargeMessage:
