@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import gc
 import logging
+import pickle
 
 import pytest
 
@@ -273,6 +275,13 @@ class NotOpen(PairSuite):
         del first, second
         gc.collect()
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+    def test_there_is_no_copy_that_could_close_it(self, pair: Pair) -> None:
+        for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="cannot be copied or pickled"):
+                copied(pair[0])
+        assert pair[0].write_msg(PREFIX, 1, b"")
+        assert pair[1].read_msg(PREFIX, LIMIT, LONG) == (1, b"")
 
     def test_versions(self, pair: Pair) -> None:
         version = pair[0].ipc_GetVersion()
