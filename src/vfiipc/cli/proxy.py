@@ -55,8 +55,8 @@ def add_to(commands: arguments.Commands) -> None:
         "listen",
         metavar="LISTEN",
         type=links.address,
-        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for a socket "
-        "that listens already",
+        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for a "
+        "socket that listens already",
     )
     parser.add_argument(
         "target",
