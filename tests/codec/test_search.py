@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.codec.model import JUDGED_SIZE
@@ -93,16 +93,15 @@ def test_every_byte_may_be_the_end_of_a_range(power: int, lower: int) -> None:
             assert (found is not None) == (4 <= size <= highest), (highest, size)
 
 
-@given(
-    highest=st.sampled_from(BORDERS) | st.integers(4, MAX_DATA_SIZE + 4),
-)
+@given(highest=st.sampled_from(BORDERS) | st.integers(4, MAX_DATA_SIZE + 4))
+@example(highest=0x043B7C00)  # has a byte that means "or"
 def test_patterns_hold_no_part_that_matches_in_a_slower_way(highest: int) -> None:
     """A class for any byte, or for one, costs a third of the speed; so does each part more."""
     source = header_pattern(PREFIX, highest).pattern
     assert re.escape(bytes([0x00])) + b"-" + re.escape(bytes([0xFF])) not in source
     assert not re.search(rb"\[(.)-\1\]", source, re.DOTALL)
     # Below and above the range of a byte each is split once; the first byte is never split.
-    assert source.count(b"|") <= 6
+    assert re.sub(rb"\\.", b"", source, flags=re.DOTALL).count(b"|") <= 6
 
 
 def test_patterns_are_compiled_once() -> None:
