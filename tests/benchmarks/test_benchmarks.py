@@ -21,6 +21,7 @@ def assert_measured(results: Sequence[Result]) -> None:
         assert 0 < result.low <= result.value <= result.high < math.inf, result
 
 
+@pytest.mark.timeout(400)
 def test_every_case_of_the_codec_runs_and_states_its_aim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
