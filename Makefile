@@ -83,6 +83,7 @@ $(VENV)/.docs: $(VENV)/.created $(METADATA)
 .PHONY: docs
 docs: $(VENV)/.docs ## make the site of documentation in site/; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@$(BIN)/python tools/check_site.py site
 	@echo 'open site/index.html'
 
 # Seconds; what it writes goes into .fuzz, also the input of a failure: `python -m fuzz FILE`.
