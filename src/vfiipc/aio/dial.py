@@ -12,8 +12,8 @@ from typing import Final
 
 from ..transport import system
 from ..transport.addresses import is_literal
-from ..transport.dial import begin_next, is_winner, look_up
 from ..transport.racing import Race
+from ..transport.tcp_sockets import begin_next, is_winner, look_up
 from ..transport.unix_sockets import address_of, connect_now, named, pauses, unix_socket
 from .threads import run_in_thread
 

@@ -12,9 +12,9 @@ from typing import Final
 
 from .deadline import Deadline
 from .lifetime import Lifetime
-from .listening import check_backlog
 from .socket_ipc import SocketIPC
 from .sockets import Listener, SocketStream
+from .tcp_sockets import check_backlog
 from .unix_sockets import (
     SocketFile,
     address_of,

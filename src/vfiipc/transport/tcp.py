@@ -6,13 +6,12 @@ import socket
 
 from .addresses import address_text, check_port, check_text, split_address
 from .deadline import Deadline
-from .dial import dial
 from .fd import couple
 from .lifetime import Lifetime
-from .listening import check_backlog, listening_socket
 from .message_stream import MessageStream
 from .socket_ipc import SocketIPC
 from .sockets import Listener, SocketStream
+from .tcp_sockets import check_backlog, dial, listening_socket
 
 __all__ = ["TCP"]
 

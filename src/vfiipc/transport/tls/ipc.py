@@ -14,11 +14,10 @@ from typing import ClassVar, Final
 
 from ..addresses import PortError, address_text, check_port, check_text, split_address
 from ..deadline import FOREVER, Deadline
-from ..dial import dial
 from ..lifetime import Lifetime
-from ..listening import check_backlog, listening_socket
 from ..socket_ipc import SocketIPC
 from ..sockets import Listener
+from ..tcp_sockets import check_backlog, dial, listening_socket
 from .config import (
     Config,
     check_authorities,
