@@ -8,7 +8,6 @@ may call it. Rules: ``spec/ipc.md``, callbacks.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from . import system
 from .byte_stream import Watchable
 from .system import Poller
 from .waiters import Waiters
@@ -264,8 +264,6 @@ class _Dispatcher:
 
 
 _dispatcher: _Dispatcher | None = None
-# Re-entrant, because a signal handler may come here while its own thread is inside.
-_starting = threading.RLock()
 
 
 def register(owner: object, source: Watchable, call: Callable[[], object]) -> Registration:
@@ -276,7 +274,7 @@ def register(owner: object, source: Watchable, call: Callable[[], object]) -> Re
         RuntimeError: no thread is available.
     """
     global _dispatcher
-    with _starting:
+    with system.exchanging:
         if _dispatcher is None:
             _dispatcher = _Dispatcher()
         dispatcher = _dispatcher
@@ -293,13 +291,10 @@ def wait_until_quiet(owner: object) -> None:
         dispatcher.wait_until_quiet(owner)
 
 
+@system.after_fork
 def _forget_dispatcher() -> None:
     """A forked child has no such thread: its first registration starts its own (IPC-C10)."""
-    global _dispatcher, _starting
+    global _dispatcher
     if _dispatcher is not None:
         _dispatcher.abandon()
-    _dispatcher, _starting = None, threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_dispatcher)
+    _dispatcher = None

@@ -8,8 +8,6 @@ have to be somewhere (IPC-X3, IPC-X6), and the stream is where they are.
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from .._version import __version__
 from ..codec import Message
+from . import system
 from .byte_stream import ByteStream, Watchable
 from .callbacks import Registration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
@@ -34,19 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["IPC", "AnyListener"]
 
 Callback = Callable[[Any, "IPC"], object]
-
-# Guards the exchange of what an object holds, for no longer than that takes. Re-entrant, because a
-# signal handler may come here while its own thread is inside; replaced in a forked child (IPC-H4).
-_exchanging = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _exchanging
-    _exchanging = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class AnyListener(Protocol):
@@ -129,7 +115,7 @@ class IPC(ABC):
         # The old stream ends first: if an exception strikes before the exchange, the object is
         # ended, and the next `close` continues from there.
         self._end(self._messages, self._registration)
-        with _exchanging:
+        with system.exchanging:
             old, listener, registration = self._messages, self._listener, self._registration
             # The old stream takes flags, buffer and callback with it (IPC-X5, IPC-Z6, IPC-C6).
             self._messages, self._listener, self._registration = fresh, None, None
@@ -163,7 +149,7 @@ class IPC(ABC):
 
     def _listen_on(self, messages: MessageStream, listener: AnyListener) -> bool:
         """The same for a listener."""
-        with _exchanging:
+        with system.exchanging:
             if self._messages is messages:
                 self._listener = listener
         if not messages.lifetime.own(listener.close):
@@ -184,7 +170,15 @@ class IPC(ABC):
 
     @abstractmethod
     def accept(self, timeout_msec: float = -1) -> IPC | None:
-        """The next connection of a listening object, or None after ``timeout_msec`` or an error."""
+        """The next connection of a listening object.
+
+        Args:
+            timeout_msec: how long to wait for one.
+
+        Returns:
+            A new object, which the caller must close; None on a time-out, after ``close`` or an
+            error (``last_error`` tells).
+        """
 
     def close(self) -> None:
         """Closes all descriptors of the object, which may then be reused.
@@ -428,7 +422,7 @@ class IPC(ABC):
 
     def _register(self, messages: MessageStream, registration: Registration | None) -> bool:
         """Exchanges the registration; if the object was closed since, cancels it: False."""
-        with _exchanging:
+        with system.exchanging:
             current = self._messages is messages
             if current:
                 registration, self._registration = self._registration, registration

@@ -77,12 +77,15 @@ class SocketStream(ByteStream):
         return self.socket.recv, ((self._receive_flags,),)
 
     def peek(self, limit: int) -> bytes | None:
-        return system.peek_now(self.socket, limit)
+        try:
+            return self.socket.recv(limit, self._receive_flags | socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return None
 
     def send(self, buffers: Sequence[Buffer]) -> int:
-        if len(buffers) != 1:
-            return system.send_now(self.socket, buffers)
         try:
+            if len(buffers) != 1:
+                return system.send_many(self.socket, buffers)
             return self.socket.send(buffers[0], self._send_flags)
         except (BlockingIOError, InterruptedError):
             return 0

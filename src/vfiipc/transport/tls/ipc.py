@@ -6,18 +6,18 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from operator import index
 from typing import ClassVar, Final
 
-from ..addresses import PortError, address_text, check_port, check_text, split_address
+from ..addresses import PortError, address_text, check_text, split_address
 from ..deadline import FOREVER, Deadline
 from ..lifetime import Lifetime
-from ..socket_ipc import SocketIPC
+from ..socket_ipc import HostIPC
 from ..sockets import Listener
-from ..tcp_sockets import check_backlog, dial, listening_socket
+from ..tcp_sockets import dial
 from .config import (
     Config,
     check_authorities,
@@ -36,7 +36,7 @@ _HANDSHAKE_MSEC: Final = 10_000
 _ALL_FLAGS: Final = 31
 
 
-class TLS(SocketIPC):
+class TLS(HostIPC):
     """``IPC`` over TLS 1.2 or 1.3. See ``IPC`` for reading, writing, flags and threads.
 
     What is set with ``setKeyCert``, ``addCA`` and the like counts for the next ``connect`` or
@@ -195,15 +195,14 @@ class TLS(SocketIPC):
     # --- connections
 
     def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
-        """Connects to a listening peer and makes the handshake; what was held is closed first.
+        """Connects and makes the handshake; the object's previous connection is closed first.
 
-        With TLS 1.3 a server may refuse this side's certificate only after that: the next reading
-        or writing call tells.
+        With TLS 1.3, a server may refuse this side's certificate only afterwards: the next reading
+        or writing call reports it.
 
         Args:
-            hostname: name or IP address, which the server's certificate has to prove; optionally
-                with the port: ``name:port``, ``[IPv6]:port``.
-            port: 1..65535, or 0 to take it from ``hostname``.
+            hostname: as for ``TCP``. The server's certificate must be for this name or address.
+            port: as for ``TCP``.
             timeout_msec: for resolving, connecting and the handshake together; negative leaves
                 connecting to the operating system, and the handshake to
                 ``handshake_timeout_msec``.
@@ -211,103 +210,53 @@ class TLS(SocketIPC):
         Returns:
             Whether the connection was established; otherwise ``TLSError()`` and ``last_error`` tell
             why.
-
-        Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: ``port`` is outside 0..65535.
         """
-        check_text("hostname", hostname)
-        port, deadline = check_port(port), Deadline(timeout_msec)
+        return super().connect(hostname, port, timeout_msec)
 
-        def reach(lifetime: Lifetime) -> TLSStream:
-            with self._judging(Code.ERR_HOST):
-                host, number = split_address(hostname, port)
-            with self._judging(Code.ERR_FAIL):
-                maker = engines(self._config, server=False)
-            with self._judging(Code.ERR_CONNECT):
-                sock = dial(host, number, lifetime, deadline)
-            handshake = deadline
-            if deadline.remaining() is None:
-                handshake = Deadline(self.handshake_timeout_msec)
-            server = host.partition("%")[0].rstrip(".")
-            stream = _stream(sock, maker, server, lifetime, handshake)
-            try:
-                stream.make_handshake(FOREVER)  # within its own deadline (IPC-S5)
-            except BaseException:
-                stream.close()
-                raise
-            return stream
-
-        return self._connect_by(reach)
-
-    def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
-        """Listens for connections, which ``accept`` gives out; ``setKeyCert`` has to come first.
-
-        Args:
-            port: 1..65535, or 0 to let the system choose; ``local_addr()`` tells.
-            listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None
-                for all adapters, IPv4 and IPv6.
-            backlog: connections that may wait to be accepted, 0 or more.
-
-        Returns:
-            Whether it listens; otherwise ``TLSError()`` and ``last_error`` tell why.
-
-        Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: ``port`` is outside 0..65535, or ``backlog`` negative.
-        """
-        if listen_address is not None:
-            check_text("listen_address", listen_address)
-        port, backlog = check_port(port), check_backlog(backlog)
-
-        def bind(lifetime: Lifetime) -> Listener:
-            self._read_files()
-            with self._judging(Code.ERR_SOCKET):
-                sock = listening_socket(port, listen_address, backlog, lifetime)
-                return Listener(sock, lifetime)
-
-        return self._listen_by(bind)
-
-    def _adopt_listener(self, sock: socket.socket) -> bool:
-        def bind(lifetime: Lifetime) -> Listener:
-            self._read_files()
-            return Listener(sock, lifetime)
-
-        return self._listen_by(bind)
-
-    def _read_files(self) -> None:
-        """Makes what accepted connections will be encrypted with."""
+    def _reach(self, hostname: str, port: int, deadline: Deadline, lifetime: Lifetime) -> TLSStream:
+        with self._judging(Code.ERR_HOST):
+            host, number = split_address(hostname, port)
         with self._judging(Code.ERR_FAIL):
-            self._engines = engines(self._config, server=True)
+            maker = engines(self._config, server=False)
+        with self._judging(Code.ERR_CONNECT):
+            sock = dial(host, number, lifetime, deadline)
+        if deadline.remaining() is None:
+            deadline = Deadline(self.handshake_timeout_msec)
+        stream = _stream(sock, maker, host.partition("%")[0].rstrip("."), lifetime, deadline)
+        try:
+            stream.make_handshake(FOREVER)  # within its own deadline (IPC-S5)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def _listen_by(self, bind: Callable[[Lifetime], Listener]) -> bool:
+        def judged(lifetime: Lifetime) -> Listener:
+            with self._judging(Code.ERR_FAIL):
+                self._engines = engines(self._config, server=True)
+            with self._judging(Code.ERR_SOCKET):
+                return bind(lifetime)
+
+        return super()._listen_by(judged)
 
     def accept(self, timeout_msec: float = -1) -> TLS | None:
         """The next connection of a listening object, as soon as TCP has connected.
 
-        The handshake is made by the first call that reads, writes or polls, within its own time and
-        ``handshake_timeout_msec`` of the new object's beginning (IPC-S6). If it fails, that marks
-        the new object alone (IPC-S7).
-
-        Args:
-            timeout_msec: how long to wait for a connection.
-
-        Returns:
-            A new object, the caller's to close; None when the time was up, after ``close`` or an
-            error (``last_error`` tells).
+        The first call that reads, writes or polls makes the handshake, within its own time-out and
+        within ``handshake_timeout_msec`` from now (IPC-S6). If the handshake fails, that breaks the
+        new object alone (IPC-S7). See ``IPC.accept``.
         """
         maker = self._engines
 
-        def make_peer() -> TLS:
-            peer = TLS()
-            peer.strict, peer._config = self.strict, self._config
-            peer.handshake_timeout_msec = self.handshake_timeout_msec
-            return peer
-
         def take(sock: socket.socket, address: object, lifetime: Lifetime) -> TLSStream:
-            assert maker is not None  # who listens has one
+            assert maker is not None  # a listening object has one
             handshake = Deadline(self.handshake_timeout_msec)
             return _stream(sock, maker, None, lifetime, handshake, address)
 
-        return self._accept_by(Deadline(timeout_msec), make_peer, take)
+        peer = self._accept_by(timeout_msec, TLS, take)
+        if peer is not None:
+            peer._config, peer.handshake_timeout_msec = self._config, self.handshake_timeout_msec
+        return peer
 
     def _make_handshake(self, timeout_msec: float = -1) -> None:
         """Waits until the handshake is complete.
@@ -331,18 +280,6 @@ class TLS(SocketIPC):
         """
         listener = self._listener
         return listener.fileno() if listener is not None else -1
-
-    def setKeepalive(self, cnt: int, interval: int) -> bool:
-        """Has the kernel probe the peer, so that a dead link ends the connection. See ``TCP``.
-
-        Args:
-            cnt: probes before the connection is dropped, 1..127; 0 disables.
-            interval: seconds between probes, 1..32767.
-
-        Returns:
-            Whether it was set; otherwise the former setting stays, and ``last_error`` tells why.
-        """
-        return self._keep_alive(cnt, interval)
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
         """Refused: a socket does not tell which part of the handshake this side would play."""

@@ -8,7 +8,6 @@ expression of C calls, and no signal handler runs between those.
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import sys
@@ -413,10 +412,7 @@ def _piece(buffers: Sequence[Buffer]) -> bytes | memoryview:
 _streams: WeakSet[TLSStream] = WeakSet()
 
 
+@system.after_fork
 def _note_fork() -> None:
     for stream in list(_streams):
         stream.note_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
