@@ -47,6 +47,18 @@ class Watchable(ABC):
         """Whether a reading call has met the end, so that nothing is left to report."""
         return False
 
+    # Each is looked up once, because another thread may clear it.
+
+    def tell_read(self) -> None:
+        on_read = self.on_read
+        if on_read is not None:
+            on_read()
+
+    def tell_ready(self) -> None:
+        on_ready = self.on_ready
+        if on_ready is not None:
+            on_ready()
+
 
 class ByteStream(Watchable):
     """One connection, as the upper layers see it.

@@ -13,7 +13,7 @@ from typing import Final
 from .deadline import Deadline
 from .lifetime import Lifetime
 from .socket_ipc import SocketIPC
-from .sockets import Listener, SocketStream
+from .sockets import SocketListener, SocketStream
 from .tcp_sockets import check_backlog
 from .unix_sockets import (
     SocketFile,
@@ -120,7 +120,7 @@ class Pipe(SocketIPC):
         return self._accept_by(timeout_msec, Pipe, _stream)
 
 
-class _PipeListener(Listener):
+class _PipeListener(SocketListener):
     """A listening socket, whose file is removed when it is closed.
 
     Args:

@@ -17,7 +17,7 @@ from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
 from .message_stream import MessageStream
-from .sockets import Listener
+from .sockets import SocketListener
 from .stream_state import not_connected
 from .tcp_sockets import check_backlog, listening_socket
 
@@ -52,7 +52,7 @@ class SocketIPC(IPC):
         """
         return self._begin(reach, self._open)
 
-    def _listen_by(self, bind: Callable[[Lifetime], Listener]) -> bool:
+    def _listen_by(self, bind: Callable[[Lifetime], SocketListener]) -> bool:
         """The same for a listener."""
         return self._begin(bind, self._listen_on)
 
@@ -71,7 +71,7 @@ class SocketIPC(IPC):
 
     def _adopt_listener(self, sock: socket.socket) -> bool:
         """Takes over a listening socket; otherwise like ``listen``."""
-        return self._listen_by(partial(Listener, sock))
+        return self._listen_by(partial(SocketListener, sock))
 
     def _accept_by(
         self,
@@ -90,7 +90,7 @@ class SocketIPC(IPC):
         deadline = Deadline(timeout_msec)
         messages, listener = self._messages, self._listener
         try:
-            if not isinstance(listener, Listener):
+            if not isinstance(listener, SocketListener):
                 raise OSError(errno.EINVAL, "accept needs an object that listens")
             accepted = listener.accept(deadline)
             if accepted is None:
@@ -154,8 +154,10 @@ class HostIPC(SocketIPC):
             check_text("listen_address", listen_address)
         port, backlog = check_port(port), check_backlog(backlog)
 
-        def bind(lifetime: Lifetime) -> Listener:
-            return Listener(listening_socket(port, listen_address, backlog, lifetime), lifetime)
+        def bind(lifetime: Lifetime) -> SocketListener:
+            return SocketListener(
+                listening_socket(port, listen_address, backlog, lifetime), lifetime
+            )
 
         return self._listen_by(bind)
 

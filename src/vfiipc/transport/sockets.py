@@ -18,7 +18,7 @@ from .lifetime import Lifetime
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Listener", "SocketStream"]
+__all__ = ["SocketListener", "SocketStream"]
 
 # Errors of accept(2) that concern the connection to be accepted, not the listener.
 _PEER_GONE: Final = {
@@ -100,7 +100,7 @@ class SocketStream(ByteStream):
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
 
 
-class Listener(Watchable):
+class SocketListener(Watchable):
     """A listening socket, which it owns.
 
     Args:
@@ -147,9 +147,7 @@ class Listener(Watchable):
         finally:
             self.lifetime.leave(frame)
             del frame
-            on_read = self.on_read
-            if on_read is not None:
-                on_read()
+            self.tell_read()
 
     def close(self) -> None:
         """Closes the socket; called when no call uses it any more, perhaps twice."""

@@ -133,7 +133,7 @@ def is_winner(race: Race, sock: socket.socket) -> bool:
     return False
 
 
-class _Attempts:
+class _Dialling:
     """The attempts in progress.
 
     Args:
@@ -201,7 +201,7 @@ def dial(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> socket
             time-out.
         InterruptedError: the lifetime has ended.
     """
-    attempts = _Attempts(Race(resolve(host, port, lifetime, deadline)))
+    attempts = _Dialling(Race(resolve(host, port, lifetime, deadline)))
     try:
         sock = attempts.run(lifetime, deadline)
     finally:

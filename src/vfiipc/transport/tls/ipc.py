@@ -16,21 +16,15 @@ from ..addresses import PortError, address_text, check_text, split_address
 from ..deadline import FOREVER, Deadline
 from ..lifetime import Lifetime
 from ..socket_ipc import HostIPC
-from ..sockets import Listener
+from ..sockets import SocketListener
 from ..tcp_sockets import dial
-from .config import (
-    Config,
-    check_authorities,
-    check_key_cert,
-    require_pyopenssl,
-    single_checks,
-)
+from . import ssl_engine
+from .config import Config, load_authorities, load_key_cert, require_pyopenssl, single_checks
 from .engine import EngineMaker
-from .engines import engines
 from .errors import Check, Code, code_of
 from .stream import TLSStream
 
-__all__ = ["TLS"]
+__all__ = ["TLS", "engine_maker"]
 
 _HANDSHAKE_MSEC: Final = 10_000
 _ALL_FLAGS: Final = 31
@@ -39,9 +33,14 @@ _ALL_FLAGS: Final = 31
 class TLS(HostIPC):
     """``IPC`` over TLS 1.2 or 1.3. See ``IPC`` for reading, writing, flags and threads.
 
-    What is set with ``setKeyCert``, ``addCA`` and the like counts for the next ``connect`` or
-    ``listen``, and stays over ``close``. Without an authority (``addCA``, ``addDefaultCA``) no peer
-    is believed. Rules: ``spec/ipc.md``, section 9.
+    The settings (``setKeyCert``, ``addCA`` and others) apply to the next ``connect`` or ``listen``,
+    and survive ``close``. Without an authority (``addCA``, ``addDefaultCA``), no peer is trusted.
+
+    ``connect`` requires that the server's certificate is for the given name or address, and makes
+    the handshake: its time-out covers both, or else ``handshake_timeout_msec`` the handshake. With
+    TLS 1.3, a server may refuse this side's certificate only afterwards: the next reading or
+    writing call reports it. ``TLSError()`` tells why something failed, like ``last_error``.
+    Rules: ``spec/ipc.md``, section 9.
     """
 
     _logger: ClassVar[str] = "vfiipc.tls"
@@ -65,35 +64,35 @@ class TLS(HostIPC):
 
     def __init__(self) -> None:
         super().__init__()
-        #: Milliseconds after ``accept``, or after TCP has connected where ``connect`` has no time
-        #: limit of its own, in which the handshake has to be complete.
+        #: Milliseconds for the handshake: after ``accept``, and after TCP has connected if
+        #: ``connect`` has no time-out of its own.
         self.handshake_timeout_msec: float = _HANDSHAKE_MSEC
         self._config = Config()
-        self._engines: EngineMaker | None = None
+        self._maker: EngineMaker | None = None
         self._judged: tuple[BaseException | None, Code] = (None, Code.OK)
 
-    # --- what is shown and what is believed
+    # --- certificates
 
     def setKeyCert(
         self, key_file: str | os.PathLike[str], cert_file: str | os.PathLike[str]
     ) -> bool:
-        """Sets the own private key, and the certificate that is shown to peers.
+        """Sets this side's private key and certificate.
 
         Args:
             key_file: the key, in PEM, not encrypted.
             cert_file: the certificate, in PEM, followed by those that lead to an authority.
 
         Returns:
-            False when a file cannot be used (``last_error`` names it); the former ones stay then.
+            False if a file cannot be used (``last_error`` names it); nothing has changed then.
         """
         key, cert = os.fspath(key_file), os.fspath(cert_file)
         check_text("key_file", key)
         check_text("cert_file", cert)
         try:
-            check_key_cert(key, cert)
+            load_key_cert(key, cert)
         except OSError as cause:
             return self._refuse(cause)
-        self._config = replace(self._config, key_file=key, cert_file=cert)
+        self._config = replace(self._config, key_cert=(key, cert))
         return True
 
     def addCA(
@@ -101,24 +100,23 @@ class TLS(HostIPC):
         file: str | os.PathLike[str] | None = None,
         directory: str | os.PathLike[str] | None = None,
     ) -> bool:
-        """Adds authorities whose certificates are believed.
+        """Adds trusted authorities.
 
         Args:
             file: certificates in PEM.
             directory: files named by the hash of their subject, as ``openssl rehash`` makes them.
 
         Returns:
-            False when one cannot be used (``last_error`` names it); nothing has changed then.
+            False if one cannot be used (``last_error`` names it); nothing has changed then.
         """
-        file = os.fspath(file) if file is not None else None
-        directory = os.fspath(directory) if directory is not None else None
         if file is None and directory is None:
             raise TypeError("addCA needs a file, a directory or both")
-        for name, path in (("file", file), ("directory", directory)):
-            if path is not None:
-                check_text(name, path)
+        file = os.fspath(file) if file is not None else None
+        directory = os.fspath(directory) if directory is not None else None
+        check_text("file", file or "")
+        check_text("directory", directory or "")
         try:
-            check_authorities(file, directory)
+            load_authorities(file, directory)
         except OSError as cause:
             return self._refuse(cause)
         authorities = (*self._config.authorities, (file, directory))
@@ -134,24 +132,24 @@ class TLS(HostIPC):
         return self.addCA(file, directory)
 
     def addDefaultCA(self) -> bool:
-        """Adds the authorities that the system believes. Always True."""
+        """Adds the authorities that the system trusts. Always True."""
         self._config = replace(self._config, default_authorities=True)
         return True
 
     def setClientAuth(self, enable: bool) -> bool:
-        """Whether a server demands a certificate of each client. Always True."""
+        """Sets whether a server requires a certificate of each client. Always True."""
         self._config = replace(self._config, client_auth=bool(enable))
         return True
 
     def setCheckConfig(self, flags: int) -> bool:
-        """Lifts checks of the peer's certificate.
+        """Disables checks of the peer's certificate.
 
         Args:
             flags: ``IGNORE_NONE``, ``IGNORE_ALL``, or any of the others joined with ``|``. Each
-                lifts its own check and no other.
+                disables one check.
 
         Returns:
-            False when that takes pyOpenSSL (the extra ``tls``) and it is not installed.
+            False if that requires pyOpenSSL (the extra ``tls``), which is not installed.
 
         Raises:
             ValueError: there is no such flag.
@@ -168,7 +166,7 @@ class TLS(HostIPC):
         return True
 
     def TLSError(self) -> tuple[int, str]:
-        """Code and text of ``last_error``: ``(TLS.OK, "")`` when nothing has failed."""
+        """Code and text of ``last_error``: ``(TLS.OK, "")`` if nothing has failed."""
         cause = self.last_error
         judged, code = self._judged
         if cause is None or cause is not judged:
@@ -176,7 +174,7 @@ class TLS(HostIPC):
         return code, "" if cause is None else str(cause)
 
     def hasAuthEx(self) -> bool:
-        """Whether keys inside a terminal can be used: never, outside one."""
+        """Whether keys inside a terminal can be used: never outside of one."""
         return False
 
     def _refuse(self, cause: Exception) -> bool:
@@ -185,7 +183,7 @@ class TLS(HostIPC):
 
     @contextmanager
     def _judging(self, code: Code) -> Iterator[None]:
-        """Has a failure inside count as ``code``, unless it is a special one."""
+        """Assigns ``code`` to a failure of the block, unless it is a special one."""
         try:
             yield
         except (OSError, ValueError) as cause:
@@ -194,30 +192,11 @@ class TLS(HostIPC):
 
     # --- connections
 
-    def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
-        """Connects and makes the handshake; the object's previous connection is closed first.
-
-        With TLS 1.3, a server may refuse this side's certificate only afterwards: the next reading
-        or writing call reports it.
-
-        Args:
-            hostname: as for ``TCP``. The server's certificate must be for this name or address.
-            port: as for ``TCP``.
-            timeout_msec: for resolving, connecting and the handshake together; negative leaves
-                connecting to the operating system, and the handshake to
-                ``handshake_timeout_msec``.
-
-        Returns:
-            Whether the connection was established; otherwise ``TLSError()`` and ``last_error`` tell
-            why.
-        """
-        return super().connect(hostname, port, timeout_msec)
-
     def _reach(self, hostname: str, port: int, deadline: Deadline, lifetime: Lifetime) -> TLSStream:
         with self._judging(Code.ERR_HOST):
             host, number = split_address(hostname, port)
         with self._judging(Code.ERR_FAIL):
-            maker = engines(self._config, server=False)
+            maker = engine_maker(self._config, server=False)
         with self._judging(Code.ERR_CONNECT):
             sock = dial(host, number, lifetime, deadline)
         if deadline.remaining() is None:
@@ -230,10 +209,10 @@ class TLS(HostIPC):
             raise
         return stream
 
-    def _listen_by(self, bind: Callable[[Lifetime], Listener]) -> bool:
-        def judged(lifetime: Lifetime) -> Listener:
+    def _listen_by(self, bind: Callable[[Lifetime], SocketListener]) -> bool:
+        def judged(lifetime: Lifetime) -> SocketListener:
             with self._judging(Code.ERR_FAIL):
-                self._engines = engines(self._config, server=True)
+                self._maker = engine_maker(self._config, server=True)
             with self._judging(Code.ERR_SOCKET):
                 return bind(lifetime)
 
@@ -246,7 +225,7 @@ class TLS(HostIPC):
         within ``handshake_timeout_msec`` from now (IPC-S6). If the handshake fails, that breaks the
         new object alone (IPC-S7). See ``IPC.accept``.
         """
-        maker = self._engines
+        maker = self._maker
 
         def take(sock: socket.socket, address: object, lifetime: Lifetime) -> TLSStream:
             assert maker is not None  # a listening object has one
@@ -275,20 +254,47 @@ class TLS(HostIPC):
     def getFD(self) -> int:
         """The listening descriptor, to wait on; -1 on a connection.
 
-        The descriptor of a connection would tell of bytes that are no data, and be silent about
-        data that is decrypted already: ``poll_in`` and ``set_callback`` tell right (IPC-S8).
+        A connection's descriptor would report bytes that are not data, and miss data that has been
+        decrypted: use ``poll_in`` or ``set_callback`` (IPC-S8).
         """
         listener = self._listener
         return listener.fileno() if listener is not None else -1
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
-        """Refused: a socket does not tell which part of the handshake this side would play."""
-        text = "a TLS object couples with no socket: use connect, or listen and accept"
+        """Refused: nothing tells whether this side would be the client or the server."""
+        text = "TLS cannot be coupled with a socket: use connect, or listen and accept"
         return self._refuse(OSError(errno.EOPNOTSUPP, text))
 
 
+def engine_maker(config: Config, *, server: bool) -> EngineMaker:
+    """Reads the files of a configuration, and chooses the engine that it needs.
+
+    Raises:
+        OSError: a file cannot be used, and the text names it; or a check cannot be disabled.
+    """
+    if server and config.key_cert is None:
+        raise OSError(errno.EINVAL, "a TLS server needs a certificate: call setKeyCert first")
+    if not _needs_pyopenssl(config, server):
+        return ssl_engine.engine_maker(config, server)
+    require_pyopenssl(config.ignored)
+    from . import openssl_engine  # an extra, and slow to import
+
+    if config.key_cert is not None:
+        load_key_cert(*config.key_cert)
+    return openssl_engine.engine_maker(config, server)
+
+
+def _needs_pyopenssl(config: Config, server: bool) -> bool:
+    """Whether the standard library would disable more checks than it should."""
+    if server and not config.client_auth:
+        return False
+    if config.ignored & Check.IGNORE_ALL:
+        return server
+    return single_checks(config.ignored)
+
+
 def _judged_as(cause: OSError | ValueError, code: Code) -> Code:
-    """The code of a failure to connect or listen, of which ``code`` is the usual one."""
+    """The code of a failure to connect or listen, which is usually ``code``."""
     if isinstance(cause, ValueError):
         return Code.ERR_PORT if isinstance(cause, PortError) else Code.ERR_HOST
     special = code_of(cause)
@@ -303,7 +309,7 @@ def _stream(
     handshake: Deadline,
     address: object = None,
 ) -> TLSStream:
-    """Over a connected socket, which is closed where that fails."""
+    """A stream over a connected socket, which is closed if this fails."""
     try:
         remote = address_text(sock.getpeername() if address is None else address)
         return TLSStream(sock, maker(server), lifetime, remote=remote, handshake=handshake)
