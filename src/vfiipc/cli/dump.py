@@ -11,12 +11,12 @@ from contextlib import closing
 from ..recording import (
     Annotator,
     Chunk,
-    Connection,
     Cut,
     Decoded,
     Discarded,
     Guess,
     Item,
+    RecordedConnection,
     guess_prefixes,
 )
 from . import arguments
@@ -111,8 +111,8 @@ class _View:
         self._limit = limit
         self._timed = timed
         self._time: float | None = None
-        self._open: dict[tuple[Connection, bool], tuple[Way, Annotator]] = {}
-        self._connections: set[Connection] = set()
+        self._open: dict[tuple[RecordedConnection, bool], tuple[Way, Annotator]] = {}
+        self._connections: set[RecordedConnection] = set()
         self._counts: Counter[str] = Counter()
 
     def show(self, chunk: Chunk) -> None:
@@ -137,7 +137,7 @@ class _View:
             self._items(way, annotator.finish(), self._time)
         self._open.clear()
 
-    def _begin(self, connection: Connection, from_client: bool) -> tuple[Way, Annotator]:
+    def _begin(self, connection: RecordedConnection, from_client: bool) -> tuple[Way, Annotator]:
         self._connections.add(connection)
         way = NOWHERE
         if connection.number:
@@ -213,7 +213,7 @@ def _again(held: list[Chunk], failed: Damaged | None, chunks: Iterator[Chunk]) -
 
 
 def _streams(chunks: Iterable[Chunk]) -> list[bytes]:
-    streams: dict[tuple[Connection, bool], list[list[bytes]]] = {}
+    streams: dict[tuple[RecordedConnection, bool], list[list[bytes]]] = {}
     for chunk in chunks:
         parts = streams.setdefault((chunk.connection, chunk.from_client), [[]])
         if chunk.gap:
