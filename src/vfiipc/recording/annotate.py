@@ -112,6 +112,11 @@ class Annotator:
         self._position = 0  # everything before has been told of
         self._discarded: Discarded | None = None
 
+    @property
+    def pending(self) -> int:
+        """Bytes that may be the beginning of a message."""
+        return self._framer.pending
+
     def feed(self, data: bytes) -> Iterator[Item]:
         """What can be told after some more bytes, however the stream is cut into pieces."""
         framer = self._framer
