@@ -17,7 +17,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from .addresses import check_text
-from .byte_stream import ByteStream, Watchable
+from .byte_stream import ByteStream, Listening
 from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
@@ -277,7 +277,7 @@ class _MemoryStream(ByteStream):
 _names: dict[str, _Listener] = {}
 
 
-class _Listener(Watchable):
+class _Listener(Listening):
     """Connections that wait to be accepted under a name."""
 
     def __init__(self, name: str, lifetime: Lifetime) -> None:
