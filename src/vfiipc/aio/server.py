@@ -26,8 +26,8 @@ from ..transport.unix_sockets import SocketFile
 from .accepting import Acceptor, listen, take_over
 from .connection import Connection
 from .handover import HANDSHAKE_TIMEOUT, hand_over
-from .outgoing import MAX_UNSENT
-from .settings import CLOSE_TIMEOUT, Settings
+from .send_buffer import MAX_UNSENT
+from .settings import CLOSE_TIMEOUT, AsyncSettings
 
 __all__ = ["Handler", "Server", "Serving", "serve"]
 
@@ -90,7 +90,7 @@ def serve(
     Rules: ``spec/connections.md``.
     """
     target = where_to_listen(address, sock)
-    settings = Settings(
+    settings = AsyncSettings(
         prefix=prefix,
         size_limit=size_limit,
         strict=strict,
@@ -151,7 +151,7 @@ class Server:
         self,
         handler: Handler,
         where: Address | socket.socket,
-        settings: Settings,
+        settings: AsyncSettings,
         context: tls.SSLContext | None,
         max_connections: int | None,
         idle_timeout: float | None,

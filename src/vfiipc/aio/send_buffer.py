@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .waiter_queue import WaiterQueue
+from ..codec import encode, encode_header
+from ..transport.logs import ConnectionLog
+from .limits import expire_after
 
-__all__ = ["LARGE", "MAX_UNSENT", "Outgoing"]
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["LARGE", "MAX_UNSENT", "SendBuffer"]
 
 #: Most bytes buffered until the end of an iteration; pieces of this size or more are not joined.
 LARGE: Final = 65536
@@ -16,49 +21,66 @@ LARGE: Final = 65536
 MAX_UNSENT: Final = 65536
 
 
-class Outgoing:
-    """The bytes that one connection sends. A message is put in whole, or not at all.
+class SendBuffer:
+    """The messages that one connection sends. Each is put in whole, or not at all.
 
     Args:
         loop: the loop of the connection.
+        prefix: of every message.
     """
 
     __slots__ = (
-        "_count",
         "_direct",
+        "_log",
         "_loop",
         "_paused",
         "_pieces",
+        "_put_count",
         "_scheduled",
         "_senders",
         "_size",
         "_transport",
         "busy",
+        "prefix",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, prefix: int) -> None:
         self._loop = loop
+        self._log: ConnectionLog | None = None  # of each message
         self._transport: asyncio.Transport | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._pieces: list[bytes] = []  # to be written
+        self._size = 0  # bytes in them
         self._scheduled = False
-        # A task that alternates between sending and waiting gains nothing from batching, so its
-        # message is written at once. If several are sent between two waits, they are batched.
-        self._count = 0
+        # Scheduling a flush costs a tenth of a round trip. So if a task puts in one message and
+        # then waits, the next one is written at once; if it puts in several, they are batched.
+        self._put_count = 0
         self._direct = False
         self._paused = False
-        self._senders = WaiterQueue(lambda: not self._paused)
+        self._senders: list[asyncio.Future[None]] = []  # tasks that wait for room, in order
+        self.prefix = prefix
         #: Whether ``room`` must be awaited, and the connection checked, before ``put``.
         self.busy = False
 
-    def begin(self, transport: asyncio.Transport) -> None:
+    def begin(self, transport: asyncio.Transport, log: ConnectionLog | None) -> None:
         """Starts with the connection's transport."""
         self._transport = transport
+        self._log = log if log is not None and log.messages else None
 
-    def put(self, message: bytes) -> None:
-        """Adds a message, or the last piece of one; sent by the end of the loop iteration."""
-        self._count += 1
-        if self._direct and self._count == 1 and self._transport is not None and not self._pieces:
+    def put(self, msg_id: int, data: Buffer) -> None:
+        """Adds a message, which is sent by the end of the loop iteration.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+        """
+        if type(data) is bytes and len(data) >= LARGE:
+            message = data
+            self._pieces.append(encode_header(self.prefix, msg_id, len(data)))
+        else:
+            message = encode(self.prefix, msg_id, data)
+        if self._log is not None:
+            self._log.message("sent", msg_id, data)
+        self._put_count += 1
+        if self._direct and self._put_count == 1 and not self._pieces and self._transport:
             self._transport.write(message)
             return
         self._pieces.append(message)
@@ -70,35 +92,46 @@ class Outgoing:
             self._scheduled = True
             self._loop.call_soon(self._flush_scheduled)
 
-    def put_large(self, header: bytes, data: bytes) -> None:
-        """Adds a message in two pieces, without joining them."""
-        self._pieces.append(header)
-        self._size += len(header)
-        self.put(data)
-
     def before_waiting(self) -> None:
         """Flushes, for a task that is about to wait for a reply."""
         if self._pieces:
             self.flush()
-        self._direct = self._count == 1
-        self._count = 0
+        self._direct = self._put_count == 1
+        self._put_count = 0
 
     async def room(self, timeout: float | None) -> None:
         """Waits until there is room for a message, and no earlier task is waiting.
 
+        Whether it raises or not, the caller must then call ``wake_next``.
+
         Raises:
             TimeoutError: there is none after ``timeout`` seconds.
         """
-        if not self._paused and not self._senders.waiters:
+        if not self._paused and not self._senders:
             await asyncio.sleep(0)
-        if self._paused or self._senders.waiters:
-            await self._senders.wait(timeout, "there was no room to send")
+        if self._paused or self._senders:
+            sender: asyncio.Future[None] = self._loop.create_future()
+            self._senders.append(sender)
+            if timeout is not None:
+                expire_after(timeout, sender, "there was no room to send")
+            try:
+                await sender
+            finally:
+                self._senders.remove(sender)
+                if sender.done() and not sender.cancelled():
+                    sender.exception()  # mark it as retrieved, even if a cancellation followed
         if self._transport is not None:
-            self.busy = self._paused or bool(self._senders.waiters)
+            self.busy = self._paused or bool(self._senders)
 
     def wake_next(self) -> None:
         """Wakes the next sender, after one has called ``put`` or given up."""
-        self._senders.wake_next()
+        if self._senders and not self._paused:
+            self._wake(self._senders[:1])
+
+    def _wake(self, senders: list[asyncio.Future[None]]) -> None:
+        for sender in senders:
+            if not sender.done():
+                sender.set_result(None)
 
     def flush(self) -> None:
         """Writes everything to the transport now."""
@@ -128,8 +161,8 @@ class Outgoing:
         if self._transport is None:
             return
         self._paused = False
-        self.busy = bool(self._senders.waiters)
-        self._senders.wake_next()
+        self.busy = bool(self._senders)
+        self.wake_next()
 
     def end(self) -> None:
         """Nothing can be sent any more; wakes waiting senders, so that they find out."""
@@ -138,7 +171,7 @@ class Outgoing:
         self._pieces = []
         self._size = 0
         self._transport = None
-        self._senders.wake_all()
+        self._wake(self._senders)
 
 
 def _joined(pieces: list[bytes]) -> list[bytes]:
