@@ -82,8 +82,9 @@ class Connection:
                 await buffer.room(timeout)
                 self._raise_if_refused()
             buffer.put(msg_id, data)
-        finally:
+        except BaseException:
             buffer.wake_next()
+            raise
 
     # Receiving
 
@@ -104,11 +105,12 @@ class Connection:
         if timeout is not None:
             timeout = timeout_of(timeout)
         exchange = self._exchange
-        message = exchange.take() if exchange.inbox or exchange.end is not None else None
-        if message is not None:
-            if self._protocol.paused:
-                self._protocol.message_taken()
-            return message
+        if exchange.inbox or exchange.end is not None:
+            message = exchange.take()
+            if message is not None:
+                if self._protocol.paused:
+                    self._protocol.message_taken()
+                return message
         if not exchange.requests.pending:
             self._send_buffer.before_waiting()
         waiter: Waiter = self._loop.create_future()
@@ -149,38 +151,30 @@ class Connection:
             BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
+        exchange, buffer = self._exchange, self._send_buffer
         answer: Waiter = self._loop.create_future()
         if timeout is not None:
             timeout = timeout_of(timeout)
             if timeout is not None:
                 expire_after(timeout, answer, "no answer came")
-        buffer = self._send_buffer
-        msg_id = None
+        msg_id, leave = None, exchange.withdraw
         try:
-            try:
-                if buffer.busy:
-                    await buffer.room(timeout)
-                    self._raise_if_refused()
-                msg_id = self._exchange.open_request(answer)
-                self._put_request(data, msg_id, answer)
-            finally:
-                buffer.wake_next()  # the next sender must not wait for this request's answer
+            if buffer.busy:
+                await buffer.room(timeout)
+                self._raise_if_refused()
+            msg_id = exchange.open_request(answer)
+            buffer.put(msg_id, data)
+            leave = self._protocol.give_up
+            if len(exchange.requests.pending) == 1:
+                buffer.before_waiting()  # no other request is about to join the batch
+            if self._protocol.paused:
+                self._protocol.schedule_stall_check()
             return await answer
         except BaseException:
             if msg_id is not None:
-                self._protocol.give_up(msg_id, answer)
+                leave(msg_id, answer)
+            buffer.wake_next()
             raise
-
-    def _put_request(self, data: Buffer, msg_id: int, answer: Waiter) -> None:
-        try:
-            self._send_buffer.put(msg_id, data)
-        except BaseException:
-            self._exchange.withdraw(msg_id, answer)
-            raise
-        if len(self._exchange.requests.pending) == 1:
-            self._send_buffer.before_waiting()  # no other request is about to join the batch
-        if self._protocol.paused:
-            self._protocol.schedule_stall_check()
 
     # State
 

@@ -35,7 +35,6 @@ class ReceivingProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_checking",
-        "_strict",
         "_taken",
         "exchange",
         "framer",
@@ -63,7 +62,6 @@ class ReceivingProtocol(asyncio.Protocol):
         #: Seconds without a byte received after which the connection is closed; 0 for no limit.
         self.idle_timeout = 0.0
         self.received_at = 0.0
-        self._strict = framer.strict
         self._checking = False
         self._taken = 0
 
@@ -73,23 +71,29 @@ class ReceivingProtocol(asyncio.Protocol):
             self.received_at = self.loop.time()
         if self.refusal is not None:
             return
-        framer, exchange = self.framer, self.exchange
+        framer, arrived, fault = self.framer, self.exchange.arrived, None
+        before = len(arrived)
         try:
             framer.receive_data(data)
-            messages = framer.drain()
-            while messages:
-                if self.log is not None and self.log.messages:
-                    self.log.received(messages)
-                exchange.arrived += messages
-                if not self.paused:
-                    for waiter, message in exchange.deliver():
-                        waiter.set_result(message)
-                    if exchange.inbox and exchange.full:
-                        self._pause()
-                # The framer reports a fault one call after it returned the messages before it.
-                messages = framer.drain() if self._strict else []
-        except SyncLostError as error:  # CON-C5
-            self.fail(error)
+            if (message := framer.next_message()) is not None:
+                arrived.append(message)
+                while (message := framer.next_message()) is not None:
+                    arrived.append(message)
+                    framer.drain(arrived)  # the fast way to take many
+        except SyncLostError as error:
+            fault = error
+        if self.log is not None and self.log.messages:
+            self.log.received(arrived[before:])
+        if arrived and not self.paused:
+            self._deliver()
+            if self.exchange.inbox and self.exchange.full:
+                self._pause()
+        if fault is not None:
+            self.fail(fault)  # CON-C5
+
+    def _deliver(self) -> None:
+        for waiter, message in self.exchange.deliver():
+            waiter.set_result(message)
 
     @abstractmethod
     def fail(self, error: BaseException) -> None:
@@ -110,8 +114,7 @@ class ReceivingProtocol(asyncio.Protocol):
         self._taken += 1
         if not self.paused or not self.exchange.half_empty:
             return
-        for waiter, message in self.exchange.deliver():
-            waiter.set_result(message)
+        self._deliver()
         if self.exchange.full:
             self.schedule_stall_check()
             return
@@ -129,12 +132,12 @@ class ReceivingProtocol(asyncio.Protocol):
 
     # For requests
 
-    def give_up(self, msg_id: int, answer: Waiter) -> None:
+    def give_up(self, msg_id: int, waiter: Waiter) -> None:
         """Abandons a request."""
-        if _has_message(answer):  # it came in the iteration in which the task was cancelled
+        if _has_message(waiter):  # it came in the iteration in which the task was cancelled
             self.exchange.requests.late_answers += 1  # CON-R3
         else:
-            self.exchange.give_up(msg_id, answer)
+            self.exchange.give_up(msg_id, waiter)
 
     def schedule_stall_check(self) -> None:
         """Makes sure that requests do not wait for ever while reading is paused.

@@ -75,22 +75,25 @@ class SendBuffer:
         if type(data) is bytes and len(data) >= LARGE:
             message = data
             self._pieces.append(encode_header(self.prefix, msg_id, len(data)))
+            self._direct = False
         else:
             message = encode(self.prefix, msg_id, data)
         if self._log is not None:
             self._log.message("sent", msg_id, data)
         self._put_count += 1
-        if self._direct and self._put_count == 1 and not self._pieces and self._transport:
+        if self._direct and self._put_count == 1 and self._transport is not None:
             self._transport.write(message)
-            return
-        self._pieces.append(message)
-        self._size += len(message)
-        if self._size >= LARGE:
-            self.flush()
-            self.busy = True  # so that an endless sender lets other tasks run
-        elif not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush_scheduled)
+        else:
+            self._pieces.append(message)
+            self._size += len(message)
+            if self._size >= LARGE:
+                self.flush()
+                self.busy = True  # so that an endless sender lets other tasks run
+            elif not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon(self._flush_scheduled)
+        if self._senders:
+            self.wake_next()
 
     def before_waiting(self) -> None:
         """Flushes, for a task that is about to wait for a reply."""
@@ -102,7 +105,8 @@ class SendBuffer:
     async def room(self, timeout: float | None) -> None:
         """Waits until there is room for a message, and no earlier task is waiting.
 
-        Whether it raises or not, the caller must then call ``wake_next``.
+        The caller must then ``put`` a message, or call ``wake_next`` if it does not, whether this
+        raises or not.
 
         Raises:
             TimeoutError: there is none after ``timeout`` seconds.

@@ -36,10 +36,11 @@ class Requests(Generic[Waiting]):
         ValueError: it is empty, descending, or contains a number that is not a message ID.
     """
 
-    __slots__ = ("_given_up", "_ids", "_next", "abandoned", "late_answers", "pending")
+    __slots__ = ("_count", "_given_up", "_ids", "_next", "abandoned", "late_answers", "pending")
 
     def __init__(self, ids: range = REQUEST_IDS) -> None:
         self._ids = _checked(ids)
+        self._count = len(self._ids)
         self._next = 0
         #: The waiters for answers, by the ID of their request.
         self.pending: dict[int, Waiting] = {}
@@ -59,16 +60,16 @@ class Requests(Generic[Waiting]):
             BufferError: as many requests wait for answers as there are IDs.
         """
         pending = self.pending
-        if len(pending) >= len(self._ids):
-            raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
+        if len(pending) >= self._count:
+            raise BufferError(f"all {self._count} request IDs wait for answers")
         given_up = self._given_up
         # IDs of abandoned requests are skipped, unless there are no others (CON-R3).
-        sparing = given_up.blocks and len(pending) + given_up.count < len(self._ids)
+        sparing = given_up.blocks and len(pending) + given_up.count < self._count
         while True:
             place = given_up.next_out(self._next) if sparing else self._next
             msg_id = self._ids[place]
             self._next = place + 1
-            if self._next == len(self._ids):
+            if self._next == self._count:
                 self._next = 0
             if msg_id not in pending:
                 if given_up.blocks:
