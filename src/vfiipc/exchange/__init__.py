@@ -1,12 +1,11 @@
 """What blocking and asyncio connections share, independent of how bytes move.
 
-Addresses, arguments, exceptions, and the ``Exchange``: who gets which message. No I/O, no clock, no
-locks: each side brings its own.
+Arguments, exceptions, and the ``Exchange``: who gets which message. No I/O, no clock, no locks:
+each side brings its own.
 """
 
 from __future__ import annotations
 
-from .addresses import Address, parse, where_to_listen
 from .arguments import (
     Settings,
     check_timeout,
@@ -23,7 +22,6 @@ __all__ = [
     "MAX_UNCLAIMED",
     "MAX_UNCLAIMED_SIZE",
     "REQUEST_IDS",
-    "Address",
     "ConnectionClosed",
     "Exchange",
     "Requests",
@@ -32,9 +30,7 @@ __all__ = [
     "connection_limit",
     "cut_or_ended",
     "duration_of",
-    "parse",
     "same_error",
     "serving_times",
     "timeout_of",
-    "where_to_listen",
 ]
