@@ -18,7 +18,7 @@ from ..exchange import (
 )
 from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
-from .incoming import SENT_IN_PART, Incoming, Waiter, broken_by
+from .shared_reader import SENT_IN_PART, SharedReader, Waiter, broken_by
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -66,8 +66,8 @@ class Connection:
         self._ipc = ipc
         self._prefix = prefix
         self._requests = exchange.requests
-        self._incoming = Incoming(ipc, prefix, size_limit, exchange)
-        self._incoming.on_idle = self._end_idle
+        self._reader = SharedReader(ipc, prefix, size_limit, exchange)
+        self._reader.on_idle = self._end_idle
         self._refusal: BaseException | None = None  # why nothing can be sent any more
         self._discarded: int | None = None  # known at the end only
         self._local, self._remote = ipc.local_addr(), ipc.remote_addr()
@@ -109,7 +109,7 @@ class Connection:
             SyncLostError: the connection is strict, and what arrived is not a message.
             OSError: the connection is broken.
         """
-        message = self._incoming.receive(_deadline(timeout))
+        message = self._reader.receive(_deadline(timeout))
         if message is None:
             raise TimeoutError(f"no message came within {timeout:g} s")
         return message
@@ -130,17 +130,17 @@ class Connection:
         end = _deadline(timeout)
         waiter = Waiter()
         try:
-            sent = self._write(self._incoming.open_request(waiter), data, end)
+            sent = self._write(self._reader.open_request(waiter), data, end)
         except (TypeError, ValueError, BufferError):
-            self._incoming.withdraw(waiter)
+            self._reader.withdraw(waiter)
             raise
         except BaseException:
-            self._incoming.give_up(waiter)
+            self._reader.give_up(waiter)
             raise
         if not sent:
-            self._incoming.withdraw(waiter)
+            self._reader.withdraw(waiter)
             raise TimeoutError(f"not sent within {timeout:g} s")
-        answer = self._incoming.answer_to(waiter, end)
+        answer = self._reader.answer_to(waiter, end)
         if answer is None:
             raise TimeoutError(f"no answer came within {timeout:g} s")
         return answer
@@ -226,11 +226,11 @@ class Connection:
         if self._refusal is None:
             self._refusal = ConnectionClosed(reason)
             self._refusal.__cause__ = cause
-        self._incoming.finish(self._refusal, drop=True)
+        self._reader.finish(self._refusal, drop=True)
         self._let_go()
 
     def _end_idle(self) -> None:
-        self._refusal = self._refusal or self._incoming.end
+        self._refusal = self._refusal or self._reader.end
         self._let_go()
 
     def _let_go(self) -> None:

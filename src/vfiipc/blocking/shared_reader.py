@@ -25,7 +25,7 @@ from ..transport.lifetime import Lifetime
 from ..transport.turn import Turn
 from ..transport.waiters import new_bell, ring
 
-__all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
+__all__ = ["SENT_IN_PART", "SharedReader", "Waiter", "broken_by"]
 
 #: Why a connection was closed inside a message that it was sending.
 SENT_IN_PART: Final = "closed, for a message was, or may have been, sent in part"
@@ -75,7 +75,7 @@ class Waiter:
         return self.frame is None or not is_running(self.frame)
 
 
-class Incoming:
+class SharedReader:
     """Delivers the messages of one connection to the threads that wait for them.
 
     No thread reads in the background. The first waiting call leads: it reads, and gives each
