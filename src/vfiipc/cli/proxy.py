@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from .. import IPC, TLS
 from ..faults import Delivery, Planner, Send, Wait
-from ..recording import Annotator
 from . import arguments, links
 from .failures import Failure, describe
+from .filters import add_filters, chosen_filter
+from .finding import Framing, Reader
 from .record import RecordedTrack, Recording
 from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
@@ -83,9 +84,10 @@ def add_to(commands: arguments.Commands) -> None:
     faults.add_argument(
         "--pieces", metavar="BYTES", type=_piece, help="pass everything on in pieces of so many"
     )
-    arguments.add_framing(parser)
+    arguments.add_framing(parser, auto=True)
     arguments.add_timeout(parser, "a connection to TARGET")
     add_view(parser)
+    add_filters(parser)
     add_serving(parser)
     links.add_tls(parser)
 
@@ -100,7 +102,7 @@ def _piece(text: str) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     listener, where = links.listen(parsed.listen, parsed)
     with listener, closing(Recording(parsed.record)) as recording:
-        printer = Printer(parsed, parsed.prefix)
+        printer = Printer(parsed, parsed.prefix, chosen=chosen_filter(parsed))
         printer.started(where)
         proxy = _Proxy(parsed, printer, recording)
         Serving("vfiipc proxy", listener, proxy.serve, parsed, _DESCRIPTORS).serve()
@@ -114,6 +116,7 @@ class _Proxy:
         self._parsed = parsed
         self._printer = printer
         self._recording = recording
+        self._framing = Framing(parsed.prefix, parsed.limit, printer.set_prefix)
 
     def serve(self, client: IPC, number: int) -> None:
         place = links.shown(self._parsed.target)
@@ -128,7 +131,8 @@ class _Proxy:
             self._printer.event(way, "connected", "connected", time.time())
             ends = (client.remote_addr(), target.remote_addr())
             track = self._recording.connection(*ends)
-            said = _Pair(self._parsed, self._printer, track, client, target).run(way)
+            pair = _Pair(self._parsed, self._printer, self._framing, track, client, target)
+            said = pair.run(way)
             self._printer.event(way, "closed", said, time.time())
 
 
@@ -147,12 +151,14 @@ class _Pair:
         self,
         parsed: argparse.Namespace,
         printer: Printer,
+        framing: Framing,
         track: RecordedTrack,
         client: IPC,
         target: IPC,
     ) -> None:
         self._parsed = parsed
         self._printer = printer
+        self._framing = framing
         self._track = track
         self._client = client
         self._target = target
@@ -164,11 +170,10 @@ class _Pair:
 
     def run(self, way: Way) -> str:
         """Passes everything on until both directions have ended; what ended it."""
-        back = Way(way.connection, way.receiver, way.sender)
         pieces = self._parsed.pieces
         faults = Delivery(pieces, delay=self._parsed.delay, pause=_PAUSE if pieces else 0)
         there = _Direction(True, self._client, self._target, way, Planner(faults))
-        answers = _Direction(False, self._target, self._client, back, Planner(faults))
+        answers = _Direction(False, self._target, self._client, way.reversed(), Planner(faults))
         other = threading.Thread(target=self._pass_on, args=(answers,), daemon=True)
         try:
             other.start()
@@ -195,18 +200,18 @@ class _Pair:
             self._end("")
 
     def _pass_all_on(self, direction: _Direction) -> None:
-        annotator = Annotator(self._parsed.prefix, self._parsed.limit)
+        reader = self._framing.reader()
         while data := direction.source.read(_PIECE, -1, 0):
             data, last = self._allowed(data)
-            if not self._send(direction, data, annotator) or last:
+            if not self._send(direction, data, reader) or last:
                 self._end(f"cut after {self._parsed.cut_after:,} bytes" if last else "")
                 break
         else:
             self._half_close(direction)
-        for item in annotator.finish():
+        for item in reader.finish():
             self._printer.item(direction.way, item, time.time())
 
-    def _send(self, direction: _Direction, data: bytes, annotator: Annotator) -> bool:
+    def _send(self, direction: _Direction, data: bytes, reader: Reader) -> bool:
         for action in direction.planner.feed(data):
             if isinstance(action, Wait):
                 time.sleep(action.seconds)
@@ -215,7 +220,7 @@ class _Pair:
                 self._track.data(direction.from_client, action.data)
                 if not direction.target.write(action.data):
                     return False
-        for item in annotator.feed(data):
+        for item in reader.feed(data):
             self._printer.item(direction.way, item, time.time())
         return True
 
