@@ -16,6 +16,7 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     ConnectionClosed,
+    connection_limit,
     serving_times,
 )
 from ..transport.addresses import Address, where_to_listen
@@ -103,8 +104,8 @@ def serve(
     if target and target.scheme != "fd" and (ssl is None) == (target.scheme == "tls"):
         needed = "tls:// needs ssl=, with a certificate" if ssl is None else "ssl= needs tls://"
         raise ValueError(f"{needed}; the address is {address!r}")
-    if max_connections is not None and max_connections < 1:
-        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more, or None")
+    if max_connections is not None:
+        max_connections = connection_limit(max_connections)
     times = serving_times(idle_timeout, grace)
     server = Server(handler, where, settings, ssl, max_connections, *times)
     return PendingServer(server)
