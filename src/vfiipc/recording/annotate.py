@@ -111,6 +111,11 @@ class Annotator:
         self._position = 0  # everything before it has been reported
         self._discarded: Discarded | None = None
 
+    @property
+    def pending(self) -> int:
+        """Bytes that may be the beginning of a message."""
+        return self._framer.pending
+
     def feed(self, data: bytes) -> Iterator[Item]:
         """The items that are complete after some more bytes, in pieces of any size."""
         framer = self._framer
