@@ -66,7 +66,7 @@ class Lifetime:
         self._releasing: dict[int, FrameType] = {}
 
     def own(self, release: Callable[[], None]) -> bool:
-        """Has ``release`` called at the end, or at once if that has come: False.
+        """Registers ``release`` for the end. If that has come, calls it at once: False.
 
         ``release`` must not wait, and may be called again.
         """

@@ -76,7 +76,7 @@ class SocketIPC(IPC):
         self,
         timeout_msec: float,
         make_peer: Callable[[], Peer],
-        take: Callable[[socket.socket, object, Lifetime], ByteStream],
+        take: Callable[..., ByteStream],
     ) -> Peer | None:
         """See ``accept``. ``make_peer`` creates the object for a connection.
 
