@@ -10,7 +10,7 @@ from tests.cli.program import run
 from vfiipc.__main__ import main
 from vfiipc.cli import arguments, links
 from vfiipc.codec import MAX_DATA_SIZE, Framer, encode
-from vfiipc.exchange.addresses import Address
+from vfiipc.transport.addresses import Address
 
 
 @pytest.mark.parametrize(
@@ -73,24 +73,24 @@ def test_characters_are_the_bytes_of_the_prefix_in_their_order() -> None:
         (links.address, "host:65536", "the port must be in 0..65535"),
         (links.address, "udp://host:1", "is not an address"),
         (links.peer_address, "host:0", "the port must be in 1..65535"),
-        (arguments.prefix, "ADK", "'ADK' is no prefix; use 0xc0deface"),
+        (arguments.prefix, "ADK", "invalid prefix: 'ADK'; use 0xc0deface"),
         (arguments.prefix, "0x1C0DEFACE", "prefix is 7530805966, but must be in 0..4294967295"),
         (arguments.prefix, "-1", "prefix is -1, but must be in 0..4294967295"),
-        (arguments.prefix, "9" * 5000, "is no prefix"),
-        (arguments.msg_id, "seven", "'seven' is no message ID"),
+        (arguments.prefix, "9" * 5000, "invalid prefix"),
+        (arguments.msg_id, "seven", "invalid message ID: 'seven'"),
         (arguments.msg_id, "2147483648", "but must be in -2147483648..2147483647"),
-        (arguments.limit, "-1", "'-1' is no number of bytes; use 65536, 64K or 16M"),
+        (arguments.limit, "-1", "invalid number of bytes: '-1'; use 65536, 64K or 16M"),
         (arguments.limit, "2g", "but must be in 0..2147483643"),
         (arguments.timeout, "0", "use seconds above 0"),
         (arguments.timeout, "nan", "use seconds above 0"),
         (arguments.timeout, "inf", "use seconds above 0"),
-        (arguments.delay, "-1", "'-1' is not a delay; use seconds from 0"),
-        (arguments.delay, "nan", "'nan' is not a delay"),
-        (arguments.count, "0", "'0' is not a count; use 1..10000000"),
-        (arguments.count, "0000000001" + "5" * 20, "is not a count"),
-        (arguments.count, "٣", "is not a count"),
+        (arguments.delay, "-1", "invalid delay: '-1'; use seconds from 0"),
+        (arguments.delay, "nan", "invalid delay: 'nan'"),
+        (arguments.count, "0", "invalid count: '0'; use 1..10000000"),
+        (arguments.count, "0000000001" + "5" * 20, "invalid count"),
+        (arguments.count, "٣", "invalid count"),
         (links.peer_address, "٣", "has no port"),
-        (arguments.timeout, "soon", "'soon' is not a time-out"),
+        (arguments.timeout, "soon", "invalid time-out: 'soon'"),
         (arguments.hex_bytes, "0", "use pairs of digits"),
     ],
 )
@@ -112,14 +112,14 @@ def test_addresses_are_shown_as_they_are_typed() -> None:
         (["dance"], "vfiipc: argument COMMAND: invalid choice: 'dance'"),
         (["echo", "nowhere"], "vfiipc echo: argument ADDRESS: 'nowhere' has no port"),
         (["echo", "--lim=5"], "vfiipc: unrecognized arguments: --lim=5"),
-        (["echo", "--prefix", "x"], "vfiipc echo: argument --prefix: 'x' is no prefix"),
+        (["echo", "--prefix", "x"], "vfiipc echo: argument --prefix: invalid prefix: 'x'"),
         (["send"], "vfiipc send: the following arguments are required: ADDRESS"),
         (["send", "h:1", "a", "--hex", "00"], "not allowed with argument"),
         (["send", "h:1", "--id"], "vfiipc send: argument --id: expected one argument"),
         (["send", "h:1", "--ip", "7", "a"], "vfiipc: unrecognized arguments: --ip a"),
         (["send", "h:1", "--id", "2147483648"], "msg_id is 2147483648, but must be in"),
-        (["proxy", "0", "1", "--delay", "-1"], "'-1' is not a delay; use seconds from 0"),
-        (["echo", "--max-connections", "0"], "'0' is not a count"),
+        (["proxy", "0", "1", "--delay", "-1"], "invalid delay: '-1'; use seconds from 0"),
+        (["echo", "--max-connections", "0"], "invalid count: '0'"),
         (["echo", "127.0.0.1:80x"], "'80x' is not a port"),
         (["send", "h:1", "x", "--raw", "--no-answer"], "not allowed with argument"),
         (["demo", "fast"], "vfiipc: unrecognized arguments: fast"),

@@ -72,7 +72,7 @@ def test_a_peer_that_is_no_echo(capsys: pytest.CaptureFixture[str]) -> None:
         thread.start()
         assert main(["bench", address, "--count", "5"]) == 1
         thread.join()
-    assert f"{address} is no echo: message 0 came back changed" in capsys.readouterr().err
+    assert f"{address} is not an echo: message 0 came back changed" in capsys.readouterr().err
 
 
 def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,4 +83,4 @@ def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     refused, above, count = capsys.readouterr().err.splitlines()
     assert refused.startswith("vfiipc bench: connection refused")
     assert above == "vfiipc bench: --size 2,097,152 is above --limit 1,048,576"
-    assert "'0' is not a count; use 1..10000000" in count
+    assert "invalid count: '0'; use 1..10000000" in count

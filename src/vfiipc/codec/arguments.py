@@ -1,4 +1,4 @@
-"""Checks of arguments, in one place, so that every door of the codec gives the same errors."""
+"""Checks of arguments, so that every function reports the same errors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_bytes",
-    "check_count",
     "check_data_size",
+    "check_integer",
     "check_msg_id",
     "check_prefix",
     "check_size_limit",
+    "flat_bytes",
 ]
 
 
-def _integer(name: str, value: int, lowest: int, highest: int | None) -> int:
+def check_integer(name: str, value: int, lowest: int, highest: int | None = None) -> int:
+    """The value of an argument as an ``int``.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is less than ``lowest``, or more than ``highest``.
+    """
     try:
         number = index(value)
     except TypeError:
@@ -32,38 +39,44 @@ def _integer(name: str, value: int, lowest: int, highest: int | None) -> int:
 
 
 def check_prefix(prefix: int) -> int:
-    """The prefix as an ``int``; ``TypeError`` or ``ValueError`` where the wire cannot hold it."""
-    return _integer("prefix", prefix, PREFIX.lowest, PREFIX.highest)
+    """The prefix as an ``int``; ``TypeError`` or ``ValueError`` if the wire cannot hold it."""
+    return check_integer("prefix", prefix, PREFIX.lowest, PREFIX.highest)
 
 
 def check_msg_id(msg_id: int) -> int:
     """The message ID as an ``int``; ``TypeError`` or ``ValueError`` as for the prefix."""
-    return _integer("msg_id", msg_id, MSG_ID.lowest, MSG_ID.highest)
+    return check_integer("msg_id", msg_id, MSG_ID.lowest, MSG_ID.highest)
 
 
 def check_size_limit(size_limit: int) -> int:
     """The receiver's limit, in bytes of data, as an ``int``; errors as for the prefix."""
-    return _integer("size_limit", size_limit, 0, MAX_DATA_SIZE)
+    return check_integer("size_limit", size_limit, 0, MAX_DATA_SIZE)
 
 
 def check_data_size(data_size: int) -> int:
     """The number of bytes of data in a message as an ``int``; errors as for the prefix."""
-    return _integer("data_size", data_size, 0, MAX_DATA_SIZE)
-
-
-def check_count(name: str, count: int) -> int:
-    """A number of bytes, 0 or more, as an ``int``; errors as for the prefix."""
-    return _integer(name, count, 0, None)
+    return check_integer("data_size", data_size, 0, MAX_DATA_SIZE)
 
 
 def as_bytes(name: str, data: Buffer) -> bytes:
-    """A copy of any bytes-like object that later changes of the original cannot reach.
+    """A copy of any bytes-like object, which later changes of the original do not affect.
 
-    Wider items count as their bytes, and a memoryview with gaps gives the bytes that it shows, in
-    its own order. What is ``bytes`` already needs no copy: callers ask that first, which saves
-    them this call.
+    Wider items count as their bytes, and a memoryview with gaps as the bytes that it shows, in its
+    own order. Callers check for ``bytes`` first, which saves them this call.
+    """
+    return bytes(flat_bytes(name, data))
+
+
+def flat_bytes(name: str, data: Buffer, copied_below: int = 0) -> bytes | memoryview:
+    """Any bytes-like object as flat bytes; ``TypeError`` if it is not one.
+
+    A contiguous object of ``copied_below`` bytes or more is not copied: later changes show in the
+    result.
     """
     try:
-        return memoryview(data).tobytes()
+        view = memoryview(data)
     except TypeError:
         raise TypeError(f"{name} must be bytes-like, not {type(data).__name__}") from None
+    if not view.c_contiguous or view.nbytes < max(1, copied_below):
+        return view.tobytes()
+    return view.cast("B")

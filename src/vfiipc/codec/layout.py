@@ -1,7 +1,7 @@
 """Numbers and packers derived from the declaration in ``wire.py``.
 
-construct declares; it costs about a hundred times a bare ``struct`` call per header, so it never
-runs per message. Everything here is computed once, at import, by walking the declaration.
+construct declares. It is about a hundred times slower than ``struct``, so it never runs per
+message. Everything here is computed once, at import, by walking the declaration.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = [
-    "COUNTED",
     "HEADER_SIZE",
-    "JUDGED_SIZE",
     "MAX_DATA_SIZE",
     "MAX_SIZE",
     "MIN_SIZE",
     "MSG_ID",
+    "MSG_ID_SIZE",
     "PREFIX",
+    "PREFIX_AND_SIZE",
     "SIZE",
     "Field",
     "HeaderStruct",
@@ -41,7 +41,7 @@ class HeaderStruct(Protocol):
 
 
 class Field(NamedTuple):
-    """One field of the header as declared: where it is, how it is packed, what it can hold."""
+    """One field of the header as declared: its place, its format and its range."""
 
     name: str
     offset: int
@@ -51,7 +51,7 @@ class Field(NamedTuple):
 
 
 class _FieldByField:
-    """Packs a header whose fields do not share one byte order, which one ``struct`` cannot."""
+    """Packs a header with fields of different byte orders, which one ``struct`` cannot."""
 
     def __init__(self, formats: Sequence[str]) -> None:
         self._packers = [struct.Struct(text) for text in formats]
@@ -68,7 +68,7 @@ class _FieldByField:
 
 
 def header_struct(formats: Sequence[str]) -> HeaderStruct:
-    """The quickest packer for fields with these ``struct`` formats, byte order included."""
+    """The fastest packer for fields with these ``struct`` formats, which include the byte order."""
     orders = {text[0] for text in formats}
     if len(orders) == 1:
         return struct.Struct(orders.pop() + "".join(text[1:] for text in formats))
@@ -94,13 +94,13 @@ PREFIX, SIZE, MSG_ID = _walk(HEADER)
 
 HEADER_SIZE: Final[int] = HEADER.sizeof()
 #: Bytes from which a receiver decides whether this is a header: prefix and size.
-JUDGED_SIZE: Final[int] = SIZE.offset + SIZE.packer.size
+PREFIX_AND_SIZE: Final[int] = SIZE.offset + SIZE.packer.size
 #: Bytes of the header that the size field counts.
-COUNTED: Final[int] = HEADER_SIZE - JUDGED_SIZE
-MIN_SIZE: Final[int] = COUNTED
+MSG_ID_SIZE: Final[int] = HEADER_SIZE - PREFIX_AND_SIZE
+MIN_SIZE: Final[int] = MSG_ID_SIZE
 #: The original keeps the size in a signed int (spec/framing.md, size rules).
 MAX_SIZE: Final[int] = 2**31 - 1
-MAX_DATA_SIZE: Final[int] = MAX_SIZE - COUNTED
+MAX_DATA_SIZE: Final[int] = MAX_SIZE - MSG_ID_SIZE
 
 _header = header_struct([field.packer.format for field in (PREFIX, SIZE, MSG_ID)])
 pack_header: Final = _header.pack

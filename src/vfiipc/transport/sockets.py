@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from . import system
 from .addresses import address_text
-from .byte_stream import ByteStream, Watchable
+from .byte_stream import ByteStream, Listening
 from .deadline import Deadline
 from .lifetime import Lifetime
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Listener", "SocketStream"]
+__all__ = ["SocketListener", "SocketStream"]
 
 # Errors of accept(2) that concern the connection to be accepted, not the listener.
 _PEER_GONE: Final = {
@@ -77,12 +77,15 @@ class SocketStream(ByteStream):
         return self.socket.recv, ((self._receive_flags,),)
 
     def peek(self, limit: int) -> bytes | None:
-        return system.peek_now(self.socket, limit)
+        try:
+            return self.socket.recv(limit, self._receive_flags | socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return None
 
     def send(self, buffers: Sequence[Buffer]) -> int:
-        if len(buffers) != 1:
-            return system.send_now(self.socket, buffers)
         try:
+            if len(buffers) != 1:
+                return system.send_many(self.socket, buffers)
             return self.socket.send(buffers[0], self._send_flags)
         except (BlockingIOError, InterruptedError):
             return 0
@@ -97,20 +100,14 @@ class SocketStream(ByteStream):
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
 
 
-class Listener(Watchable):
-    """A listening socket, which it owns.
-
-    Args:
-        sock: the listening socket.
-        lifetime: of the object's listening.
-    """
+class SocketListener(Listening):
+    """A listening socket, which it owns."""
 
     def __init__(self, sock: socket.socket, lifetime: Lifetime) -> None:
         self.socket = sock
         self.lifetime = lifetime
         sock.setblocking(False)
         self._fileno = sock.fileno()
-        self.local = ""
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             self.local = address_text(sock.getsockname())
 
@@ -144,10 +141,7 @@ class Listener(Watchable):
         finally:
             self.lifetime.leave(frame)
             del frame
-            on_read = self.on_read
-            if on_read is not None:
-                on_read()
+            self.tell_read()
 
     def close(self) -> None:
-        """Closes the socket; called when no call uses it any more, perhaps twice."""
         self.socket.close()

@@ -7,7 +7,7 @@ from itertools import accumulate
 from sys import _getframe
 from typing import TYPE_CHECKING, Final
 
-from ..codec import encode, encode_batches, encode_header
+from ..codec import encode, encode_batches, encode_header, flat_bytes
 from .byte_stream import ByteStream
 from .deadline import Deadline
 from .stream_state import StreamState
@@ -26,21 +26,7 @@ _LARGE: Final = 32768
 _BATCH_SIZE: Final = 65536
 
 
-def _flat(data: Buffer) -> bytes | memoryview:
-    """Any bytes-like object as flat bytes, without a copy if it is contiguous."""
-    if type(data) is bytes:
-        return data
-    try:
-        view = memoryview(data)
-    except TypeError:
-        kind = type(data).__name__
-        raise TypeError(f"data must be bytes-like, not {kind}") from None
-    if not view.c_contiguous or not view.nbytes:
-        return view.tobytes()
-    return view.cast("B")
-
-
-class _Outgoing:
+class _Unsent:
     """Buffers of one or more whole messages, and how much of them has been sent.
 
     Args:
@@ -107,11 +93,11 @@ class WritingStream(StreamState):
         self._writing = Turn(self.lifetime)
 
     def write(self, data: Buffer, deadline: Deadline) -> bool:
-        return self._write([_flat(data)], deadline)
+        return self._write([flat_bytes("data", data)], deadline)
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
         if type(data) is not bytes:
-            data = _flat(data)
+            data = flat_bytes("data", data)
         if len(data) < _LARGE:
             written = self._write([encode(prefix, msg_id, data)], deadline)
         else:
@@ -150,7 +136,7 @@ class WritingStream(StreamState):
             # Nearly always everything is sent at once, and no record of progress is needed.
             if len(buffers) == 1 and count == len(buffers[0]):
                 return True
-            outgoing = _Outgoing(buffers, messages)
+            outgoing = _Unsent(buffers, messages)
             return self._send_rest(stream, outgoing, count, deadline)
         except OSError as cause:  # IPC-G1
             self.fail(cause)
@@ -171,7 +157,7 @@ class WritingStream(StreamState):
             self.note(TimeoutError("the time was up before anything was written"))
 
     def _send_rest(
-        self, stream: ByteStream, outgoing: _Outgoing, count: int, deadline: Deadline
+        self, stream: ByteStream, outgoing: _Unsent, count: int, deadline: Deadline
     ) -> bool:
         while not outgoing.sent(count):
             if not count:
