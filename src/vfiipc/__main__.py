@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .cli import bench, demo, dump, echo, listen, proxy, replay, send
+from .cli import bench, demo, dump, echo, listen, notify, notifysvc, proxy, replay, send
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.signals import Ended, ending_signals
@@ -21,7 +21,7 @@ from .cli.streams import (
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, listen, proxy, dump, replay, bench)
+_COMMANDS = (demo, echo, send, listen, proxy, dump, replay, bench, notifysvc, notify)
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\

@@ -6,7 +6,11 @@ Rules: ``spec/notify.md``.
 from __future__ import annotations
 
 from .allow import AllowList, ConfigError, ResultCode, parse_allow_list
-from .messages import ALL, ANY, MAX_PAYLOAD, PORT, PREFIX
+from .client import Client
+from .connect import connect
+from .messages import ALL, ANY, MAX_PAYLOAD, PORT, PREFIX, Observation
+from .notification import Notification, Undeliverable
+from .service import Service, serve
 
 __all__ = [
     "ALL",
@@ -15,7 +19,14 @@ __all__ = [
     "PORT",
     "PREFIX",
     "AllowList",
+    "Client",
     "ConfigError",
+    "Notification",
+    "Observation",
     "ResultCode",
+    "Service",
+    "Undeliverable",
+    "connect",
     "parse_allow_list",
+    "serve",
 ]

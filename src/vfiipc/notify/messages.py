@@ -7,7 +7,7 @@ arrived; no number in it is ever parsed and written again (NFY-M7).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from json import JSONEncoder
 from typing import Final, TypeAlias
 
@@ -89,7 +89,7 @@ class Notify:
     sender: str
     to: str
     notification: str
-    parameter: bytes
+    parameter: bytes = field(repr=False)
     flags: int = 0
     reference: int = 0
 

@@ -11,7 +11,7 @@ import itertools
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from .allow import AllowList
 from .messages import ALL, ANY, Notify, Observation, Register, UnicastError, Unregister, encode
@@ -42,6 +42,10 @@ class Delivery(NamedTuple):
     payload: bytes
     receivers: tuple[str, ...]
     unicast: Unicast | None
+
+    def __repr__(self) -> str:
+        size = len(self.payload)
+        return f"Delivery(client={self.client}, {size} bytes, receivers={self.receivers!r})"
 
 
 class Undeliverable(NamedTuple):
@@ -87,27 +91,30 @@ class Registration:
         return self.rank < other.rank
 
 
-class Topic:
+R = TypeVar("R", bound=Registration)
+
+
+class Topic(Generic[R]):
     """The registrations for one notification ID, in the order in which unicasts prefer them."""
 
     __slots__ = ("all", "by_receiver")
 
     def __init__(self) -> None:
-        self.all: list[Registration] = []
-        self.by_receiver: dict[str, list[Registration]] = {}
+        self.all: list[R] = []
+        self.by_receiver: dict[str, list[R]] = {}
 
-    def add(self, registration: Registration) -> None:
+    def add(self, registration: R) -> None:
         insort(self.all, registration)
         insort(self.by_receiver.setdefault(registration.receiver, []), registration)
 
-    def remove(self, registration: Registration) -> None:
+    def remove(self, registration: R) -> None:
         del self.all[bisect_left(self.all, registration)]
         same = self.by_receiver[registration.receiver]
         del same[bisect_left(same, registration)]
         if not same:
             del self.by_receiver[registration.receiver]
 
-    def candidates(self, to: str) -> list[Registration]:
+    def candidates(self, to: str) -> list[R]:
         """Those that a notification to ``to`` is for, in order."""
         return self.all if to in (ANY, ALL) else self.by_receiver.get(to, [])
 
@@ -156,7 +163,7 @@ class Router:
         self._remote = 0
         self._clients: dict[int, Client] = {}
         self._observers: tuple[int, ...] = ()
-        self._topics: dict[str, Topic] = {}
+        self._topics: dict[str, Topic[Registration]] = {}
         self._numbers = itertools.count(1)
         self._ages = itertools.count()
         self._first_reference = self._next_reference = first_reference
@@ -230,7 +237,7 @@ class Router:
 
     def notify(self, number: int, notify: Notify) -> list[Action]:
         """A client sends a notification, or sends one back."""
-        if self._first_reference <= notify.reference < self._next_reference:
+        if self.has_issued(notify.reference):
             unicast = self._unicasts.get(notify.reference)
             if unicast is None or _same_way(notify, unicast.notify):
                 return self._returned(number, unicast)
@@ -248,6 +255,10 @@ class Router:
         return (
             self._broadcast(number, sent) if sent.to == ALL else self._offer(Unicast(number, sent))
         )
+
+    def has_issued(self, reference: int) -> bool:
+        """Whether a reference is one of this router's."""
+        return self._first_reference <= reference < self._next_reference
 
     def _let_in(self, notify: Notify) -> bool:
         allow = self._allow
