@@ -7,10 +7,10 @@ import asyncio
 import os
 from pathlib import Path
 
-from ..exchange import Address
 from ..notify.allow import AllowList, ConfigError, ResultCode
 from ..notify.config import listening_addresses, read_allow_list
 from ..notify.service import serve
+from ..transport.addresses import Address
 from ..transport.logs import follow_masks
 from . import arguments, links
 from .failures import Failure, Malformed, describe

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from ..exchange import Address
+from ..transport.addresses import Address
 from .allow import AllowList, ConfigError, ResultCode, parse_allow_list
 from .messages import PORT
 

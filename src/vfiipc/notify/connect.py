@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from .. import aio
-from ..exchange import duration_of, parse, timeout_of
+from ..exchange import duration_of, timeout_of
+from ..transport.addresses import parse
 from .client import Client, Options
 from .messages import GROWTH, MAX_PAYLOAD, PORT, PREFIX, check_application
 
