@@ -32,6 +32,8 @@ _COMMANDS: Final = {
     "dump": "dump",
     "replay": "replay",
     "bench": "bench",
+    "notifysvc": "notifysvc",
+    "notify": "notify",
     "spec": "spec",
 }
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
