@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .cli import bench, demo, dump, echo, listen, proxy, replay, send
+from .cli import bench, demo, dump, echo, listen, proxy, replay, send, talk
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.signals import Ended, ending_signals
@@ -21,7 +21,7 @@ from .cli.streams import (
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, listen, proxy, dump, replay, bench)
+_COMMANDS = (demo, echo, send, talk, listen, proxy, dump, replay, bench)
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\
@@ -29,6 +29,7 @@ examples:
   vfiipc demo                        watch two processes talk
   vfiipc echo 127.0.0.1:5000         a server that answers with what it gets
   vfiipc send 127.0.0.1:5000 hello   a client
+  vfiipc talk 127.0.0.1:5000         a conversation, line by line
   vfiipc listen 5000 --answer OK     stand in for a terminal
   vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
   vfiipc dump session.pcap           explain a recording
