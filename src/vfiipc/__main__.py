@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .cli import bench, demo, dump, echo, listen, proxy, replay, send, talk
+from .cli import bench, completion, demo, dump, echo, listen, proxy, replay, send, talk
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.signals import Ended, ending_signals
@@ -21,7 +21,7 @@ from .cli.streams import (
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, talk, listen, proxy, dump, replay, bench)
+_COMMANDS = (demo, echo, send, talk, listen, proxy, dump, replay, bench, completion)
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\
@@ -74,7 +74,9 @@ def _without_output(error: OSError) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        parsed = _parser().parse_args(argv)
+        parser = _parser()
+        completion.complete(parser)
+        parsed = parser.parse_args(argv)
     except SystemExit as ended:
         return int(ended.code or 0)
     program = f"vfiipc {parsed.command}"

@@ -2,12 +2,9 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +23,7 @@ from tests.cli.program import (
     unused_address,
     within,
 )
+from tests.helpers.terminal import at_a_terminal
 from vfiipc.cli.typed import COMMANDS, HELP, Typed, read_line
 from vfiipc.codec import encode
 
@@ -223,54 +221,6 @@ def test_an_output_that_nobody_reads_ends_talk() -> None:
 # --- at a terminal --------------------------------------------------------------------------------
 
 
-@contextmanager
-def _at_a_terminal(*arguments: str, program: list[str] = PROGRAM) -> Iterator[_Terminal]:
-    keyboard, terminal = os.openpty()
-    with subprocess.Popen(
-        [*program, *arguments],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-        env={**ENVIRONMENT, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
-    ) as process:
-        os.close(terminal)
-        try:
-            yield _Terminal(keyboard, process)
-        finally:
-            process.kill()
-            os.close(keyboard)
-
-
-class _Terminal:
-    def __init__(self, keyboard: int, process: subprocess.Popen[bytes]) -> None:
-        self._keyboard = keyboard
-        self._process = process
-        self.shown = b""
-
-    def type(self, text: bytes) -> None:
-        os.write(self._keyboard, text)
-
-    def wait_for(self, text: bytes) -> None:
-        """Reads on until ``text`` has been shown, and forgets everything before its end."""
-        while text not in self.shown:
-            assert select.select([self._keyboard], [], [], TIMEOUT)[0], self.shown
-            self.shown += os.read(self._keyboard, 65536)
-        self.shown = self.shown.partition(text)[2]
-
-    def end(self) -> int:
-        def drain() -> None:
-            while select.select([self._keyboard], [], [], TIMEOUT)[0]:
-                try:
-                    if not os.read(self._keyboard, 65536):
-                        break
-                except OSError:
-                    break
-
-        drain()
-        return self._process.wait(TIMEOUT)
-
-
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a terminal")
 
 
@@ -280,12 +230,13 @@ def test_a_conversation_at_a_terminal(edited: bool) -> None:
     pytest.importorskip("prompt_toolkit")
     blocked = "import sys; sys.modules['prompt_toolkit'] = None; import vfiipc.__main__ as m; "
     program = PROGRAM if edited else [sys.executable, "-c", f"{blocked} sys.exit(m.main())"]
+    env = {**ENVIRONMENT, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
     with (
         listening() as (listener, address),
-        _at_a_terminal("talk", address, program=program) as terminal,
+        at_a_terminal([*program, "talk", address], env, TIMEOUT) as terminal,
         accept(listener) as server,
     ):
-        wait_for: Callable[[bytes], None] = terminal.wait_for
+        wait_for = terminal.wait_for
         wait_for(b"id 0>" if edited else b"editing and recalling lines needs prompt_toolkit")
         terminal.type(b"hello\r")
         assert receive(server) == [(0, b"hello")]
