@@ -10,11 +10,11 @@ from contextlib import closing
 
 from ..recording import (
     Chunk,
-    Connection,
     Cut,
     Decoded,
     Discarded,
     Item,
+    RecordedConnection,
     guess_prefixes,
 )
 from . import arguments
@@ -122,8 +122,8 @@ class _View:
         self._framing = framing
         self._timed = timed
         self._time: float | None = None
-        self._open: dict[tuple[Connection, bool], tuple[Way, Reader]] = {}
-        self._connections: set[Connection] = set()
+        self._open: dict[tuple[RecordedConnection, bool], tuple[Way, Reader]] = {}
+        self._connections: set[RecordedConnection] = set()
         self._counts: Counter[str] = Counter()
         self._hidden = 0  # messages that the filter did not let pass
 
@@ -149,7 +149,7 @@ class _View:
             self._items(way, reader.finish(), self._time)
         self._open.clear()
 
-    def _begin(self, connection: Connection, from_client: bool) -> tuple[Way, Reader]:
+    def _begin(self, connection: RecordedConnection, from_client: bool) -> tuple[Way, Reader]:
         self._connections.add(connection)
         way = NOWHERE
         if connection.number:
@@ -229,7 +229,7 @@ def _again(held: list[Chunk], failed: Damaged | None, chunks: Iterator[Chunk]) -
 
 
 def _streams(chunks: Iterable[Chunk]) -> list[bytes]:
-    streams: dict[tuple[Connection, bool], list[list[bytes]]] = {}
+    streams: dict[tuple[RecordedConnection, bool], list[list[bytes]]] = {}
     for chunk in chunks:
         parts = streams.setdefault((chunk.connection, chunk.from_client), [[]])
         if chunk.gap:

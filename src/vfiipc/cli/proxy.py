@@ -11,6 +11,7 @@ from contextlib import closing
 from typing import NamedTuple
 
 from .. import IPC, TLS
+from ..faults import Delivery, Planner, Send, Wait
 from . import arguments, links
 from .failures import Failure, describe
 from .filters import add_filters, chosen_filter
@@ -140,6 +141,7 @@ class _Direction(NamedTuple):
     source: IPC
     target: IPC
     way: Way
+    planner: Planner
 
 
 class _Pair:
@@ -161,14 +163,17 @@ class _Pair:
         self._client = client
         self._target = target
         self._lock = threading.Lock()
-        self._left: int | None = parsed.cut_after
+        self._cut = Delivery(cut_after=parsed.cut_after)
+        self._passed = 0  # bytes, in both directions
         self._said = ""
         self._failed: Exception | None = None
 
     def run(self, way: Way) -> str:
         """Passes everything on until both directions have ended; what ended it."""
-        there = _Direction(True, self._client, self._target, way)
-        answers = _Direction(False, self._target, self._client, way.reversed())
+        pieces = self._parsed.pieces
+        faults = Delivery(pieces, delay=self._parsed.delay, pause=_PAUSE if pieces else 0)
+        there = _Direction(True, self._client, self._target, way, Planner(faults))
+        answers = _Direction(False, self._target, self._client, way.reversed(), Planner(faults))
         other = threading.Thread(target=self._pass_on, args=(answers,), daemon=True)
         try:
             other.start()
@@ -207,16 +212,14 @@ class _Pair:
             self._printer.item(direction.way, item, time.time())
 
     def _send(self, direction: _Direction, data: bytes, reader: Reader) -> bool:
-        if self._parsed.delay:
-            time.sleep(self._parsed.delay)
-        # First, or the answer might come before it in the recording.
-        self._track.data(direction.from_client, data)
-        size = self._parsed.pieces or len(data)
-        for start in range(0, len(data), size):
-            if start:
-                time.sleep(_PAUSE)
-            if not direction.target.write(data[start : start + size]):
-                return False
+        for action in direction.planner.feed(data):
+            if isinstance(action, Wait):
+                time.sleep(action.seconds)
+            elif isinstance(action, Send):
+                # Recorded first, or the answer might come before it in the recording.
+                self._track.data(direction.from_client, action.data)
+                if not direction.target.write(action.data):
+                    return False
         for item in reader.feed(data):
             self._printer.item(direction.way, item, time.time())
         return True
@@ -224,11 +227,9 @@ class _Pair:
     def _allowed(self, data: bytes) -> tuple[bytes, bool]:
         """What of ``data`` may pass, and whether that is the last."""
         with self._lock:
-            if self._left is None:
-                return data, False
-            data = data[: self._left]
-            self._left -= len(data)
-            return data, not self._left
+            data, last = self._cut.arriving(self._passed, data)
+            self._passed += len(data)
+            return data, last
 
     def _half_close(self, direction: _Direction) -> None:
         source = direction.source

@@ -22,8 +22,8 @@ from ..recording import (
     Capture,
     CaptureError,
     Chunk,
-    Connection,
     HexDumpError,
+    RecordedConnection,
     is_capture,
     looks_like_hex_dump,
     parse_hex_dump,
@@ -119,7 +119,7 @@ class Source:
             if self._capture is not None:
                 yield from self._capture.chunks()
                 return
-            connection = Connection(0, "", "")
+            connection = RecordedConnection(0, "", "")
             for data in self._bytes() if self.form == "raw" else self._parsed():
                 yield Chunk(connection, True, 0.0, data)
             yield Chunk(connection, True, 0.0, end=True)
