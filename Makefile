@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
+# Tests start hundreds of processes. Each would compile the package anew if none kept the result.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
