@@ -10,6 +10,7 @@ from . import __version__
 from .cli import bench, completion, demo, dump, echo, listen, proxy, replay, send, talk
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
+from .cli.inspector import command as inspector
 from .cli.signals import Ended, ending_signals
 from .cli.streams import (
     CLOSED_OUTPUT,
@@ -21,7 +22,19 @@ from .cli.streams import (
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, talk, listen, proxy, dump, replay, bench, completion)
+_COMMANDS = (
+    demo,
+    echo,
+    send,
+    talk,
+    listen,
+    proxy,
+    inspector,
+    dump,
+    replay,
+    bench,
+    completion,
+)
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\
@@ -32,6 +45,7 @@ examples:
   vfiipc talk 127.0.0.1:5000         a conversation, line by line
   vfiipc listen 5000 --answer OK     stand in for a terminal
   vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
+  vfiipc inspect 5001 127.0.0.1:5000 the same in a table, hold and change them
   vfiipc dump session.pcap           explain a recording
 
 `vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the

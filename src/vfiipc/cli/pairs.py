@@ -46,6 +46,8 @@ class Pair:
     Args:
         there: from the side that connected to the other.
         back: the other direction.
+
+    ``closed`` tells whether the connections have been closed.
     """
 
     def __init__(self, there: Direction, back: Direction) -> None:
@@ -53,6 +55,7 @@ class Pair:
         self._back = back
         self._lock = threading.Lock()
         self._said = ""
+        self.closed = False
         self._failed: Exception | None = None
 
     def run(self, there: Flow, back: Flow) -> str:
@@ -81,6 +84,7 @@ class Pair:
         """Closes both connections; the first who does tells why."""
         with self._lock:
             self._said = self._said or said
+            self.closed = True
             self._there.source.close()
             self._there.target.close()
 
