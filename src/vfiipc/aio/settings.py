@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import index
 
+from ..codec import check_integer
 from ..exchange import Settings, duration_of
 from .protocol import MessageProtocol
 
@@ -27,13 +27,7 @@ class AsyncSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        try:
-            too_low = index(self.max_unsent) < 0
-        except TypeError:
-            kind = type(self.max_unsent).__name__
-            raise TypeError(f"max_unsent must be an int, not {kind}") from None
-        if too_low:
-            raise ValueError(f"max_unsent is {self.max_unsent}, but must be 0 or more")
+        check_integer("max_unsent", self.max_unsent, 0)
         duration_of(self.close_timeout, "close_timeout")
 
     def protocol(self) -> MessageProtocol:
