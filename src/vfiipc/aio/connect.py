@@ -79,7 +79,7 @@ def connect(
 
 
 class Connecting:
-    """A connection that is about to be made; await it or enter it with ``async with``, once."""
+    """What ``connect`` returns: await it, or enter it with ``async with``, once, to connect."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Connecting:
                 name = self._server_hostname if self._context is not None else None
                 make = partial(loop.create_connection, sock=sock, server_hostname=name)
             protocol = self._settings.protocol()
-            # A time-out of its own covers everything, the handshake included (CON-T2).
+            # ``timeout`` covers everything, including the handshake (CON-T2).
             limit = HANDSHAKE_TIMEOUT if self._timeout is None else self._timeout
             make = partial(make, lambda: protocol)
             await hand_over(sock, protocol, make, self._context, limit)
