@@ -39,7 +39,7 @@ def test_there_are_pages_with_examples() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_are_of_kinds_that_are_run(page: str) -> None:
     kinds = {block.language for block in examples(page)}
-    assert kinds <= {"python", "json", "console", "text"}
+    assert kinds <= {"python", "json", "console", "text", "cpp"}
     assert all(block.title for block in examples(page) if block.language == "json")
     fences = re.findall(r"^ *```.", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) == len(examples(page))
