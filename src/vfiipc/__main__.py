@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Final
 
 from . import __version__
-from .cli import bench, completion, demo, dump, echo, listen, proxy, replay, send, talk
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
-from .cli.inspector import command as inspector
 from .cli.signals import Ended, ending_signals
 from .cli.streams import (
     CLOSED_OUTPUT,
@@ -22,19 +23,21 @@ from .cli.streams import (
 
 __all__ = ["main"]
 
-_COMMANDS = (
-    demo,
-    echo,
-    send,
-    talk,
-    listen,
-    proxy,
-    inspector,
-    dump,
-    replay,
-    bench,
-    completion,
-)
+# Each command, and its module in `cli`, which is imported when the command is chosen.
+_COMMANDS: Final = {
+    "demo": "demo",
+    "echo": "echo",
+    "send": "send",
+    "talk": "talk",
+    "listen": "listen",
+    "proxy": "proxy",
+    "inspect": "inspector.command",
+    "dump": "dump",
+    "replay": "replay",
+    "bench": "bench",
+    "spec": "spec",
+    "completion": "completion",
+}
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\
@@ -47,6 +50,7 @@ examples:
   vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
   vfiipc inspect 5001 127.0.0.1:5000 the same in a table, hold and change them
   vfiipc dump session.pcap           explain a recording
+  vfiipc spec --to protocol          write out the specification and its vectors
 
 `vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the
 reason given; 2 wrong arguments, or a malformed file of answers; 130 ended by
@@ -88,9 +92,11 @@ def _without_output(error: OSError) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        parser = _parser()
-        completion.complete(parser)
-        parsed = parser.parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        parser = _parser(_named(words))
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks how to go on
+            import_module(f"{__package__}.cli.completion").complete(parser)
+        parsed = parser.parse_args(words)
     except SystemExit as ended:
         return int(ended.code or 0)
     program = f"vfiipc {parsed.command}"
@@ -107,7 +113,12 @@ def _run(argv: Sequence[str] | None) -> int:
         return 1
 
 
-def _parser() -> Parser:
+def _named(words: Sequence[str]) -> Iterable[str]:
+    """The command that the words name; all, if the answer depends on what there is."""
+    return words[:1] if words and words[0] in _COMMANDS else _COMMANDS
+
+
+def _parser(names: Iterable[str] = _COMMANDS) -> Parser:
     parser = Parser(
         prog="vfiipc",
         description="ADK IPC messages: send, receive, watch, record and explain them.",
@@ -117,8 +128,8 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"vfiipc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_to(commands)
+    for name in names:
+        import_module(f"{__package__}.cli.{_COMMANDS[name]}").add_to(commands)
     return parser
 
 

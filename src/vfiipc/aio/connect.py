@@ -21,9 +21,9 @@ from .connection import Connection
 from .dial import dial, reach
 from .handover import HANDSHAKE_TIMEOUT, hand_over
 from .limits import within
-from .outgoing import MAX_UNSENT
 from .protocol import MessageProtocol
-from .settings import CLOSE_TIMEOUT, Settings
+from .send_buffer import MAX_UNSENT
+from .settings import CLOSE_TIMEOUT, AsyncSettings
 
 __all__ = ["Connecting", "connect"]
 
@@ -68,7 +68,7 @@ def connect(
     Rules: ``spec/connections.md``.
     """
     target = parse(address)
-    settings = Settings(
+    settings = AsyncSettings(
         prefix=prefix,
         size_limit=size_limit,
         strict=strict,
@@ -92,7 +92,7 @@ class Connecting:
     def __init__(
         self,
         target: Address,
-        settings: Settings,
+        settings: AsyncSettings,
         timeout: float | None,
         context: tls.SSLContext | None,
         server_hostname: str,

@@ -55,9 +55,7 @@ class _Attempts:
     async def run(self) -> socket.socket:
         """The first socket that connects; raises ``OSError`` if none does."""
         while True:
-            winner = self._begin_those_due()
-            if winner is not None:
-                return winner
+            self._begin_those_due()
             self._race.check()
             pause = self._race.pause(self._loop.time())
             ready, _ = await asyncio.wait(
@@ -67,17 +65,13 @@ class _Attempts:
             if winner is not None:
                 return winner
 
-    def _begin_those_due(self) -> socket.socket | None:
-        while (begun := begin_next(self._race, self._loop.time())) is not None:
-            sock, connected = begun
-            if connected:
-                return sock
+    def _begin_those_due(self) -> None:
+        while (sock := begin_next(self._race, self._loop.time())) is not None:
             try:
                 self._running[self._writable(sock)] = sock
             except BaseException:
                 sock.close()
                 raise
-        return None
 
     def _writable(self, sock: socket.socket) -> asyncio.Future[None]:
         """A future that is done when the attempt has succeeded or failed."""

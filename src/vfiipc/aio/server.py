@@ -25,10 +25,10 @@ from ..transport.unix_sockets import SocketFile
 from .accepting import Acceptor, listen, take_over
 from .connection import Connection
 from .handover import HANDSHAKE_TIMEOUT, hand_over
-from .outgoing import MAX_UNSENT
-from .settings import CLOSE_TIMEOUT, Settings
+from .send_buffer import MAX_UNSENT
+from .settings import CLOSE_TIMEOUT, AsyncSettings
 
-__all__ = ["Handler", "Server", "Serving", "serve"]
+__all__ = ["Handler", "PendingServer", "Server", "serve"]
 
 _logger = logging.getLogger("vfiipc")
 
@@ -56,7 +56,7 @@ def serve(
     max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
     max_unsent: int = MAX_UNSENT,
     close_timeout: float = CLOSE_TIMEOUT,
-) -> Serving:
+) -> PendingServer:
     """Serves, when the result is awaited or entered with ``async with``.
 
     Args:
@@ -89,7 +89,7 @@ def serve(
     Rules: ``spec/connections.md``.
     """
     target = where_to_listen(address, sock)
-    settings = Settings(
+    settings = AsyncSettings(
         prefix=prefix,
         size_limit=size_limit,
         strict=strict,
@@ -107,10 +107,10 @@ def serve(
         raise ValueError(f"max_connections is {max_connections}, but must be 1 or more, or None")
     times = serving_times(idle_timeout, grace)
     server = Server(handler, where, settings, ssl, max_connections, *times)
-    return Serving(server)
+    return PendingServer(server)
 
 
-class Serving:
+class PendingServer:
     """A server that is about to listen; await it or enter it with ``async with``, once."""
 
     def __init__(self, server: Server) -> None:
@@ -150,7 +150,7 @@ class Server:
         self,
         handler: Handler,
         where: Address | socket.socket,
-        settings: Settings,
+        settings: AsyncSettings,
         context: tls.SSLContext | None,
         max_connections: int | None,
         idle_timeout: float | None,

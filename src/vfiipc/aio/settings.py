@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import index
 
-from .. import exchange
-from ..exchange import duration_of
+from ..exchange import Settings, duration_of
 from .protocol import MessageProtocol
 
-__all__ = ["CLOSE_TIMEOUT", "Settings"]
+__all__ = ["CLOSE_TIMEOUT", "AsyncSettings"]
 
 #: Seconds that closing may take.
 CLOSE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
-class Settings(exchange.Settings):
+class AsyncSettings(Settings):
     """Adds what only asyncio needs; validated on creation.
 
     Raises:
@@ -40,4 +39,4 @@ class Settings(exchange.Settings):
     def protocol(self) -> MessageProtocol:
         """A protocol for a new connection in the running loop."""
         close_timeout = duration_of(self.close_timeout, "close_timeout")
-        return MessageProtocol(self.framer(), self.routing(), self.max_unsent, close_timeout)
+        return MessageProtocol(self.framer(), self.exchange(), self.max_unsent, close_timeout)

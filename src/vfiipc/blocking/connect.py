@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from ..exchange import (
@@ -9,6 +10,7 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     Settings,
+    timeout_of,
 )
 from ..transport.addresses import Address, parse
 from ..transport.failures import explained
@@ -16,7 +18,6 @@ from ..transport.ipc import IPC
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
 from ..transport.tls import TLS
-from .clock import deadline_of, msec
 from .connection import Connection
 
 __all__ = ["check_tls", "connect"]
@@ -59,11 +60,11 @@ def connect(
     """
     target = parse(address)
     settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
-    deadline = deadline_of(timeout)
+    seconds = timeout_of(timeout)
     check_tls(target, tls)
     ipc = _object_for(target, tls)
     try:
-        if not _reach(ipc, target, msec(deadline.remaining())):
+        if not _reach(ipc, target, -1 if seconds is None else math.ceil(seconds * 1000)):
             raise explained(ipc.last_error, f"not connected to {target}")
         return Connection(ipc, **vars(settings))
     except BaseException:  # CON-A8

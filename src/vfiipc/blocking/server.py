@@ -189,7 +189,7 @@ class Server:
     def _begin(self, peer: IPC) -> Exception | None:
         """Starts the handler's thread; on failure, closes the connection and returns the reason."""
         connection = Connection(peer, **vars(self._settings))
-        connection._incoming.idle_timeout = self._idle_timeout
+        connection._reader.idle_timeout = self._idle_timeout
         thread = threading.Thread(
             target=self._serve, args=(connection,), name="vfiipc handler", daemon=True
         )  # CON-S1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Final
 
 from . import arguments
@@ -13,7 +12,6 @@ from .streams import say
 __all__ = ["add_to", "complete"]
 
 _SHELLS: Final = ("bash", "zsh", "fish")
-_ASKED: Final = "_ARGCOMPLETE"  # in the environment when a shell asks
 
 _MORE = """\
 Put one of these where your shell starts:
@@ -41,9 +39,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Answers a shell that asks how to go on, and ends the process; otherwise does nothing."""
-    if _ASKED not in os.environ:
-        return
+    """Answers a shell that asks how to go on, and ends the process."""
     try:
         from argcomplete import autocomplete
     except ImportError:

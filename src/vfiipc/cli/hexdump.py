@@ -13,7 +13,7 @@ PER_LINE = 16  #: bytes
 _PER_FIELD_LINE = 8
 
 
-class _Part(NamedTuple):
+class _DumpPart(NamedTuple):
     """One declared field in a message: its place, its bytes and its value."""
 
     name: str
@@ -50,18 +50,18 @@ def _fields(frame: bytes, declaration: Any) -> Iterator[str]:
             place = " " * len(place)
 
 
-def _number(part: _Part) -> str:
+def _number(part: _DumpPart) -> str:
     # Prefixes are written in hexadecimal everywhere; the other fields count or are counted.
     return f"{part.value:#0{2 + 2 * len(part.raw)}x}" if part.name == "prefix" else str(part.value)
 
 
-def _parts(frame: bytes, declaration: Any) -> Iterator[_Part]:
+def _parts(frame: bytes, declaration: Any) -> Iterator[_DumpPart]:
     fields = declaration.parse(frame)
     offset = 0
     for declared in declaration.subcons:
         width = declared.sizeof(**fields)
         raw = frame[offset : offset + width]
-        yield _Part(declared.name, offset, raw, fields[declared.name])
+        yield _DumpPart(declared.name, offset, raw, fields[declared.name])
         offset += width
 
 

@@ -12,7 +12,7 @@ from .lifetime import Lifetime
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["ByteStream", "Watchable"]
+__all__ = ["ByteStream", "Listening", "Watchable"]
 
 
 class Watchable(ABC):
@@ -58,6 +58,17 @@ class Watchable(ABC):
         on_ready = self.on_ready
         if on_ready is not None:
             on_ready()
+
+
+class Listening(Watchable):
+    """A listener, which accepts connections. Its lifetime owns ``close``."""
+
+    #: Its address, as shown to users; empty if unknown.
+    local: str = ""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stops listening, without waiting; called when no call uses it any more, perhaps twice."""
 
 
 class ByteStream(Watchable):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..faults import Delivery
 from .addresses import check_text
-from .byte_stream import ByteStream, Watchable
+from .byte_stream import ByteStream, Listening
 from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
@@ -234,8 +234,8 @@ class _MemoryStream(ByteStream):
 _names: dict[str, _Listener] = {}
 
 
-class _Listener(Watchable):
-    """Holds the connections that wait to be accepted under a name."""
+class _Listener(Listening):
+    """Connections that wait to be accepted under a name."""
 
     def __init__(self, name: str, lifetime: Lifetime) -> None:
         self.local = name

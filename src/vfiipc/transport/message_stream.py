@@ -104,10 +104,17 @@ class MessageStream(WritingStream):
     # --- reading
 
     def read_msg(
-        self, prefix: int, size_limit: int, strict: bool, timeout_msec: float
+        self,
+        prefix: int,
+        size_limit: int,
+        strict: bool,
+        timeout_msec: float,
+        deadline: Deadline | None = None,
     ) -> Message | None:
+        """As ``IPC.read_msg``; a ``deadline`` takes the place of the time-out."""
         # A buffered message is returned without asking the clock or the stream.
-        deadline = None if type(timeout_msec) is int else Deadline(timeout_msec)
+        if deadline is None and type(timeout_msec) is not int:
+            deadline = Deadline(timeout_msec)
         turn, frame, message = self._reading, _getframe(), None
         try:
             try:
@@ -206,16 +213,16 @@ class MessageStream(WritingStream):
         # first: more of them each time, until one finds something at once again.
         wait_first = self._waits_ahead > 0 and not self._causes
         self._waits_ahead -= wait_first
-        late = 0
+        late, at_once = 0, not wait_first
         while late < _LATE:
             if not wait_first:
                 if self._receive():
                     message = self.framer.next_message()
                     if message is not None:
-                        if deadline is None:
+                        if at_once:
                             self._in_vain = 0
                         return message
-                    deadline = deadline or Deadline(timeout_msec)
+                    at_once, deadline = False, deadline or Deadline(timeout_msec)
                     late += deadline.passed()
                     continue
                 if self._ending is not None:
@@ -223,6 +230,7 @@ class MessageStream(WritingStream):
             deadline = deadline or Deadline(timeout_msec)
             left = deadline.remaining()
             if left != 0.0 and not self._causes:  # a broken one is not waited for (IPC-X7)
+                at_once = False
                 self._wait_readable(left)
             elif not wait_first:
                 break

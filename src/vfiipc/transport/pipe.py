@@ -121,14 +121,7 @@ class Pipe(SocketIPC):
 
 
 class _PipeListener(SocketListener):
-    """A listening socket, whose file is removed when it is closed.
-
-    Args:
-        sock: the listening socket.
-        file: its file; None for an abstract name.
-        path: as the user gave it.
-        lifetime: of the object that listens.
-    """
+    """A listening socket, and its file (None for an abstract name), which ``close`` removes."""
 
     def __init__(
         self, sock: socket.socket, file: SocketFile | None, path: str, lifetime: Lifetime

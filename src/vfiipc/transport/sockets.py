@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import system
 from .addresses import address_text
-from .byte_stream import ByteStream, Watchable
+from .byte_stream import ByteStream, Listening
 from .deadline import Deadline
 from .lifetime import Lifetime
 
@@ -100,20 +100,14 @@ class SocketStream(ByteStream):
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
 
 
-class SocketListener(Watchable):
-    """A listening socket, which it owns.
-
-    Args:
-        sock: the listening socket.
-        lifetime: of the object's listening.
-    """
+class SocketListener(Listening):
+    """A listening socket, which it owns."""
 
     def __init__(self, sock: socket.socket, lifetime: Lifetime) -> None:
         self.socket = sock
         self.lifetime = lifetime
         sock.setblocking(False)
         self._fileno = sock.fileno()
-        self.local = ""
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             self.local = address_text(sock.getsockname())
 
@@ -150,5 +144,4 @@ class SocketListener(Watchable):
             self.tell_read()
 
     def close(self) -> None:
-        """Closes the socket; called when no call uses it any more, perhaps twice."""
         self.socket.close()

@@ -119,7 +119,7 @@ class Signal:
             self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             _events[self._event] = None
         else:
-            self._pair = _quiet_pair()
+            self._pair = _nonblocking_pair()
             _pairs[self._pair] = None
 
     def fileno(self) -> int:
@@ -156,7 +156,7 @@ _events: dict[int, None] = {}
 _pairs: dict[tuple[socket.socket, socket.socket], None] = {}
 
 
-def _quiet_pair() -> tuple[socket.socket, socket.socket]:
+def _nonblocking_pair() -> tuple[socket.socket, socket.socket]:
     pair = socket.socketpair()
     for end in pair:
         end.setblocking(False)
@@ -175,20 +175,17 @@ def _replace_signals() -> None:
             os.dup2(fresh, event, inheritable=False)
             os.close(fresh)
         for pair in list(_pairs):
-            for end, own in zip(pair, _quiet_pair()):
+            for end, own in zip(pair, _nonblocking_pair()):
                 os.dup2(own.fileno(), end.fileno(), inheritable=False)
                 own.close()
 
 
 def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[tuple[int, int]]:
-    """Waits until one of the descriptors is ready, or has failed.
+    """Waits until one of the descriptors is ready, or has failed; returns those, with their events.
 
     Args:
         interests: descriptors, each with ``READ``, ``WRITE`` or both (``READ | WRITE``).
         timeout: seconds; None waits for ever.
-
-    Returns:
-        The descriptors that are ready, each with its events; none when the time is up.
     """
     return _poll_of(interests)(None if timeout is None else timeout * 1000)
 
@@ -261,7 +258,7 @@ class Poller:
             self._epoll.register(self._signal.fileno(), select.EPOLLIN)
 
     def add(self, fd: int) -> None:
-        """Makes ``wait`` report when ``fd`` is readable, or has failed, until ``discard``."""
+        """Makes ``wait`` report ``fd`` when it is readable, or has failed, until ``discard``."""
         self._watched[fd] = None
         if self._epoll is not None:
             with contextlib.suppress(FileExistsError):

@@ -7,7 +7,7 @@ from itertools import accumulate
 from sys import _getframe
 from typing import TYPE_CHECKING, Final
 
-from ..codec import encode, encode_batches, encode_header
+from ..codec import encode, encode_batches, encode_header, flat_bytes
 from .byte_stream import ByteStream
 from .deadline import Deadline
 from .stream_state import StreamState
@@ -24,20 +24,6 @@ _Buffers = list["bytes | memoryview"]
 _LARGE: Final = 32768
 # The size at which a batch of small messages is complete.
 _BATCH_SIZE: Final = 65536
-
-
-def _flat(data: Buffer) -> bytes | memoryview:
-    """Any bytes-like object as flat bytes, without a copy if it is contiguous."""
-    if type(data) is bytes:
-        return data
-    try:
-        view = memoryview(data)
-    except TypeError:
-        kind = type(data).__name__
-        raise TypeError(f"data must be bytes-like, not {kind}") from None
-    if not view.c_contiguous or not view.nbytes:
-        return view.tobytes()
-    return view.cast("B")
 
 
 class _Unsent:
@@ -107,11 +93,11 @@ class WritingStream(StreamState):
         self._writing = Turn(self.lifetime)
 
     def write(self, data: Buffer, deadline: Deadline) -> bool:
-        return self._write([_flat(data)], deadline)
+        return self._write([flat_bytes("data", data)], deadline)
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
         if type(data) is not bytes:
-            data = _flat(data)
+            data = flat_bytes("data", data)
         if len(data) < _LARGE:
             written = self._write([encode(prefix, msg_id, data)], deadline)
         else:

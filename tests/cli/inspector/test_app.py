@@ -332,7 +332,7 @@ def test_resend_and_send_an_edited_copy() -> None:
         screen.app.screen.query_one(TextArea).load_text("changed")
         screen.app.screen.query_one("#msg_id", Input).value = "x"
         await screen.press("ctrl+s")
-        assert "'x' is no message ID" in screen.text()
+        assert "invalid message ID: 'x'" in screen.text()
         screen.app.screen.query_one("#msg_id", Input).value = "-9"
         await screen.press("ctrl+s")
         await screen.until(lambda: len(screen.source.sent) == 2)

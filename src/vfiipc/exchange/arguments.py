@@ -1,13 +1,66 @@
-"""Time-outs as usual in Python: seconds, or None."""
+"""Arguments that blocking and asyncio connections share, and their checks."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from operator import index
+from typing import Any, Final
 
-__all__ = ["check_timeout", "duration_of", "serving_times", "timeout_of"]
+from ..codec import Framer
+from .exchange import Exchange
+
+__all__ = [
+    "Settings",
+    "check_timeout",
+    "connection_limit",
+    "duration_of",
+    "serving_times",
+    "timeout_of",
+]
 
 # 23 days. Anything longer waits for ever: system calls count milliseconds in a C int.
 _LONGEST: Final = 2_000_000.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The keywords that ``connect`` and ``serve`` share; validated on creation.
+
+    Raises:
+        TypeError, ValueError: a value is of the wrong type, or out of range.
+    """
+
+    prefix: int
+    size_limit: int
+    strict: bool
+    request_ids: range
+    max_unclaimed: int
+    max_unclaimed_size: int
+
+    def __post_init__(self) -> None:
+        self.framer()
+        self.exchange()
+
+    def framer(self) -> Framer:
+        """A framer for a new connection."""
+        return Framer(self.prefix, self.size_limit, strict=self.strict)
+
+    def exchange(self) -> Exchange[Any]:
+        """Requests and unclaimed messages for a new connection."""
+        return Exchange(self.request_ids, self.max_unclaimed, self.max_unclaimed_size)
+
+
+def connection_limit(max_connections: int) -> int:
+    """How many connections a server may have at once (CON-S3).
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is less than 1.
+    """
+    number = index(max_connections)
+    if number < 1:
+        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more")
+    return number
 
 
 def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:

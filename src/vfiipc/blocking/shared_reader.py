@@ -1,9 +1,9 @@
 """The receive side: one of the waiting threads reads for all, and hands over when it leaves.
 
 An exception raised by a signal handler can end any of these calls between any two steps. So there
-is no lock: the right to lead, and the right to change the state kept here, are ``Turn`` objects,
-whose holders are known by their frames. A message moves from one place to the next in one step,
-without an intervening call.
+is no lock: the right to lead, and the right to change the exchange, are ``Turn`` objects, whose
+holders are known by their frames. A message moves from one place to the next in one step, without
+an intervening call; what an interrupted call has left unfinished, the next one finishes.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from types import FrameType
 from typing import Final
 
 from ..codec import FramingError, Message
-from ..exchange import ConnectionClosed, Routing, cut_or_ended, same_error
+from ..exchange import ConnectionClosed, Exchange, cut_or_ended, same_error
 from ..transport.calls import is_running
 from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
 from ..transport.lifetime import Lifetime
 from ..transport.turn import Turn
 from ..transport.waiters import new_bell, ring
-from .clock import msec
 
-__all__ = ["SENT_IN_PART", "Incoming", "Waiter", "broken_by"]
+__all__ = ["SENT_IN_PART", "SharedReader", "Waiter", "broken_by"]
 
 #: Why a connection was closed inside a message that it was sending.
 SENT_IN_PART: Final = "closed, for a message was, or may have been, sent in part"
 
 # The rest of a truncated message is fetched in pieces of this size.
 _PIECE: Final = 1 << 16
+_AT_ONCE: Final = Deadline(0)
 
 
 def broken_by(cause: BaseException | None) -> BaseException:
@@ -66,15 +66,16 @@ class Waiter:
         #: Rung when it has a result; None while it does not sleep.
         self.bell: LockType | None = None
 
-    def is_settled(self) -> bool:
+    def done(self) -> bool:
+        """Whether it has a result."""
         return self.message is not None or self.error is not None
 
-    def wake(self) -> None:
-        if self.bell is not None:
-            ring(self.bell)
+    def is_gone(self) -> bool:
+        """Whether its call, which takes any message, has ended without leaving."""
+        return self.frame is None or not is_running(self.frame)
 
 
-class Incoming:
+class SharedReader:
     """Delivers the messages of one connection to the threads that wait for them.
 
     No thread reads in the background. The first waiting call leads: it reads, and gives each
@@ -84,24 +85,20 @@ class Incoming:
     Args:
         ipc: the connected object.
         prefix, size_limit: see ``IPC.read_msg``.
-        routing: requests and unclaimed messages.
+        exchange: who gets which message.
     """
 
-    def __init__(self, ipc: IPC, prefix: int, size_limit: int, routing: Routing[Waiter]) -> None:
-        #: Why no more messages can arrive; those that have arrived are delivered first.
-        self.end: BaseException | None = None
+    def __init__(self, ipc: IPC, prefix: int, size_limit: int, exchange: Exchange[Waiter]) -> None:
         #: Seconds without a received byte after which a waiting thread ends the connection.
         self.idle_timeout: float | None = None
         #: Called when the connection has been idle for too long.
         self.on_idle: Callable[[], None] = lambda: None
         self._ipc = ipc
-        self._prefix = prefix
-        self._size_limit = size_limit
-        self._routing = routing
-        self._inbox = routing.inbox
-        self._requests = routing.requests
-        self._receivers: deque[Waiter] = deque()
-        self._arrived: list[Message] = []  # read, but not yet delivered
+        self._expected = ((prefix,), (size_limit,), (ipc.strict,), (-1,))  # as `map` takes them
+        self._exchange = exchange
+        # Delivered, but not yet known to their waiters. Whoever begins a change hands them over
+        # first: their waiters are no longer in the exchange.
+        self._granted: list[tuple[Waiter, Message]] = []
         self._ends: deque[tuple[BaseException, bool]] = deque()  # calls of ``finish`` to carry out
         lifetime = Lifetime()  # which never ends: `finish` tells those who wait
         self._leading = Turn(lifetime)
@@ -133,12 +130,10 @@ class Incoming:
         frame = _getframe()
         try:
             self._begin_change(frame)
-            if self._inbox and not self._receivers:
-                return self._inbox.take()
-            if self.end is not None:
-                raise same_error(self.end)
-            self._receivers.append(waiter)
-            return None
+            message = self._exchange.take()
+            if message is None:
+                self._exchange.receivers.append(waiter)
+            return message
         finally:
             self._end_change(frame)
             del frame
@@ -153,11 +148,9 @@ class Incoming:
         frame = _getframe()
         try:
             self._begin_change(frame)
-            if self.end is not None:
-                raise same_error(self.end)
-            if self._inbox.full:
-                raise self._routing.refusal()  # CON-U3
-            waiter.msg_id = self._requests.open(waiter)  # CON-R1
+            if self._exchange.full and self._exchange.end is None:
+                raise self._exchange.refusal()  # CON-U3
+            waiter.msg_id = self._exchange.open_request(waiter)
             return waiter.msg_id
         finally:
             self._end_change(frame)
@@ -182,7 +175,7 @@ class Incoming:
         try:
             self._begin_change(frame)
             if waiter.msg_id is not None:
-                self._requests.withdraw(waiter.msg_id)
+                self._exchange.withdraw(waiter.msg_id, waiter)
         finally:
             self._end_change(frame)
             del frame
@@ -204,14 +197,27 @@ class Incoming:
         self._ends.append((end, drop))
         self._settle_ends()
 
+    @property
+    def end(self) -> BaseException | None:
+        """Why no more messages can arrive; those that have arrived are delivered first."""
+        return self._exchange.end
+
     # --- changing
 
     def _begin_change(self, frame: FrameType) -> None:
-        if not self._changing.wait(frame, FOREVER):
+        changing = self._changing
+        if changing.holders.setdefault(0, frame) is not frame and not changing.wait(frame, FOREVER):
             raise RuntimeError("a signal handler cannot use the connection that it interrupts")
+        if self._granted:
+            self._hand_over()
 
     def _end_change(self, frame: FrameType) -> None:
-        self._changing.give(frame)
+        # As `Turn.give`, whose call most changes save.
+        changing = self._changing
+        if changing.holders.get(0) is frame:
+            del changing.holders[0]
+        if changing.waiters.bells:
+            changing.give(frame)
         if self._ends:
             self._settle_ends()
 
@@ -220,10 +226,14 @@ class Incoming:
         # Checked again after each turn: a call of ``finish`` may have come while it was given back.
         while self._ends and self._changing.wait(frame, _AT_ONCE):
             try:
+                # Each step may be repeated, by the call that continues after an interruption.
+                if self._granted:
+                    self._hand_over()
                 end, drop = self._ends[0]
-                self._finish(end)
-                while drop and self._inbox:
-                    self._inbox.take()
+                if drop:
+                    self._exchange.drop()
+                for waiter in self._exchange.finish(end):
+                    self._fail(waiter, self._exchange.end or end)
                 del self._ends[0]
             except IndexError:  # another thread has done it
                 pass
@@ -231,21 +241,10 @@ class Incoming:
                 self._changing.give(frame)
         del frame
 
-    def _finish(self, end: BaseException) -> None:
-        """Each step may be repeated, by the call that continues after an interruption."""
-        if self.end is None:
-            self.end = end
-        while self._receivers:
-            self._fail(self._receivers[0], self.end)
-            del self._receivers[0]
-        for waiter in self._requests.waiting():
-            assert waiter.msg_id is not None
-            self._fail(waiter, self.end)
-            self._requests.withdraw(waiter.msg_id)
-
     def _fail(self, waiter: Waiter, error: BaseException) -> None:
         waiter.error = same_error(error)
-        waiter.wake()
+        if waiter.bell is not None:
+            ring(waiter.bell)
 
     # --- waiting
 
@@ -254,15 +253,19 @@ class Incoming:
         leads = leading.holders.setdefault(0, frame) is frame
         if not leads:
             waiter.bell = new_bell()
-            leads = leading.wait(frame, end, waiter.is_settled, waiter.bell)
+            leads = leading.wait(frame, end, waiter.done, waiter.bell)
         try:
             if leads:
                 self._lead(waiter, end)
         finally:
-            leading.give(frame)
+            if leading.holders.get(0) is frame:
+                del leading.holders[0]
+            if leading.waiters.bells:
+                leading.give(frame)
             del frame
-        self._leave(waiter)
-        if waiter.error is not None:
+        if waiter.message is None:
+            self._leave(waiter)
+        if waiter.message is None and waiter.error is not None:
             raise waiter.error
         return waiter.message
 
@@ -273,23 +276,23 @@ class Incoming:
             waiter: with or without a message.
             empty_handed: its call cannot return the message, which then goes to another call.
         """
-        if waiter.is_settled() and not empty_handed:
-            return
-        frame = _getframe()
+        frame, exchange = _getframe(), self._exchange
         try:
             self._begin_change(frame)
-            if not waiter.is_settled():
+            message = waiter.message
+            if message is None:
                 if waiter.msg_id is not None:
-                    self._requests.give_up(waiter.msg_id)
-                elif waiter in self._receivers:
-                    self._receivers.remove(waiter)
-            elif empty_handed and waiter.message is not None:
-                message, waiter.message = waiter.message, None
+                    exchange.give_up(waiter.msg_id, waiter)
+                elif waiter in exchange.receivers:
+                    exchange.receivers.remove(waiter)
+            elif empty_handed:
+                waiter.message = None
                 if waiter.msg_id is not None:
-                    self._requests.late_answers += 1
+                    exchange.requests.late_answers += 1  # CON-R3
                 else:
-                    self._inbox.put_back(message)  # CON-C3
-                    self._serve_receivers()
+                    self._forget_gone()
+                    exchange.put_back(message, self._granted)
+                    self._hand_over()
         finally:
             self._end_change(frame)
             del frame
@@ -297,61 +300,59 @@ class Incoming:
     # --- reading
 
     def _lead(self, waiter: Waiter, end: Deadline) -> None:
-        read, arrived = self._ipc.read_msg, self._arrived
+        arrived = self._exchange.arrived
         while True:
             if arrived:
-                self._distribute()
-            if waiter.is_settled():
+                self._distribute(waiter)
+            if waiter.message is not None or waiter.error is not None:
                 return
-            left = end.remaining() if self.idle_timeout is None else self._left(end)
+            until = end if self.idle_timeout is None else self._when_idle(end)
             # One C call: what `read_msg` returns is stored before a signal handler can run.
-            arrived.extend(
-                filter(None, map(read, (self._prefix,), (self._size_limit,), (msec(left),)))
-            )
+            read = self._ipc._messages.read_msg
+            arrived.extend(filter(None, map(read, *self._expected, (until,))))
             if arrived:
                 continue
             over = self._why_over()
             if over is not None:
                 self.finish(over)
-                self._distribute()  # waits for a call that may be distributing already
+                self._distribute(waiter)  # waits for a call that may be distributing already
             elif end.passed():
                 return
             elif self.idle_timeout is not None:
                 self._end_if_idle(self.idle_timeout)
 
-    def _distribute(self) -> None:
+    def _distribute(self, leader: Waiter) -> None:
         """Delivers arrived messages to the calls that wait for them."""
-        frame = _getframe()
+        frame, exchange = _getframe(), self._exchange
         try:
             self._begin_change(frame)
-            while self._arrived:
-                self._heard = time.monotonic() if self.idle_timeout is not None else 0.0
-                waiter = self._routing.route_first(self._arrived)
-                if waiter is not None:
-                    waiter.wake()
-                    continue
-                self._serve_receivers()
-                if self._inbox.full:
-                    self._refuse_requests()
+            if self.idle_timeout is not None:
+                self._heard = time.monotonic()
+            if exchange.receivers and exchange.receivers != [leader]:
+                self._forget_gone()
+            exchange.deliver(self._granted)
+            self._hand_over()
+            if exchange.requests.pending and exchange.full:
+                for waiter in exchange.requests.waiting():
+                    self._fail(waiter, exchange.refusal())
         finally:
             self._end_change(frame)
             del frame
 
-    def _serve_receivers(self) -> None:
-        while self._receivers and self._inbox:
-            waiter = self._receivers[0]
-            running = waiter.frame is not None and is_running(waiter.frame)
-            if running and not waiter.is_settled():
-                self._inbox.move_to(waiter)
-            del self._receivers[0]
-            waiter.wake()
+    def _hand_over(self) -> None:
+        """Gives waiters the messages that were granted to them, and wakes them."""
+        granted = self._granted
+        while granted:
+            waiter, message = granted[0]
+            waiter.message = message
+            del granted[0]
+            if waiter.bell is not None:
+                ring(waiter.bell)
 
-    def _refuse_requests(self) -> None:
-        refusal = self._routing.refusal()
-        for waiting in self._requests.waiting():
-            assert waiting.msg_id is not None
-            self._fail(waiting, refusal)
-            self._requests.give_up(waiting.msg_id)
+    def _forget_gone(self) -> None:
+        """Removes receivers whose calls have ended without leaving, interrupted twice."""
+        receivers = self._exchange.receivers
+        receivers[:] = [waiter for waiter in receivers if not waiter.is_gone()]
 
     # --- the end
 
@@ -371,10 +372,11 @@ class Incoming:
 
     # --- idleness: no byte was received while a call was waiting
 
-    def _left(self, end: Deadline) -> float:
-        """Seconds until the clock must be checked."""
+    def _when_idle(self, end: Deadline) -> Deadline:
+        """When the clock must be checked."""
         assert self.idle_timeout is not None
-        return end.within(max(0.0, self._heard + self.idle_timeout - time.monotonic()))
+        left = end.within(max(0.0, self._heard + self.idle_timeout - time.monotonic()))
+        return Deadline(left * 1000)
 
     def _end_if_idle(self, seconds: float) -> None:
         received = self._ipc._received()
@@ -384,6 +386,3 @@ class Incoming:
         elif time.monotonic() >= self._heard + seconds:  # CON-S5
             self.finish(ConnectionClosed(f"nothing was received for {seconds:g} s"))
             self.on_idle()
-
-
-_AT_ONCE: Final = Deadline(0)
