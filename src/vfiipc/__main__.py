@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Final
 
 from . import __version__
+from .cli import completion
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.signals import Ended, ending_signals
@@ -35,6 +35,8 @@ _COMMANDS: Final = {
     "dump": "dump",
     "replay": "replay",
     "bench": "bench",
+    "notifysvc": "notifysvc",
+    "notify": "notify",
     "spec": "spec",
     "completion": "completion",
 }
@@ -92,11 +94,9 @@ def _without_output(error: OSError) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
+        completion.complete(_parser)
         words = sys.argv[1:] if argv is None else argv
-        parser = _parser(_named(words))
-        if "_ARGCOMPLETE" in os.environ:  # a shell asks how to go on
-            import_module(f"{__package__}.cli.completion").complete(parser)
-        parsed = parser.parse_args(words)
+        parsed = _parser(_named(words)).parse_args(words)
     except SystemExit as ended:
         return int(ended.code or 0)
     program = f"vfiipc {parsed.command}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Callable
 from typing import Final
 
 from . import arguments
@@ -12,6 +14,7 @@ from .streams import say
 __all__ = ["add_to", "complete"]
 
 _SHELLS: Final = ("bash", "zsh", "fish")
+_ASKED: Final = "_ARGCOMPLETE"  # in the environment when a shell asks
 
 _MORE = """\
 Put one of these where your shell starts:
@@ -38,10 +41,12 @@ def _run(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def complete(parser: argparse.ArgumentParser) -> None:
-    """Answers a shell that asks how to go on, and ends the process."""
+def complete(make_parser: Callable[[], argparse.ArgumentParser]) -> None:
+    """Answers a shell that asks how to go on, and ends the process; otherwise does nothing."""
+    if _ASKED not in os.environ:
+        return
     try:
         from argcomplete import autocomplete
     except ImportError:
         raise SystemExit(1) from None
-    autocomplete(parser)
+    autocomplete(make_parser())
