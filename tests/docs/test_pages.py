@@ -71,3 +71,13 @@ def test_commands_print_what_is_shown(page: str, tmp_path: Path) -> None:
 def test_every_file_is_run_by_a_command(page: str) -> None:
     words = {word for block in consoles(page) for line in commands(block) for word in line.words}
     assert {block.title for block in titled(page)} <= words
+
+
+def test_pictures_need_no_network() -> None:
+    pictures = list(DOCS.rglob("*.svg"))
+    assert pictures
+    for picture in pictures:
+        text = picture.read_text(encoding="utf-8")
+        links = re.findall(r"(?:https?:)?//[\w.]+[^\"'\s)]*", text)
+        assert set(links) <= {"http://www.w3.org/2000/svg"}, picture
+        assert "@font-face" not in text
