@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .cli import bench, demo, dump, echo, listen, proxy, replay, send
+from .cli import bench, demo, dump, echo, examine, listen, proxy, replay, send
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.signals import Ended, ending_signals
@@ -21,7 +21,7 @@ from .cli.streams import (
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, listen, proxy, dump, replay, bench)
+_COMMANDS = (demo, echo, send, listen, proxy, dump, replay, bench, examine)
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\
@@ -32,6 +32,7 @@ examples:
   vfiipc listen 5000 --answer OK     stand in for a terminal
   vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
   vfiipc dump session.pcap           explain a recording
+  vfiipc examine 127.0.0.1:5000      does a program keep to the protocol
 
 `vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the
 reason given; 2 wrong arguments, or a malformed file of answers; 130 ended by
