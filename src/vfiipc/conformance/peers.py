@@ -35,12 +35,10 @@ class Peer(Protocol):
     Attributes:
         abilities: what can be done with it.
         retries: how often a connection that ends before anything came may be replaced.
-        deaths: how often its process has ended by itself.
     """
 
     abilities: Abilities
     retries: int
-    deaths: int
 
     async def connect(self, make: Maker, seconds: float) -> Link:
         """The next connection.
@@ -58,8 +56,8 @@ class Peer(Protocol):
         """How much memory its process claims, in bytes; ``None`` where it cannot be told."""
         ...
 
-    def last_words(self) -> str:
-        """How its process has ended, if it has."""
+    def crashes(self) -> list[str]:
+        """How its processes have ended that ended by themselves, but not with status 0."""
         ...
 
     async def close(self) -> None: ...
@@ -68,8 +66,6 @@ class Peer(Protocol):
 class _Steady:
     """What peers have in common that run already, and stay as they are."""
 
-    deaths = 0
-
     @asynccontextmanager
     async def variant(self, setting: Setting) -> AsyncIterator[Peer]:
         yield self  # type: ignore[misc]
@@ -77,8 +73,8 @@ class _Steady:
     def weigh(self) -> int | None:
         return None
 
-    def last_words(self) -> str:
-        return ""
+    def crashes(self) -> list[str]:
+        return []
 
     async def close(self) -> None:
         pass
@@ -178,7 +174,7 @@ class Executed:
         address: Address | None = None,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        self.deaths = 0
+        self._crashes: list[str] = []
         self._command = command
         self._setting = setting
         self._scale = scale
@@ -216,8 +212,9 @@ class Executed:
 
     async def _start(self) -> None:
         if self._process is not None:
-            self.deaths += 1
+            self._crashes = self.crashes()
             await self._process.close()
+            self._process = None
         self._address = self._fixed or Address("tcp", _LOOPBACK, _free_port())
         values = {
             "{port}": str(self._address.port),
@@ -254,12 +251,15 @@ class Executed:
     def weigh(self) -> int | None:
         return None if self._process is None else self._process.weigh()
 
-    def last_words(self) -> str:
-        return "" if self._process is None else self._process.last_words()
+    def crashes(self) -> list[str]:
+        if self._process is None or not self._process.crashed:
+            return list(self._crashes)
+        return [*self._crashes, self._process.last_words()]
 
     async def close(self) -> None:
         if self._process is not None:
             await self._process.close()
+            self._process = None
 
 
 async def _dial(address: Address, context: ssl.SSLContext | None, make: Maker) -> Link:

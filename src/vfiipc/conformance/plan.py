@@ -131,7 +131,9 @@ def prepare(case: Case, setting: Setting, abilities: Abilities) -> Plan:
     }
     _check_point(case, script, setting, streams[0], received[0])
     tracks = {number: _track(each, setting) for number, each in received.items()}
-    return Plan(case, setting, tuple(_with_waits(steps, tracks, setting)), tracks)
+    if not script.together:
+        steps = tuple(_with_waits(steps, tracks, setting))
+    return Plan(case, setting, steps, tracks)
 
 
 def _check_abilities(case: Case, setting: Setting, abilities: Abilities) -> None:

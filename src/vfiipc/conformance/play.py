@@ -42,11 +42,12 @@ _BEYOND: Final = 65536
 
 
 class Played(NamedTuple):
-    """What was seen, what moved, and how long it took."""
+    """What was seen, what moved, how long it took, and how the peer's process ended, if it did."""
 
     evidence: Evidence
     log: Log
     seconds: float
+    crash: str = ""
 
 
 async def play(plan: Plan, peer: Peer, scale: float) -> Played:

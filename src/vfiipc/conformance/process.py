@@ -53,6 +53,10 @@ class Process:
     def ended(self) -> bool:
         return self._process.returncode is not None
 
+    @property
+    def crashed(self) -> bool:
+        return bool(self._process.returncode)
+
     def last_words(self) -> str:
         """How it ended, and the last line that it wrote; empty while it runs."""
         status = self._process.returncode

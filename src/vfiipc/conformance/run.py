@@ -20,6 +20,7 @@ __all__ = ["Examination", "Options"]
 
 _WORKERS: Final = 8  # connections that cases without pauses use at once
 _ENOUGH: Final = 5  # failed control exchanges in a row after which no more are tried
+_DYING: Final = 0.1  # seconds in which the process may end after its connection
 _TOGETHER: Final = "9.1"
 _ENDED_BADLY: Final = (Stop.LOST, Stop.LEFT, Stop.UNREACHED)
 
@@ -98,14 +99,13 @@ class Examination:
 
     async def _run_beside(self, case: Case) -> None:
         """Runs a case beside others; again, alone, where another one may have harmed it."""
-        deaths = self.peer.deaths
         outcome = await self._run(case)
         if outcome is None:
             return
         result, played = outcome
-        fell = played is None or any(seen.stop in _ENDED_BADLY for seen in played.evidence.seen)
-        died = self.peer.deaths != deaths or bool(self.peer.last_words())
-        if result.verdict.is_failure and (fell or died) and self._lost < _ENOUGH:
+        ends = (seen.stop for seen in played.evidence.seen) if played is not None else ()
+        fell = any(stop in _ENDED_BADLY for stop in ends) or (played is not None and played.crash)
+        if result.verdict.is_failure and fell and self._lost < _ENOUGH:
             self._again.append(case)
         else:
             self._note(result)
@@ -164,13 +164,9 @@ class Examination:
             why = f"not tried, because {self._lost} control exchanges in a row failed"
             return _untried(plan, why), None
         played = await self._play(plan)
-        result = _judged(plan, played, self._epitaph)
+        result = _judged(plan, played)
         self._lost = self._lost + 1 if result.verdict is Verdict.INCONCLUSIVE else 0
         return result, played
-
-    @property
-    def _epitaph(self) -> str:
-        return self.peer.last_words()
 
     def _unfit(self, case: Case, unfit: Unfit) -> tuple[Result, None] | None:
         if unfit.lacking:
@@ -189,20 +185,27 @@ class Examination:
 
     async def _play(self, plan: Plan) -> Played:
         async with self.peer.variant(plan.setting) as peer:
-            return await play(plan, peer, self.options.scale)
+            before = len(peer.crashes())
+            played = await play(plan, peer, self.options.scale)
+            if any(seen.stop in _ENDED_BADLY for seen in played.evidence.seen):
+                await asyncio.sleep(_DYING)  # the connection may have ended before the process
+            crashes = peer.crashes()[before:]
+        return played._replace(crash=crashes[-1] if crashes else "")
 
 
-def _judged(plan: Plan, played: Played, epitaph: str) -> Result:
+def _judged(plan: Plan, played: Played) -> Result:
     case, log = plan.case, played.log
-    grade = case.judge(played.evidence)
-    observed = grade.observed
-    if epitaph and grade.verdict.is_failure and epitaph not in observed:
-        observed = f"{observed}; {epitaph}"
+    verdict, observed = case.judge(played.evidence)
+    if played.crash:
+        if verdict is not Verdict.INCONCLUSIVE:
+            verdict = Verdict.FAILED
+        if played.crash not in observed:
+            observed = f"{observed}; {played.crash}"
     return Result(
         id=case.id,
         title=case.title,
         rule=case.rule,
-        verdict=grade.verdict,
+        verdict=verdict,
         ending=played.evidence.seen[-1].ending,
         seconds=played.seconds,
         expected=plan.expected,

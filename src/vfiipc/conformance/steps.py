@@ -103,8 +103,10 @@ class Script:
             with this prefix and limit, control message and final Z aside; ``None`` if the case
             makes sense whatever is delivered.
         final: whether a final Z follows on connection 0, and has to come back.
+        together: whether a fault is sent in one piece with what is before it.
     """
 
     steps: tuple[Step, ...]
     point: tuple[Message, ...] | None = None
     final: bool = True
+    together: bool = False

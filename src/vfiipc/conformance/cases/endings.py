@@ -31,7 +31,7 @@ def _cut_off(setting: Setting) -> Script:
 
 
 def _large(setting: Setting) -> bytes:
-    return setting.encoded(Message(1, pattern(min(setting.limit, 1 << 20))))
+    return setting.encoded(Message(setting.first.msg_id, pattern(min(setting.limit, 1 << 20))))
 
 
 def _connect_and_close(_: Setting) -> Script:

@@ -23,7 +23,7 @@ def _below_limit(distance: int, setting: Setting) -> Script:
     size = sendable(setting.limit) - distance
     if size < 0:
         raise PointLost("there is no size below the limit")
-    return exchange(setting, Message(1, setting.stray * size))
+    return exchange(setting, Message(setting.first.msg_id, setting.stray * size))
 
 
 def _too_large(setting: Setting, hidden: bytes = b"") -> bytes:

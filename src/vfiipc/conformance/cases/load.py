@@ -54,7 +54,7 @@ def _large(setting: Setting) -> Script:
 
 
 def _largest(setting: Setting) -> Script:
-    return exchange(setting, Message(1, pattern(setting.most)))
+    return exchange(setting, Message(setting.first.msg_id, pattern(setting.most)))
 
 
 def _unread(setting: Setting) -> Script:

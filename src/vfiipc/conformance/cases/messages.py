@@ -32,7 +32,7 @@ def _first(setting: Setting) -> Script:
 
 
 def _sized(size: int, setting: Setting) -> Script:
-    return exchange(setting, Message(1, pattern(within_limit(size, setting))))
+    return exchange(setting, Message(setting.first.msg_id, pattern(within_limit(size, setting))))
 
 
 def _largest(setting: Setting) -> Script:
@@ -42,7 +42,7 @@ def _largest(setting: Setting) -> Script:
 def _data(choose: Callable[[Setting], bytes], setting: Setting) -> Script:
     data = choose(setting)
     within_limit(len(data), setting)
-    return exchange(setting, Message(1, data))
+    return exchange(setting, Message(setting.first.msg_id, data))
 
 
 def _many(setting: Setting) -> Script:
