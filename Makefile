@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
+# Tests start hundreds of processes. Each would compile the package anew if none kept the result.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,11 +53,16 @@ demo: $(VENV)/.demo ## watch two processes talk ADK IPC over TCP
 
 # Processes that share the tests; most of these wait, so that there may be more than cores.
 WORKERS ?= 3
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test
-test: $(VENV)/.dev ## run the tests, with coverage
-	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term $(if $(ARGS),--cov-fail-under=0) $(ARGS)
-	@$(if $(ARGS),:,$(BIN)/python -m coverage report --include='src/vfiipc/codec/*' --fail-under=100)
+test: $(VENV)/.dev ## run the tests
+	@$(PYTEST) $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## run the tests and measure what they reach; below the floor it fails
+	@$(PYTEST) --cov --cov-report=term
+	@$(BIN)/python -m coverage report --include='src/vfiipc/codec/*' --fail-under=100
 
 .PHONY: lint
 lint: $(VENV)/.dev ## check style, types and import rules
@@ -83,6 +91,7 @@ $(VENV)/.docs: $(VENV)/.created $(METADATA)
 .PHONY: docs
 docs: $(VENV)/.docs ## make the site of documentation in site/; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@$(BIN)/python tools/check_site.py site
 	@echo 'open site/index.html'
 
 # Seconds; what it writes goes into .fuzz, also the input of a failure: `python -m fuzz FILE`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import settings
 
@@ -13,3 +15,9 @@ pytest.register_assert_rewrite(
 # Machines are slow at times, which is no failure. Under CI=true each run tries the same examples.
 settings.register_profile("vfiipc", settings(), deadline=None, print_blob=True)
 settings.load_profile("vfiipc")
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of collected tests are objects, too. A collection that walks them takes half a
+    # second, and some tests collect hundreds of times.
+    gc.freeze()

@@ -9,22 +9,22 @@ from typing import Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from vfiipc.codec import COUNTED, HEADER_SIZE, JUDGED_SIZE, MSG_ID, PREFIX, SIZE, Message
+from vfiipc.codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, Message
 from vfiipc.testing import Stream, streams
 
 Receiver = Callable[[Stream], list[Message]]
 
 
 def plain_receiver(
-    stream: Stream, *, dropped: int = 1, smallest: int = COUNTED, excess: int = 0
+    stream: Stream, *, dropped: int = 1, smallest: int = MSG_ID_SIZE, excess: int = 0
 ) -> list[Message]:
     """A receiver as short as it can be; the parameters break it in one place each."""
     data, found = stream.data, []
-    largest = COUNTED + stream.size_limit + excess
+    largest = MSG_ID_SIZE + stream.size_limit + excess
     at = data.find(mark := PREFIX.packer.pack(stream.prefix))
-    while at >= 0 and at + JUDGED_SIZE <= len(data):
+    while at >= 0 and at + PREFIX_AND_SIZE <= len(data):
         (size,) = SIZE.packer.unpack_from(data, at + SIZE.offset)
-        stop = at + JUDGED_SIZE + size
+        stop = at + PREFIX_AND_SIZE + size
         if not smallest <= size <= largest:
             at = data.find(mark, at + dropped)
             continue
@@ -39,8 +39,8 @@ def plain_receiver(
 BROKEN: Final[dict[str, Receiver]] = {
     "drops 4 bytes": partial(plain_receiver, dropped=4),
     "drops 8 bytes": partial(plain_receiver, dropped=8),
-    "minimum size 3": partial(plain_receiver, smallest=COUNTED - 1),
-    "minimum size 5": partial(plain_receiver, smallest=COUNTED + 1),
+    "minimum size 3": partial(plain_receiver, smallest=MSG_ID_SIZE - 1),
+    "minimum size 5": partial(plain_receiver, smallest=MSG_ID_SIZE + 1),
     "limit too high by one": partial(plain_receiver, excess=1),
     "limit too low by one": partial(plain_receiver, excess=-1),
 }

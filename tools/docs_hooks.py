@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 #: Under the root of the repository. A link between them works in both places.
 DOCUMENTS = [
@@ -26,3 +28,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 name = path.relative_to(root).as_posix()
                 files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
+
+
+# The specification names the vector that a block shows: ```vector NAME. Markdown for the site has
+# titles for that.
+_VECTOR = re.compile(r"^( *)```vector (\S+)$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    return _VECTOR.sub(r'\1```text title="vector \2"', markdown)

@@ -53,8 +53,8 @@ end
 
 local FIELD = declared_fields()
 local HEADER_SIZE = FIELD.data.offset
-local JUDGED_SIZE = FIELD.size.offset + FIELD.size.width -- enough to tell a header from garbage, FRM-R5
-local MIN_SIZE = HEADER_SIZE - JUDGED_SIZE
+local PREFIX_AND_SIZE = FIELD.size.offset + FIELD.size.width -- enough to tell a header from garbage, FRM-R5
+local MIN_SIZE = HEADER_SIZE - PREFIX_AND_SIZE
 
 local SKIPPED = ProtoField.bytes(
     "vfiipc.skipped", "Skipped", base.NONE, "bytes that belong to no message with this prefix and limit"
@@ -231,7 +231,7 @@ local function receive(bytes, settings)
             return parts, tail > 0 and #bytes - tail or nil
         end
         at = found - 1 - FIELD.prefix.offset
-        if #bytes - at < JUDGED_SIZE then
+        if #bytes - at < PREFIX_AND_SIZE then
             skip_to(at)
             return parts, at
         end
@@ -241,7 +241,7 @@ local function receive(bytes, settings)
             refused[#refused + 1] = reason
             at = at + 1
         else
-            local length = JUDGED_SIZE + size
+            local length = PREFIX_AND_SIZE + size
             skip_to(at)
             if #bytes - at < length then
                 return parts, at, length - (#bytes - at)
@@ -433,10 +433,10 @@ end
 
 local function begins_with_header(tvb, pinfo)
     local settings = settings_for(pinfo)
-    if not vfiipc.prefs.guess or tvb:len() < JUDGED_SIZE then
+    if not vfiipc.prefs.guess or tvb:len() < PREFIX_AND_SIZE then
         return false
     end
-    local bytes = tvb:raw(0, JUDGED_SIZE)
+    local bytes = tvb:raw(0, PREFIX_AND_SIZE)
     return number_at(bytes, 0, FIELD.prefix) >= MIN_GUESSED_PREFIX
         and bytes:sub(FIELD.prefix.offset + 1, FIELD.prefix.offset + FIELD.prefix.width) == settings.prefix
         and not refusal(number_at(bytes, 0, FIELD.size), settings.limit)

@@ -25,13 +25,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .codec import (
-    COUNTED,
     HEADER,
     HEADER_SIZE,
-    JUDGED_SIZE,
     MAX_DATA_SIZE,
     MSG_ID,
+    MSG_ID_SIZE,
     PREFIX,
+    PREFIX_AND_SIZE,
     SIZE,
     Message,
     encode,
@@ -191,19 +191,25 @@ def _size(fixed: int, limits: int = 0) -> _Size:
 @cache
 def _refused() -> SearchStrategy[_Size]:
     """Values of the size field that are just too small and just too large."""
-    return st.sampled_from([_size(COUNTED - 1), _size(COUNTED + 1, limits=1)])
+    return st.sampled_from([_size(MSG_ID_SIZE - 1), _size(MSG_ID_SIZE + 1, limits=1)])
 
 
 @cache
 def _sizes() -> SearchStrategy[_Size]:
     """Values of the size field: acceptable or not, and next to every border."""
-    borders = [(0, 0), (COUNTED, 0), (COUNTED, 1), (COUNTED + MAX_DATA_SIZE, 0), (SIZE.highest, 0)]
+    borders = [
+        (0, 0),
+        (MSG_ID_SIZE, 0),
+        (MSG_ID_SIZE, 1),
+        (MSG_ID_SIZE + MAX_DATA_SIZE, 0),
+        (SIZE.highest, 0),
+    ]
     near = [_size(fixed + step, limits) for fixed, limits in borders for step in (-1, 0, 1)]
     any_size = st.integers(0, SIZE.highest)
     return st.one_of(
         _refused(),
         st.sampled_from(near),
-        any_size.map(lambda number: lambda size_limit: number % (COUNTED + size_limit + 2)),
+        any_size.map(lambda number: lambda size_limit: number % (MSG_ID_SIZE + size_limit + 2)),
         any_size.map(_size),
     )
 
@@ -219,7 +225,7 @@ def _header(size: _Size, msg_id: int, stop: int = HEADER_SIZE) -> _Piece:
 @cache
 def _cut_headers() -> SearchStrategy[_Piece]:
     """Beginnings of headers; before a message they mislead whoever drops more than one byte."""
-    stops = st.integers(1, PREFIX.packer.size - 1) | st.integers(1, JUDGED_SIZE - 1)
+    stops = st.integers(1, PREFIX.packer.size - 1) | st.integers(1, PREFIX_AND_SIZE - 1)
     return st.builds(_header, _sizes(), msg_ids(), stops)
 
 
@@ -269,11 +275,11 @@ def _parts() -> SearchStrategy[list[_Piece]]:
 
 def _begins(prefix: int, size_limit: int, data: bytes, at: int) -> bool:
     """Whether at ``at`` stands a header that a receiver accepts, or what may still become one."""
-    judged = data[at : at + JUDGED_SIZE]
-    if len(judged) < JUDGED_SIZE:
+    judged = data[at : at + PREFIX_AND_SIZE]
+    if len(judged) < PREFIX_AND_SIZE:
         return _mark(prefix).startswith(judged[: PREFIX.packer.size])
     size = HEADER.size.parse(judged[PREFIX.packer.size :])
-    return judged.startswith(_mark(prefix)) and COUNTED <= size <= COUNTED + size_limit
+    return judged.startswith(_mark(prefix)) and MSG_ID_SIZE <= size <= MSG_ID_SIZE + size_limit
 
 
 def _defused(prefix: int, size_limit: int, data: bytes) -> bytes:
@@ -282,7 +288,7 @@ def _defused(prefix: int, size_limit: int, data: bytes) -> bytes:
     while at < len(data):
         if _begins(prefix, size_limit, data, at):
             data = data[:at] + data[at + 1 :]
-            at = max(0, at - JUDGED_SIZE)  # bytes before it have got new neighbours
+            at = max(0, at - PREFIX_AND_SIZE)  # bytes before it have got new neighbours
         else:
             at += 1
     return data
@@ -300,7 +306,7 @@ def _received(prefix: int, size_limit: int, data: bytes) -> Stream:
         if len(header) < HEADER_SIZE:
             break
         fields = HEADER.parse(header)
-        stop = at + JUDGED_SIZE + fields.size
+        stop = at + PREFIX_AND_SIZE + fields.size
         if stop > len(data):
             break
         found.append(Message(fields.msg_id, data[at + HEADER_SIZE : stop]))

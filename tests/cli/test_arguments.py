@@ -10,7 +10,7 @@ from tests.cli.program import run
 from vfiipc.__main__ import main
 from vfiipc.cli import arguments, links
 from vfiipc.codec import MAX_DATA_SIZE, Framer, encode
-from vfiipc.exchange.addresses import Address
+from vfiipc.transport.addresses import Address
 
 
 @pytest.mark.parametrize(

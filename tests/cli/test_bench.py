@@ -72,7 +72,7 @@ def test_a_peer_that_is_no_echo(capsys: pytest.CaptureFixture[str]) -> None:
         thread.start()
         assert main(["bench", address, "--count", "5"]) == 1
         thread.join()
-    assert f"{address} is no echo: message 0 came back changed" in capsys.readouterr().err
+    assert f"{address} is not an echo: message 0 came back changed" in capsys.readouterr().err
 
 
 def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:

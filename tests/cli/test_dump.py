@@ -37,13 +37,13 @@ def test_a_raw_stream(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert out.splitlines() == [
         "at 0  prefix 0x004e4659  size 9  msg_id 7  data: 5 bytes",
         "    hello",
-        "at 17  prefix 0x004e4659  size 14  msg_id -1  data: 10 bytes",
+        "at 17  size 14  msg_id -1  data: 10 bytes",
         "    {",
         '      "a": [',
         "        1",
         "      ]",
         "    }",
-        "at 39  prefix 0x004e4659  size 6  msg_id 0  data: 2 bytes",
+        "at 39  size 6  msg_id 0  data: 2 bytes",
         "    00000000  00 ff                                            ..",
     ]
     assert err == "prefix 0x004e4659: sure, messages: 3, 100% of the bytes\nmessages: 3\n"
@@ -117,7 +117,7 @@ def test_data_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_hex_dump_from_a_pipe() -> None:
     text = "\n".join(STREAM[at : at + 8].hex(" ") for at in range(0, len(STREAM), 8))
     status, out, err = run("dump", "-", data=text.encode())
-    assert (status, out.count(b"prefix 0x004e4659")) == (0, 3)
+    assert (status, out.count(b"prefix 0x004e4659"), out.count(b"msg_id")) == (0, 1, 3)
     assert "sure" in err
 
 
@@ -136,9 +136,8 @@ def capture(tmp_path: Path) -> Path:
 def test_a_capture(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = _dump(capsys, str(capture))
     assert status == 0
-    ways = [line.split("  at ")[0].split("  ", 1)[1] for line in out.splitlines()[::2]]
-    there, back = "192.0.2.1:40000 > 192.0.2.2:5000", "192.0.2.2:5000 > 192.0.2.1:40000"
-    assert ways == [f"#1  {there}", f"#1  {there}", f"#1  {back}"]
+    ways = [line.split("  at ")[0].split("  ", 1)[1] for line in out.splitlines() if line[0] != " "]
+    assert ways == ["#1  192.0.2.1:40000 > 192.0.2.2:5000", "#1 >", "#1 >", "#1 <"]
     assert err.endswith("messages: 3; connections: 1\n")
 
 
@@ -186,13 +185,14 @@ def test_times_that_make_no_sense_are_left_out(
     printer = Printer(parser.parse_args(form), PREFIX)
     printer.item(Way(1, "here", "there"), Decoded(5, Message(1, b"hello")), time)
     printer.event(Way(1, "here", "there"), "closed", "closed", time)
-    first, *_, last = capsys.readouterr().out.splitlines()
+    first, *between, last = capsys.readouterr().out.splitlines()
     if form:
         assert "time" not in json.loads(first)
         assert "time" not in json.loads(last)
     else:
-        assert first.startswith("#1  here > there  at 5  ")
-        assert last == "#1  here > there  closed"
+        assert first == "#1  here > there"
+        assert between[0].startswith("#1 >  at 5  ")
+        assert last == "#1  closed"
 
 
 def test_microseconds_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,3 +260,88 @@ def test_a_long_file_on_a_terminal(
     status, out, err = _dump(capsys, path, *GIVEN, "--no-payload")
     assert (status, len(out.splitlines())) == (0, 2)
     assert ("pip install '.[cli]'" in err) is not rich
+
+
+# --- filters --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def conversation(tmp_path: Path) -> str:
+    """A capture of two connections, whose messages are told apart by their IDs."""
+    with Recorder(tmp_path / "conversation") as recorder:
+        first = recorder.connection("192.0.2.1:40000", "192.0.2.2:5000")
+        second = recorder.connection("192.0.2.1:40001", "192.0.2.2:5000")
+        first.data(True, encode(PREFIX, 1, b'{"amount": 1999}') + b"!" + HELLO)
+        first.data(False, encode(PREFIX, -1, b"ready"))
+        second.data(True, encode(PREFIX, 2, b'{"amount": 5}') + encode(PREFIX, 9, b"bye"))
+    return str(tmp_path / "conversation")
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (["--id", "1,5..9"], [1, 7, 9]),
+        (["--id", "-1,9"], [-1, 9]),
+        (["--connection", "2"], [2, 9]),
+        (["--from", "server"], [-1]),
+        (["--match", "^hel", "--match", "o$"], [7]),
+        (["--json-match", "amount=1999"], [1]),
+        (["--since", "2000-01-01", "--until", "2000-01-02"], []),
+    ],
+)
+def test_filters(
+    options: list[str], ids: list[int], conversation: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = _dump(capsys, conversation, *GIVEN, "--json", *options)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [line["msg_id"] for line in lines if line["kind"] == "message"] == ids
+    assert f"messages: 5; shown: {len(ids)}; connections: 2" in err
+
+
+def test_filters_for_messages_hide_what_is_none(
+    conversation: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "discarded" in _dump(capsys, conversation, *GIVEN, "--connection", "1")[1]
+    assert "discarded" not in _dump(capsys, conversation, *GIVEN, "--match", "")[1]
+
+
+def test_what_only_a_capture_tells_is_asked_of_no_stream(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = _dump(capsys, _file(tmp_path, STREAM), "--from", "client")
+    assert (status, out) == (1, "")
+    assert "holds one stream without times; --connection, --from, --since and --until need" in err
+
+
+# --- a file that grows ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("options", [[], GIVEN])
+def test_a_capture_that_grows_is_followed(options: list[str], capture: Path) -> None:
+    content = capture.read_bytes()
+    cut = content.rindex(HELLO) + 5  # within the last message, and within a packet
+    capture.write_bytes(content[:cut])
+    with started("dump", "--follow", str(capture), "--json", *options) as running:
+        lines = [json.loads(running.line()) for _ in range(2)]
+        with capture.open("ab") as file:
+            file.write(content[cut : cut + 2])
+            file.flush()
+            file.write(content[cut + 2 :])
+        lines.append(json.loads(running.line()))
+        running.interrupt()
+        status, out, err = running.end()
+    assert (status, out) == (130, b"")
+    assert [line["from"] for line in lines] == ["192.0.2.1:40000"] * 2 + ["192.0.2.2:5000"]
+    assert err.endswith("messages: 3; connections: 1\n")
+
+
+def test_a_stream_that_grows_is_followed(tmp_path: Path) -> None:
+    path = Path(_file(tmp_path, HELLO[:3]))
+    with started("dump", "--follow", str(path), "--format", "raw") as running:
+        with path.open("ab") as file:
+            file.write(HELLO[3:])
+        assert running.line() == "at 0  prefix 0x004e4659  size 9  msg_id 7  data: 5 bytes"
+        running.interrupt()
+        assert running.end().status == 130

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.program import Running, connect, receive, run, send, started
 from vfiipc.__main__ import main
 from vfiipc.cli.answers import Rule, answer_to, read_rules
-from vfiipc.codec import Message
+from vfiipc.codec import Message, encode
 
 
 @contextmanager
@@ -30,14 +30,13 @@ def test_it_prints_every_message_and_answers() -> None:
             here = f"{client.getsockname()[0]}:{client.getsockname()[1]}"
         status, out, err = running.end()
     lines = [line.split("  ", 1)[1] for line in out.decode().splitlines() if line[0] != " "]
-    there, back = f"#1  {here} > {address}", f"#1  {address} > {here}"
     assert (status, err) == (0, "")
     assert lines == [
-        f"{there}  connected",
-        f"{there}  at 0  discarded 7 bytes (67 61 72 62 61 67 65): no prefix",
-        f"{there}  at 7  prefix 0xc0deface  size 9  msg_id 7  data: 5 bytes",
-        f"{back}  at 0  prefix 0xc0deface  size 6  msg_id 7  data: 2 bytes",
-        f"{there}  closed",
+        f"#1  {here} > {address}  connected",
+        "#1 >  at 0  discarded 7 bytes (67 61 72 62 61 67 65): no prefix",
+        "#1 >  at 7  prefix 0xc0deface  size 9  msg_id 7  data: 5 bytes",
+        "#1 <  at 0  size 6  msg_id 7  data: 2 bytes",
+        "#1  closed",
     ]
     assert out.decode().count("    hello\n") == 1
 
@@ -153,3 +152,88 @@ def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == "vfiipc listen: cannot read no/such/file: no such file or directory"
     assert second.startswith("vfiipc listen: cannot listen at 192.0.2.1:5000: ")
     assert third.startswith("vfiipc listen: cannot listen at pipe:///no/such/folder/x: ")
+
+
+# --- the prefix -----------------------------------------------------------------------------------
+
+OTHER = 0x004E4659
+HELLO = encode(OTHER, 7, b"hello")
+
+
+def test_a_prefix_is_suggested_where_no_message_is_recognised() -> None:
+    with _listening("--once") as (running, address):
+        with connect(address) as client:
+            client.sendall(HELLO[:12])
+            client.sendall(HELLO[12:])
+            suggestion = running.error_line()
+            client.sendall(HELLO)
+        assert running.end().err == ""  # once is enough
+    assert suggestion == (
+        "received 17 bytes, no message; "
+        "the peer may use prefix 0x004e4659: try --prefix 0x004e4659\n"
+    )
+
+
+def test_tls_is_suggested_where_it_is_spoken() -> None:
+    with _listening("--once") as (running, address):
+        with connect(address) as client:
+            client.sendall(b"\x16\x03\x01" + bytes(30))
+        assert "33 bytes, no message; it looks like TLS: try tls://" in running.end().err
+
+
+def test_the_prefix_is_taken_from_the_first_message() -> None:
+    with _listening("--prefix", "auto", "--answer", "OK", "--once") as (running, address):
+        with connect(address) as client:
+            client.sendall(HELLO[:13])
+            client.sendall(HELLO[13:])
+            assert receive(client, prefix=OTHER) == [(7, b"OK")]
+        status, out, err = running.end()
+    assert (status, out.count(b"prefix 0x004e4659")) == (0, 1)
+    assert err == "prefix 0x004e4659: possible, messages: 1, 100% of the bytes\n"
+
+
+def test_a_filter_chooses_what_is_printed() -> None:
+    with _listening("--id", "7", "--once", "--answer", "OK") as (running, address):
+        with connect(address) as client:
+            send(client, 6, b"unseen")
+            send(client, 7, b"seen")
+            receive(client, 2)
+        out = "\n" + running.end().out.decode()
+    assert "unseen" not in out
+    shown = [line.split("  ", 1)[1] for line in out.splitlines()[1:] if line[0] != " "]
+    assert shown[1:] == [
+        "#1 >  at 18  prefix 0xc0deface  size 8  msg_id 7  data: 4 bytes",
+        "#1 <  at 14  size 6  msg_id 7  data: 2 bytes",
+    ]
+    assert shown[0].endswith(f" > {address}")  # named with its first message
+
+
+def test_environment_variables_set_the_defaults() -> None:
+    env = {"VFIIPC_PREFIX": "0x004E4659", "VFIIPC_LIMIT": "5"}
+    with started("listen", "0", "--once", env=env) as running:
+        with connect(running.line().split()[-1]) as client:
+            client.sendall(HELLO + encode(OTHER, 7, b"longer"))
+        out = running.end().out.decode()
+    assert "prefix 0x004e4659  size 9" in out
+    assert "size 10 at 17 is above the limit of 5 bytes" in out
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("VFIIPC_PREFIX", "argument --prefix: 'x' is no prefix; use"),
+        ("VFIIPC_LIMIT", "argument --limit: 'x' is no number of bytes; use"),
+    ],
+)
+def test_a_wrong_default_is_named(
+    variable: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, "x")
+    assert main(["listen", "0"]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert f"(from {variable})" in err
+    assert main(["--help"]) == 0

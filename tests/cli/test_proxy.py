@@ -68,7 +68,7 @@ def test_bytes_pass_unchanged_and_messages_are_printed() -> None:
     shown = out.decode()
     assert "at 0  discarded 7 bytes" in shown
     assert "at 7  prefix 0xc0deface  size 9  msg_id 7  data: 5 bytes\n    hello\n" in shown
-    assert "at 0  prefix 0xc0deface  size 10  msg_id 7  data: 6 bytes\n    answer\n" in shown
+    assert "#1 <  at 0  size 10  msg_id 7  data: 6 bytes\n    answer\n" in shown
 
 
 def test_a_part_of_a_message_passes_at_once() -> None:

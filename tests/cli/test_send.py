@@ -21,6 +21,7 @@ from tests.cli.program import (
     unused_address,
 )
 from vfiipc.__main__ import main
+from vfiipc.codec import encode
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,29 @@ def test_time_out_of_the_answer() -> None:
     with listening() as (_, address):
         status, _, err = run("send", address, "hello", "--timeout", "0.3")
     assert status == 1
-    assert err == f"vfiipc send: time-out: no answer from {address} within 0.3 s\n"
+    assert err == (
+        f"vfiipc send: time-out: no answer from {address} within 0.3 s; "
+        "a peer that expects another prefix than 0xc0deface would not answer (--prefix)\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["send", "bench"])
+def test_a_prefix_is_suggested_where_the_answer_is_not_recognised(command: str) -> None:
+    arguments = ["hello"] if command == "send" else ["--count", "1"]
+    answer = encode(0x004E4659, 7, b"hello")
+    with (
+        listening() as (listener, address),
+        started(command, address, *arguments, "--timeout", "20") as running,
+    ):
+        with accept(listener) as server:
+            receive(server)
+            server.sendall(answer[:12])
+            server.sendall(answer[12:])
+            suggestion = running.error_line()
+        status, _, err = running.end()
+    assert suggestion.endswith("may use prefix 0x004e4659: try --prefix 0x004e4659\n")
+    assert status == 1
+    assert "it sent 17 bytes that are no message with this prefix and limit" in err
 
 
 def test_time_out_of_the_connection(capsys: pytest.CaptureFixture[str]) -> None:

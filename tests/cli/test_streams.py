@@ -18,6 +18,7 @@ class Terminal(io.StringIO):
 
 def test_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert styled("good", "good", Terminal()) == "\x1b[32mgood\x1b[0m"
     assert styled("good", "good", io.StringIO()) == "good"
@@ -26,6 +27,18 @@ def test_colours_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     assert styled("good", "good", Terminal()) == "good"
+
+
+def test_colours_as_the_environment_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("NO_COLOR", "")  # an empty variable counts as none
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert styled("good", "good", io.StringIO()) == "\x1b[32mgood\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert styled("good", "good", io.StringIO()) == "good"
+    monkeypatch.setenv("NO_COLOR", "")
+    monkeypatch.setenv("FORCE_COLOR", "")
+    assert styled("good", "good", io.StringIO()) == "good"
 
 
 def test_a_process_without_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vfiipc.codec import Message, SyncLostError
 
 HEADER_SIZE = 12
-JUDGED_SIZE = 8
+PREFIX_AND_SIZE = 8
 
 
 class Model:
@@ -29,11 +29,11 @@ class Model:
         return message
 
     def ask(self) -> Message | None:
-        while self.find_prefix() and len(self.held) >= JUDGED_SIZE:  # FRM-R4
+        while self.find_prefix() and len(self.held) >= PREFIX_AND_SIZE:  # FRM-R4
             size = self.size()
             if not self.accepts(size):
                 self.refuse_size()
-            elif len(self.held) < JUDGED_SIZE + size:  # FRM-R6
+            elif len(self.held) < PREFIX_AND_SIZE + size:  # FRM-R6
                 return None
             else:
                 return self.deliver(size)
@@ -61,7 +61,7 @@ class Model:
         return next((t for t in lengths if mark.startswith(self.held[-t:])), 0)
 
     def size(self) -> int:
-        return int.from_bytes(self.held[4:JUDGED_SIZE], "big")
+        return int.from_bytes(self.held[4:PREFIX_AND_SIZE], "big")
 
     def accepts(self, size: int) -> bool:
         return size >= 4 and size - 4 <= self.size_limit
@@ -72,8 +72,8 @@ class Model:
         self.drop(1)  # FRM-R5
 
     def deliver(self, size: int) -> Message:
-        message = bytes(self.held[: JUDGED_SIZE + size])  # FRM-R7
-        del self.held[: JUDGED_SIZE + size]
+        message = bytes(self.held[: PREFIX_AND_SIZE + size])  # FRM-R7
+        del self.held[: PREFIX_AND_SIZE + size]
         return Message(int.from_bytes(message[8:12], "big", signed=True), message[12:])
 
     def drop(self, count: int) -> None:
@@ -82,7 +82,7 @@ class Model:
 
     def lose_sync(self) -> None:
         position = self.received - self.pending  # FRM-F3
-        self.fault = position, bytes(self.held[:JUDGED_SIZE]), ""  # FRM-F4
+        self.fault = position, bytes(self.held[:PREFIX_AND_SIZE]), ""  # FRM-F4
         raise SyncLostError(*self.fault)
 
     def refuse_after_fault(self) -> None:
@@ -174,6 +174,6 @@ class Model:
             return HEADER_SIZE
         if not self.asked:
             return 1  # FRM-E10
-        if len(self.held) < JUDGED_SIZE:
+        if len(self.held) < PREFIX_AND_SIZE:
             return HEADER_SIZE - len(self.held)  # FRM-E8
-        return JUDGED_SIZE + self.size() - len(self.held)  # FRM-E9
+        return PREFIX_AND_SIZE + self.size() - len(self.held)  # FRM-E9

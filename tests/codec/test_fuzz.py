@@ -45,7 +45,7 @@ def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(framer, "MIN_SIZE", 5)
         assert failures()
     with monkeypatch.context() as patch:
-        patch.setattr(Framer, "_judge_anew", lambda self: None)
+        patch.setattr(Framer, "_revalidate", lambda self: None)
         check_of_a_change = Input(
             False, False, b"\xab" * 4, 9, bytes([0xF8, 2, 6]), b"\xab" * 4 + bytes(3) + b"\x05"
         ).build()

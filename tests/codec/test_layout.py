@@ -70,7 +70,7 @@ def test_widths_signs_and_orders_are_those_declared(monkeypatch: pytest.MonkeyPa
     assert (prefix.lowest, prefix.highest) == (0, 2**16 - 1)
     assert (size.lowest, size.highest) == (0, 2**32 - 1)
     assert (msg_id.lowest, msg_id.highest) == (-(2**63), 2**63 - 1)
-    assert (derived.HEADER_SIZE, derived.JUDGED_SIZE, derived.COUNTED) == (14, 6, 8)
+    assert (derived.HEADER_SIZE, derived.PREFIX_AND_SIZE, derived.MSG_ID_SIZE) == (14, 6, 8)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_header_with_other_fields_is_refused_at_import(
 
 
 def test_the_numbers_are_those_of_the_spec() -> None:
-    assert (layout.HEADER_SIZE, layout.JUDGED_SIZE, layout.COUNTED) == (12, 8, 4)
+    assert (layout.HEADER_SIZE, layout.PREFIX_AND_SIZE, layout.MSG_ID_SIZE) == (12, 8, 4)
     assert (layout.MIN_SIZE, layout.MAX_SIZE) == (4, 2**31 - 1)
     assert MAX_DATA_SIZE == 2**31 - 5
 

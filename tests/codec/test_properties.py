@@ -11,7 +11,7 @@ from construct import ConstructError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.codec.model import HEADER_SIZE, JUDGED_SIZE, Model
+from tests.codec.model import HEADER_SIZE, PREFIX_AND_SIZE, Model
 from vfiipc.codec import (
     HEADER,
     MAX_DATA_SIZE,
@@ -104,7 +104,7 @@ def test_strict_faults_where_lenient_first_drops(stream: Stream, data: st.DataOb
         assert delivered == stream.messages
     else:
         assert found.position == fault.position
-        assert 0 < len(found.found) <= JUDGED_SIZE
+        assert 0 < len(found.found) <= PREFIX_AND_SIZE
         assert stream.data[found.position :].startswith(found.found)
 
 

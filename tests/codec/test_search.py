@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.codec.model import JUDGED_SIZE
+from tests.codec.model import PREFIX_AND_SIZE
 from vfiipc.codec import MAX_DATA_SIZE, encode_header
 from vfiipc.codec.search import header_pattern, next_candidate, prefix_tail
 from vfiipc.testing import prefixes
@@ -38,12 +38,12 @@ def test_the_pattern_matches_exactly_the_sizes_allowed(
 def test_the_next_candidate_is_the_first_header_or_too_near_the_end(
     prefix: int, before: bytes, at: int
 ) -> None:
-    data = before + encode_header(prefix, 0, 3)[:JUDGED_SIZE]
+    data = before + encode_header(prefix, 0, 3)[:PREFIX_AND_SIZE]
     at = min(at, len(data))
     pattern = header_pattern(prefix, 100)
     places = [place for place in range(at, len(data)) if pattern.match(data, place)]
     found = next_candidate(pattern, data, at)
-    assert found == (places[0] if places else max(at, len(data) - JUDGED_SIZE + 1))
+    assert found == (places[0] if places else max(at, len(data) - PREFIX_AND_SIZE + 1))
 
 
 def test_what_is_too_near_the_end_is_left() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vfiipc.codec import COUNTED, HEADER, HEADER_SIZE, encode, encode_header, encode_many
+from vfiipc.codec import HEADER, HEADER_SIZE, MSG_ID_SIZE, encode, encode_header, encode_many
 from vfiipc.recording import guess_prefixes
 from vfiipc.recording.guess import _links
 from vfiipc.testing import Stream, streams
@@ -77,8 +77,8 @@ def _linked(stream: bytes, size_limit: int) -> Iterator[bytes]:
     """As it is defined, byte by byte."""
     for at in range(len(stream) - HEADER_SIZE + 1):
         size = HEADER.parse(stream[at:]).size
-        stop = at + HEADER_SIZE - COUNTED + size
-        if COUNTED <= size <= size_limit + COUNTED and stop <= len(stream):
+        stop = at + HEADER_SIZE - MSG_ID_SIZE + size
+        if MSG_ID_SIZE <= size <= size_limit + MSG_ID_SIZE and stop <= len(stream):
             mark = stream[at:][: HEADER.prefix.sizeof()]
             if stop == len(stream) or stream.startswith(mark, stop):
                 yield mark

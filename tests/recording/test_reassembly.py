@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vfiipc.recording.packets import ACK, FIN, SYN, Segment
-from vfiipc.recording.reassembly import Chunk, Connection, Reassembly
+from vfiipc.recording.reassembly import Chunk, Reassembly, RecordedConnection
 
 CLIENT, SERVER = "192.0.2.1:40000", "192.0.2.2:5000"
 #: Near the end of the sequence numbers, so that they begin anew.
@@ -113,7 +113,7 @@ def test_a_keepalive_adds_nothing() -> None:
     assert _shown(chunks) == [b"ab", b"c"]
 
 
-def _received(segments: Iterable[Segment]) -> tuple[list[bytes | int], Connection]:
+def _received(segments: Iterable[Segment]) -> tuple[list[bytes | int], RecordedConnection]:
     chunks = _chunks(segments)
     return _shown(chunks), chunks[0].connection
 

@@ -19,7 +19,7 @@ from tests.spec.vectors import (
 )
 from vfiipc.codec import Framer, Message, SyncLostError
 
-JUDGED_SIZE = 8
+PREFIX_AND_SIZE = 8
 RANDOM_CUTS = 6
 
 Receiver = Framer | Model
@@ -114,7 +114,7 @@ def bytes_to_the_fault(case: Case, found: bytes) -> int:
     """How many must have been found: up to the byte that is out of place, or the whole size."""
     mark = as_bytes(case["prefix"])
     equal = [first == second for first, second in zip(mark, found)]
-    return equal.index(False) + 1 if False in equal else JUDGED_SIZE
+    return equal.index(False) + 1 if False in equal else PREFIX_AND_SIZE
 
 
 def check_found_in_one_piece(case: Case, stream: bytes, ask: Ask, make: Make) -> None:

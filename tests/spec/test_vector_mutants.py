@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.codec.model import HEADER_SIZE, JUDGED_SIZE, Model
+from tests.codec.model import HEADER_SIZE, PREFIX_AND_SIZE, Model
 from tests.spec.runner import RECEIVER_KINDS
 from tests.spec.vectors import Case, all_cases, as_bytes
 from vfiipc.codec import Message, SyncLostError
@@ -56,14 +56,14 @@ class StrictWantsOneByteOfData(Model):
 
 class WantsRestOfHeaderFrom8To11(Model):
     def bytes_wanted(self) -> int:
-        if self.asked and JUDGED_SIZE <= self.pending < HEADER_SIZE:
+        if self.asked and PREFIX_AND_SIZE <= self.pending < HEADER_SIZE:
             return HEADER_SIZE - self.pending
         return super().bytes_wanted()
 
 
 class WantsDataBehindHeaderFrom8To11(Model):
     def bytes_wanted(self) -> int:
-        if self.asked and JUDGED_SIZE <= self.pending < HEADER_SIZE:
+        if self.asked and PREFIX_AND_SIZE <= self.pending < HEADER_SIZE:
             return self.size() - 4
         return super().bytes_wanted()
 
@@ -184,7 +184,7 @@ COUNTERS = {CountsIn32Bits, CountsIn31Bits, DiscardsIn32Bits}
 
 class DropsFourBytes(Model):
     def drop(self, count: int) -> None:
-        super().drop(4 if count == 1 and len(self.held) >= JUDGED_SIZE else count)
+        super().drop(4 if count == 1 and len(self.held) >= PREFIX_AND_SIZE else count)
 
 
 class AcceptsSize3(Model):
@@ -214,7 +214,7 @@ class KeepsNoTail(Model):
 
 class ReadsLittleEndian(Model):
     def size(self) -> int:
-        return int.from_bytes(self.held[4:JUDGED_SIZE], "little")
+        return int.from_bytes(self.held[4:PREFIX_AND_SIZE], "little")
 
 
 class ReadsIdUnsigned(Model):

@@ -13,6 +13,10 @@ from vfiipc import TCP, Pipe, loopback_pair
 from vfiipc.transport import system
 
 from .conformance import Conformance, Pair
+from .suite.closing import Closing
+from .suite.ends import Ends, Failures
+from .suite.messages import Messages
+from .suite.threads import Threads
 
 
 def tcp_pair(address: str) -> tuple[TCP, TCP]:
@@ -68,7 +72,9 @@ class TestCoupledSocketpair(Conformance):
         return coupled_pair(*socket.socketpair())
 
 
-class TestPipe(Conformance):
+class OverPaths:
+    """Makes pairs over files."""
+
     has_addresses = False
 
     @pytest.fixture(autouse=True)
@@ -79,7 +85,13 @@ class TestPipe(Conformance):
         return pipe_pair(next(self._names))
 
 
-class TestAbstractPipe(TestPipe):
+class TestPipe(OverPaths, Conformance):
+    pass
+
+
+class TestAbstractPipe(OverPaths, Messages, Closing):
+    """Once it is connected, nothing differs from a path: messages, and what closing leaves."""
+
     @pytest.fixture(autouse=True)
     def names(self, tmp_path: Path) -> None:
         self._names = (f"\0{tmp_path}/{number}" for number in count())
@@ -104,7 +116,9 @@ class TestLoopback(Conformance):
         return loopback_pair()
 
 
-class TestPortablePipe(TestPipe):
+class TestPortablePipe(OverPaths, Messages, Ends, Failures, Closing, Threads):
+    """What may differ from TCP where it is portable: waiting, and how a Unix socket ends."""
+
     @pytest.fixture(autouse=True)
     def portable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(system, "portable", True)

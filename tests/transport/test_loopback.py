@@ -120,6 +120,81 @@ def test_delayed_bytes_arrive_later_and_are_announced_then(
         assert pair[0].peek(1, 0).n == -2
 
 
+def test_garbage_comes_first_and_does_not_count() -> None:
+    whole = encode(PREFIX, 1, b"one")
+    delivery = Delivery(garbage=b"noise", damage={len(whole) - 1: 1}, cut_after=len(whole) + 2)
+    first, second = loopback_pair(len(whole), first_to_second=delivery)
+    with first, second:
+        assert second.read(3, SOON) == b"noi"
+        assert second.peek(10, 0).data == b"se"
+        writer = threading.Thread(target=first.write, args=(whole * 2, SOON))
+        writer.start()
+        assert second.read_msg(PREFIX, LIMIT, SOON) == Message(1, b"ond")
+        assert second.read(9, SOON) == whole[:2]
+        writer.join(5)
+        assert second.discarded == 2
+        assert second.eof()
+
+
+def test_garbage_may_exceed_the_capacity() -> None:
+    first, second = loopback_pair(2, first_to_second=Delivery(garbage=b"noise"))
+    with first, second:
+        assert not first.write(b"x", timeout_msec=0)
+        assert second.read(5, SOON) == b"noise"
+        assert first.write(b"x", timeout_msec=0)
+        assert second.read(1, SOON) == b"x"
+
+
+@pytest.mark.parametrize("pieces", [2, [2], [2, 1, 3]])
+def test_a_pause_keeps_pieces_apart(pieces: int | list[int]) -> None:
+    first, second = loopback_pair(first_to_second=Delivery(pieces=pieces, pause=0.05))
+    with first, second:
+        called = threading.Event()
+        assert second.set_callback(lambda _data, _ipc: called.set())
+        assert first.write(b"abcdef")
+        began = time.monotonic()
+        assert second.read(2, SOON) == b"ab"
+        called.clear()
+        assert second.peek(9, 0).n == -2
+        assert second.read(9, 0) == b""
+        assert called.wait(5)
+        assert second.read(4, SOON, SOON) == b"cdef"
+        assert time.monotonic() - began >= (0.05 if pieces == [2] else 0.1)
+
+
+def test_a_reset_comes_after_the_bytes_before_the_cut() -> None:
+    first, second = loopback_pair(first_to_second=Delivery(cut_after=3, ending="reset"))
+    with first, second:
+        assert first.write(b"abcdef")
+        assert second.read(3, SOON) == b"abc"
+        assert second.read(1, SOON) == b""
+        assert second.error()
+        assert isinstance(second.last_error, ConnectionResetError)
+        assert not second.write(b"x")
+
+
+def test_a_reset_when_the_sender_closes() -> None:
+    first, second = loopback_pair(first_to_second=Delivery(ending="reset"))
+    with first, second:
+        reading = threading.Thread(target=second.read, args=(1, SOON))
+        reading.start()
+        first.close()
+        reading.join(5)
+        assert isinstance(second.last_error, ConnectionResetError)
+
+
+def test_silence_is_not_an_end() -> None:
+    first, second = loopback_pair(first_to_second=Delivery(cut_after=3, ending="silence"))
+    with first, second:
+        assert first.write(b"abcdef")
+        first.close()
+        assert second.read(3, SOON) == b"abc"
+        assert second.read(1, 20) == b""
+        assert not second.eof()
+        assert not second.error()
+        assert not second.poll_in(0)
+
+
 def test_the_other_end_has_closed(pair: tuple[Loopback, Loopback]) -> None:
     first, second = pair
     first.write(b"last words")

@@ -17,8 +17,8 @@ from vfiipc.transport.deadline import Deadline
 from vfiipc.transport.lifetime import Lifetime
 from vfiipc.transport.system import READ, WRITE
 from vfiipc.transport.tls.config import Config
-from vfiipc.transport.tls.engines import engines
 from vfiipc.transport.tls.errors import Check
+from vfiipc.transport.tls.ipc import engine_maker
 from vfiipc.transport.tls.stream import TLSStream
 
 from .certificates import HOST, Certificates
@@ -42,9 +42,9 @@ ROUNDS = 2_000 if os.environ.get("SOAK") else 300
 def streams(certificates: Certificates, flags: Check) -> Iterator[tuple[TLSStream, TLSStream]]:
     """A client with the engine that ``flags`` need, and a server; the handshake is complete."""
     key, cert = certificates.good
-    server = Config(key_file=str(key), cert_file=str(cert))
+    server = Config(key_cert=(str(key), str(cert)))
     client = Config(authorities=((str(certificates.ca), None),), ignored=flags)
-    made = [engines(client, server=False)(HOST), engines(server, server=True)(None)]
+    made = [engine_maker(client, server=False)(HOST), engine_maker(server, server=True)(None)]
     pair = [
         TLSStream(sock, engine, Lifetime(), remote="", handshake=Deadline(LONG))
         for sock, engine in zip(socket.socketpair(), made, strict=True)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from ..exchange import Address, parse
+from ..transport.addresses import Address, parse
 from ..transport.failures import explained
 from ..transport.lifetime import Lifetime
-from ..transport.listening import inherited, listening_at, listening_socket
 from ..transport.logs import shown
+from ..transport.tcp_sockets import inherited, listening_at, listening_socket
 from ..transport.unix_sockets import SocketFile, bound_socket
 from .threads import run_in_thread
 

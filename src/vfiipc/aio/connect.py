@@ -13,10 +13,9 @@ from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
-    Address,
-    parse,
     timeout_of,
 )
+from ..transport.addresses import Address, parse
 from ..transport.failures import explained
 from .connection import Connection
 from .dial import dial, reach

@@ -12,9 +12,9 @@ from typing import Final
 
 from ..transport import system
 from ..transport.addresses import is_literal
-from ..transport.dial import begin_next, is_winner, look_up
 from ..transport.racing import Race
-from ..transport.unix_sockets import address_of, connect_now, named, pauses, unix_socket
+from ..transport.tcp_sockets import begin_next, is_winner, look_up
+from ..transport.unix_sockets import address_of, connect_now, new_socket, pauses
 from .threads import run_in_thread
 
 __all__ = ["dial", "reach"]
@@ -125,18 +125,11 @@ async def reach(path: str) -> socket.socket:
         OSError: why there is none.
     """
     address = address_of(path)
-    sock = unix_socket()
-    try:
+    with new_socket(path) as sock:
         sock.setblocking(False)
         # Loops mistake a full queue for a connection in progress, and then for an established one.
         for pause in pauses():
             if connect_now(sock, address):
                 return sock
             await asyncio.sleep(pause)
-    except OSError as cause:
-        sock.close()
-        raise named(cause, path) from None
-    except BaseException:
-        sock.close()
-        raise
     raise AssertionError("pauses have no end")

@@ -15,13 +15,12 @@ from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
-    Address,
     ConnectionClosed,
     serving_times,
-    where_to_listen,
 )
-from ..transport.listening import check_listener
+from ..transport.addresses import Address, where_to_listen
 from ..transport.logs import shown
+from ..transport.tcp_sockets import check_listener
 from ..transport.unix_sockets import SocketFile
 from .accepting import Acceptor, listen, take_over
 from .connection import Connection

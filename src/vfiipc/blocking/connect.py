@@ -8,10 +8,9 @@ from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
-    Address,
     Settings,
-    parse,
 )
+from ..transport.addresses import Address, parse
 from ..transport.failures import explained
 from ..transport.ipc import IPC
 from ..transport.pipe import Pipe

@@ -16,20 +16,18 @@ from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
-    Address,
     ConnectionClosed,
     Settings,
-    parse,
     serving_times,
     timeout_of,
-    where_to_listen,
 )
+from ..transport.addresses import Address, parse, where_to_listen
 from ..transport.failures import explained
 from ..transport.ipc import IPC
-from ..transport.listening import check_listener, inherited, listening_at
 from ..transport.logs import shown
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
+from ..transport.tcp_sockets import check_listener, inherited, listening_at
 from ..transport.tls import TLS
 from ..transport.waiters import Waiters
 from .connect import check_tls

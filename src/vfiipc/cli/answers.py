@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from ..codec import Message, encode_header
 from .failures import Failure, Malformed, describe
+from .filters import compile_pattern
 
 __all__ = ["Rule", "answer_to", "read_rules"]
 
@@ -135,12 +135,6 @@ def _pattern(place: str, entry: dict[str, Any]) -> re.Pattern[bytes] | None:
     if not isinstance(matches, str):
         raise Malformed(f"{place}: matches must be a string")
     try:
-        with warnings.catch_warnings():  # of what other releases may understand otherwise
-            warnings.simplefilter("ignore")
-            return re.compile(matches.encode(), re.DOTALL)
-    except UnicodeEncodeError:
-        raise Malformed(f"{place}: matches {_HALF_A_PAIR}") from None
-    except (re.error, OverflowError) as error:
-        raise Malformed(f"{place}: matches is not a regular expression: {error}") from None
-    except (RecursionError, MemoryError):
-        raise Malformed(f"{place}: matches is too large a regular expression") from None
+        return compile_pattern(matches)
+    except ValueError as error:
+        raise Malformed(f"{place}: matches {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "limit",
     "msg_id",
     "prefix",
+    "prefix_or_auto",
     "show_prefix",
     "timeout",
 ]
@@ -49,6 +51,11 @@ class Parser(argparse.ArgumentParser):
     #: Whether options may stand between arguments that may be left out; otherwise those behind an
     #: option are not recognised.
     mixed = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Lists of numbers may begin with a negative one: they are values, not options.
+        self._negative_number_matcher = re.compile(r"-\d")
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -97,24 +104,63 @@ def add_command(commands: Commands, name: str, run: Run, *, does: str, more: str
     return cast(Parser, parser)
 
 
-def add_framing(parser: Parser, default: int | None = DEFAULT_PREFIX) -> None:
-    """The options of every command that reads messages; no default for one that can find it."""
-    usual = show_prefix(default) if default is not None else "the likely one"
+class _FromEnvironment(str):
+    """A default from an environment variable; whoever refuses it says where it comes from."""
+
+    __slots__ = ("variable",)
+    variable: str
+
+
+def _default(variable: str, usual: Any) -> Any:
+    text = os.environ.get(variable)
+    if not text:
+        return usual
+    default = _FromEnvironment(text)
+    default.variable = variable
+    return default
+
+
+def _named(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ArgumentTypeError as error:
+            where = f" (from {text.variable})" if isinstance(text, _FromEnvironment) else ""
+            raise ArgumentTypeError(f"{error}{where}") from None
+
+    return parsed
+
+
+def add_framing(
+    parser: Parser, default: int | None = DEFAULT_PREFIX, *, auto: bool = False
+) -> None:
+    """The options of every command that reads messages.
+
+    Args:
+        parser: that of the command.
+        default: the prefix if none is given; None to look for the likely one.
+        auto: whether ``--prefix auto`` asks for that. ``parsed.prefix`` is None then.
+    """
+    usual = "auto" if default is None else show_prefix(default)
+    if auto:
+        usual = f"; auto looks for the likely one ({usual})"
+    else:
+        usual = f" ({usual})"
     parser.add_argument(
         "--prefix",
         metavar="PREFIX",
-        type=prefix,
-        default=default,
+        type=_named(prefix_or_auto if auto else prefix),
+        default=_default("VFIIPC_PREFIX", default),
         help="the prefix of all messages, in both directions: 0x and hexadecimal digits, decimal, "
-        f"or {_PREFIX_SIZE} characters ({usual})",
+        f"or {_PREFIX_SIZE} characters{usual}; VFIIPC_PREFIX sets the default",
     )
     parser.add_argument(
         "--limit",
         metavar="BYTES",
-        type=limit,
-        default=DEFAULT_LIMIT,
+        type=_named(limit),
+        default=_default("VFIIPC_LIMIT", DEFAULT_LIMIT),
         help="the most bytes of data in a message that is accepted; K, M and G are understood "
-        f"({DEFAULT_LIMIT >> 20}M)",
+        f"({DEFAULT_LIMIT >> 20}M); VFIIPC_LIMIT sets the default",
     )
 
 
@@ -147,6 +193,11 @@ def prefix(text: str) -> int:
             f"or {_PREFIX_SIZE} characters such as ADKI"
         )
     return _checked(number, lambda: encode_header(number, 0, 0))
+
+
+def prefix_or_auto(text: str) -> int | None:
+    """The same; ``auto`` gives None."""
+    return None if text.lower() == "auto" else prefix(text)
 
 
 def show_prefix(number: int) -> str:

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 
 from ..recording import (
-    Annotator,
     Chunk,
-    Connection,
     Cut,
     Decoded,
     Discarded,
-    Guess,
     Item,
+    RecordedConnection,
     guess_prefixes,
 )
 from . import arguments
 from .failures import INSTALL_CLI, Failure, describe
+from .filters import add_filters, chosen_filter
+from .finding import Framing, Reader, nothing_found, tell_guesses
 from .progress import progress
 from .sources import FORMATS, Damaged, Source
 from .streams import flush_output, note
@@ -38,10 +38,13 @@ whatever came twice or in another order. Captures need an extra,
 {INSTALL_CLI}
 
 Without --prefix the likely one is looked for, and named with how sure that is.
-FILE may be a pipe and packed with gzip; text may be in UTF-8 or UTF-16.
+FILE may be a pipe and packed with gzip; text may be in UTF-8 or UTF-16. With
+--follow the end of FILE is not the end: more is read as it is written.
 
 examples:
   vfiipc dump terminal.pcapng
+  vfiipc dump terminal.pcapng --id 1,5..9 --from client --match '"amount"'
+  vfiipc dump --follow session.pcap
   vfiipc dump --prefix 0x004E4659 --no-payload stream.bin
   vfiipc dump --json terminal.pcap | jq -r 'select(.kind == "message") | .text'
   echo '4e464921 00000009 00000007 68656c6c6f' | vfiipc dump -
@@ -58,35 +61,44 @@ def add_to(commands: arguments.Commands) -> None:
         more=_MORE,
     )
     parser.add_argument("file", metavar="FILE", help="what to read; - is standard input")
-    arguments.add_framing(parser, default=None)
+    arguments.add_framing(parser, default=None, auto=True)
     parser.add_argument(
         "--format", choices=FORMATS, default="auto", help="what FILE is (auto looks at it)"
     )
+    parser.add_argument("--follow", action="store_true", help="go on as FILE grows, until Ctrl-C")
     add_view(parser)
+    add_filters(parser)
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    with open_source(parsed.file, parsed.format) as source:
+    with open_source(parsed.file, parsed.format, follow=parsed.follow) as source:
+        chosen = chosen_filter(parsed)
+        timed = source.form == "capture"
+        if chosen.needs_capture and not timed:
+            lacking = "--connection, --from, --since and --until need a capture"
+            raise Failure(f"{parsed.file} holds one stream without times; {lacking}")
         chunks = source.chunks()
         prefix = parsed.prefix
-        if prefix is None:
+        if prefix is None and not parsed.follow:
             prefix, chunks = find_prefix(chunks, parsed.limit)
-        printer = Printer(parsed, prefix, prompt=source.size is None)
-        view = _View(printer, prefix, parsed.limit, timed=source.form == "capture")
+        printer = Printer(parsed, prefix, prompt=source.size is None, chosen=chosen)
+        view = _View(printer, Framing(prefix, parsed.limit, printer.set_prefix), timed=timed)
         try:
             with closing(progress(chunks, source, parsed.file)) as shown:
                 for chunk in shown:
                     view.show(chunk)
-        except Damaged as error:
+        except (Damaged, KeyboardInterrupt) as error:
             view.finish()
             view.summary(source.skipped)
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise Failure(f"{parsed.file}: {error}") from error
         view.finish()
         view.summary(source.skipped)
     return 0
 
 
-def open_source(path: str, form: str) -> Source:
+def open_source(path: str, form: str, *, follow: bool = False) -> Source:
     """An input.
 
     Raises:
@@ -95,7 +107,7 @@ def open_source(path: str, form: str) -> Source:
     if path == "-" and sys.stdin is None:
         raise Failure("standard input is closed; name a file")
     try:
-        return Source(path, form)
+        return Source(path, form, follow=follow)
     except OSError as error:
         raise Failure(f"cannot read {path}: {describe(error)}") from error
     except Damaged as error:
@@ -105,54 +117,54 @@ def open_source(path: str, form: str) -> Source:
 class _View:
     """Every direction of every connection, each explained by itself."""
 
-    def __init__(self, printer: Printer, prefix: int, limit: int, *, timed: bool) -> None:
+    def __init__(self, printer: Printer, framing: Framing, *, timed: bool) -> None:
         self._printer = printer
-        self._prefix = prefix
-        self._limit = limit
+        self._framing = framing
         self._timed = timed
         self._time: float | None = None
-        self._open: dict[tuple[Connection, bool], tuple[Way, Annotator]] = {}
-        self._connections: set[Connection] = set()
+        self._open: dict[tuple[RecordedConnection, bool], tuple[Way, Reader]] = {}
+        self._connections: set[RecordedConnection] = set()
         self._counts: Counter[str] = Counter()
+        self._hidden = 0  # messages that the filter did not let pass
 
     def show(self, chunk: Chunk) -> None:
         key = (chunk.connection, chunk.from_client)
         direction = self._open.get(key)
         if direction is None:
             direction = self._open[key] = self._begin(*key)
-        way, annotator = direction
+        way, reader = direction
         time = chunk.time if self._timed else None
         if chunk.data:
-            self._items(way, annotator.feed(chunk.data), time)
+            self._items(way, reader.feed(chunk.data), time)
         if chunk.gap:
-            self._items(way, annotator.gap(chunk.gap), time)
+            self._items(way, reader.gap(chunk.gap), time)
         if chunk.end:
-            self._items(way, annotator.finish(), time)
+            self._items(way, reader.finish(), time)
             del self._open[key]
         self._time = time
 
     def finish(self) -> None:
         """What was begun and did not end."""
-        for way, annotator in self._open.values():
-            self._items(way, annotator.finish(), self._time)
+        for way, reader in self._open.values():
+            self._items(way, reader.finish(), self._time)
         self._open.clear()
 
-    def _begin(self, connection: Connection, from_client: bool) -> tuple[Way, Annotator]:
+    def _begin(self, connection: RecordedConnection, from_client: bool) -> tuple[Way, Reader]:
         self._connections.add(connection)
         way = NOWHERE
         if connection.number:
             ends = (connection.sender(from_client), connection.sender(not from_client))
-            way = Way(connection.number, *ends)
-        return way, Annotator(self._prefix, self._limit)
+            way = Way(connection.number, *ends, from_client)
+        return way, self._framing.reader()
 
     def _items(self, way: Way, items: Iterable[Item], time: float | None) -> None:
         for item in items:
-            self._count(item)
-            self._printer.item(way, item, time)
+            self._count(item, shown=self._printer.item(way, item, time))
 
-    def _count(self, item: Item) -> None:
+    def _count(self, item: Item, *, shown: bool) -> None:
         if isinstance(item, Decoded):
             self._counts["messages"] += 1
+            self._hidden += not shown
         elif isinstance(item, Discarded):
             self._counts["bytes discarded"] += item.count
         elif isinstance(item, Cut):
@@ -163,7 +175,10 @@ class _View:
     def summary(self, skipped: Counter[str]) -> None:
         """How much there was of everything, beside the output."""
         flush_output()
-        said = [f"messages: {self._counts.pop('messages', 0):,}"]
+        messages = self._counts.pop("messages", 0)
+        said = [f"messages: {messages:,}"]
+        if self._hidden:
+            said.append(f"shown: {messages - self._hidden:,}")
         if self._timed:
             said.append(f"connections: {len(self._connections):,}")
         said += [f"{what}: {count:,}" for what, count in self._counts.items()]
@@ -198,10 +213,11 @@ def find_prefix(chunks: Iterator[Chunk], limit: int) -> tuple[int, Iterator[Chun
                 break
     except Damaged as error:  # told of once everything before has been shown
         failed = error
-    guesses = guess_prefixes(_streams(held), limit)
+    streams = _streams(held)
+    guesses = guess_prefixes(streams, limit)
     if not guesses:
-        raise Failure(_nothing_found(held, size, failed))
-    _tell(guesses)
+        raise Failure(nothing_found(streams, str(failed or "")))
+    tell_guesses(guesses)
     return guesses[0].prefix, _again(held, failed, chunks)
 
 
@@ -213,37 +229,10 @@ def _again(held: list[Chunk], failed: Damaged | None, chunks: Iterator[Chunk]) -
 
 
 def _streams(chunks: Iterable[Chunk]) -> list[bytes]:
-    streams: dict[tuple[Connection, bool], list[list[bytes]]] = {}
+    streams: dict[tuple[RecordedConnection, bool], list[list[bytes]]] = {}
     for chunk in chunks:
         parts = streams.setdefault((chunk.connection, chunk.from_client), [[]])
         if chunk.gap:
             parts.append([])
         parts[-1].append(chunk.data)
     return [b"".join(part) for parts in streams.values() for part in parts]
-
-
-def _tell(guesses: list[Guess]) -> None:
-    best, *rest = guesses
-    # What lies within the messages of the best is of no interest, even if it looks like messages.
-    others = [g for g in rest if g.confidence != "possible" and g.share + best.share < 1.01]
-    note(
-        f"prefix {arguments.show_prefix(best.prefix)}: {best.confidence}, "
-        f"messages: {best.messages:,}, {best.share:.0%} of the bytes"
-    )
-    if others:
-        shown = ", ".join(arguments.show_prefix(guess.prefix) for guess in others[:3])
-        note(f"also found: {shown}; --prefix chooses")
-
-
-def _nothing_found(held: list[Chunk], size: int, failed: Damaged | None) -> str:
-    if failed is not None and not size:
-        return str(failed)
-    if not size:
-        return "there are no bytes to look at"
-    said = f"no prefix found in {size:,} bytes"
-    if failed is not None:
-        said += f", which end early ({failed})"
-    said += "; give it with --prefix, and --limit if it is not 16M"
-    if any(chunk.data[:2] == b"\x16\x03" for chunk in held):
-        said += ". It looks like TLS, whose content cannot be seen"
-    return said

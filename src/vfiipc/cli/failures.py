@@ -6,6 +6,7 @@ import socket
 from typing import Final
 
 from .. import IPC
+from .arguments import show_prefix
 
 __all__ = [
     "INSTALL_CLI",
@@ -60,14 +61,32 @@ def no_connection(address: object, error: BaseException | None, timeout_msec: in
     return Failure(f"no connection to {address}: {describe(error)}")
 
 
-def no_answer(ipc: IPC, address: object, timeout_msec: int) -> Failure:
-    """What to say when ``read_msg`` or ``write_msg`` was not successful."""
+def no_answer(
+    ipc: IPC,
+    address: object,
+    timeout_msec: int,
+    prefix: int | None = None,
+    discarded: int = 0,
+) -> Failure:
+    """What to say when no message came, or none could be written.
+
+    Args:
+        ipc: the connection.
+        address: where it leads.
+        timeout_msec: how long the answer was waited for.
+        prefix: that of the messages, if it may be the wrong one.
+        discarded: the bytes that came and were no message, besides those that ``ipc`` counts.
+    """
+    discarded += ipc.discarded
     if ipc.error():
         said = f"connection to {address} broken: {describe(ipc.last_error)}"
     elif ipc.eof():
         said = f"closed by the peer: {address} ended the connection without an answer"
     else:
         said = f"time-out: no answer from {address} within {seconds(timeout_msec)}"
-    if ipc.discarded:
-        said += f"; it sent {ipc.discarded:,} bytes that are no message with this prefix and limit"
+        if prefix is not None and not discarded:
+            wrong = f"another prefix than {show_prefix(prefix)}"
+            said += f"; a peer that expects {wrong} would not answer (--prefix)"
+    if discarded:
+        said += f"; it sent {discarded:,} bytes that are no message with this prefix and limit"
     return Failure(said)

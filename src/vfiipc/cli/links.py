@@ -7,8 +7,8 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from .. import IPC, TCP, TLS, Pipe
-from ..exchange.addresses import Address, parse
-from ..transport.listening import inherited
+from ..transport.addresses import Address, parse
+from ..transport.tcp_sockets import inherited
 from . import arguments
 from .failures import Failure, describe, no_connection
 

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 
 from .. import IPC
 from ..codec import HEADER_SIZE, Message
-from ..recording import Annotator, Decoded, Item
+from ..recording import Decoded, Item
 from . import arguments, links
 from .answers import Rule, answer_to, read_rules
 from .failures import describe
+from .filters import add_filters, chosen_filter
+from .finding import Framing
 from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
 
@@ -49,8 +51,9 @@ def add_to(commands: arguments.Commands) -> None:
     answers = parser.add_mutually_exclusive_group()
     answers.add_argument("--answer", metavar="TEXT", help="answer every message with this")
     answers.add_argument("--answers", metavar="FILE", help="answer by the rules in a JSON file")
-    arguments.add_framing(parser)
+    arguments.add_framing(parser, auto=True)
     add_view(parser)
+    add_filters(parser)
     add_serving(parser)
     links.add_tls(parser)
 
@@ -63,9 +66,10 @@ def _run(parsed: argparse.Namespace) -> int:
         rules = [Rule(os.fsencode(parsed.answer))]
     listener, where = links.listen(parsed.address, parsed)
     with listener:
-        printer = Printer(parsed, parsed.prefix)
+        printer = Printer(parsed, parsed.prefix, chosen=chosen_filter(parsed))
         printer.started(where)
-        talk = _Talk(printer, rules, parsed.prefix, parsed.limit, where)
+        framing = Framing(parsed.prefix, parsed.limit, printer.set_prefix)
+        talk = _Talk(printer, rules, framing, where)
         Serving("vfiipc listen", listener, talk.serve, parsed).serve()
     return 0
 
@@ -74,28 +78,28 @@ class _Talk:
     """What is done with each connection."""
 
     def __init__(
-        self, printer: Printer, rules: Sequence[Rule], prefix: int, limit: int, where: str
+        self, printer: Printer, rules: Sequence[Rule], framing: Framing, where: str
     ) -> None:
         self._printer = printer
         self._rules = rules
-        self._prefix = prefix
-        self._limit = limit
+        self._framing = framing
         self._where = where
 
     def serve(self, connection: IPC, number: int) -> None:
         peer = connection.remote_addr() or "peer"
         here = connection.local_addr() or self._where
-        way, back = Way(number, peer, here), Way(number, here, peer)
+        way = Way(number, peer, here)
+        ways = (way, way.reversed())
         self._printer.event(way, "connected", "connected", time.time())
-        annotator = Annotator(self._prefix, self._limit)
+        reader = self._framing.reader()
         sent = 0
         try:
             while data := connection.read(_PIECE, -1, 0):
-                sent = self._take(connection, annotator.feed(data), (way, back), sent)
+                sent = self._take(connection, reader.feed(data), ways, sent)
             how = f"broke: {describe(connection.last_error)}" if connection.error() else "closed"
         except OSError as error:  # the process has no descriptors left, for example
             how = f"given up: {describe(error)}"
-        self._take(connection, annotator.finish(), (way, back), sent)
+        self._take(connection, reader.finish(), ways, sent)
         self._printer.event(way, "closed", how, time.time())
 
     def _take(self, connection: IPC, items: Iterable[Item], ways: tuple[Way, Way], at: int) -> int:
@@ -111,4 +115,5 @@ class _Talk:
         return at
 
     def _send(self, connection: IPC, answer: Message) -> bool:
-        return connection.write_msg(self._prefix, *answer)
+        prefix = self._framing.prefix
+        return prefix is not None and connection.write_msg(prefix, *answer)

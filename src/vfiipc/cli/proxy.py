@@ -11,9 +11,11 @@ from contextlib import closing
 from typing import NamedTuple
 
 from .. import IPC, TLS
-from ..recording import Annotator
+from ..faults import Delivery, Planner, Send, Wait
 from . import arguments, links
 from .failures import Failure, describe
+from .filters import add_filters, chosen_filter
+from .finding import Framing, Reader
 from .record import RecordedTrack, Recording
 from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
@@ -82,9 +84,10 @@ def add_to(commands: arguments.Commands) -> None:
     faults.add_argument(
         "--pieces", metavar="BYTES", type=_piece, help="pass everything on in pieces of so many"
     )
-    arguments.add_framing(parser)
+    arguments.add_framing(parser, auto=True)
     arguments.add_timeout(parser, "a connection to TARGET")
     add_view(parser)
+    add_filters(parser)
     add_serving(parser)
     links.add_tls(parser)
 
@@ -99,7 +102,7 @@ def _piece(text: str) -> int:
 def _run(parsed: argparse.Namespace) -> int:
     listener, where = links.listen(parsed.listen, parsed)
     with listener, closing(Recording(parsed.record)) as recording:
-        printer = Printer(parsed, parsed.prefix)
+        printer = Printer(parsed, parsed.prefix, chosen=chosen_filter(parsed))
         printer.started(where)
         proxy = _Proxy(parsed, printer, recording)
         Serving("vfiipc proxy", listener, proxy.serve, parsed, _DESCRIPTORS).serve()
@@ -113,6 +116,7 @@ class _Proxy:
         self._parsed = parsed
         self._printer = printer
         self._recording = recording
+        self._framing = Framing(parsed.prefix, parsed.limit, printer.set_prefix)
 
     def serve(self, client: IPC, number: int) -> None:
         place = links.shown(self._parsed.target)
@@ -127,7 +131,8 @@ class _Proxy:
             self._printer.event(way, "connected", "connected", time.time())
             ends = (client.remote_addr(), target.remote_addr())
             track = self._recording.connection(*ends)
-            said = _Pair(self._parsed, self._printer, track, client, target).run(way)
+            pair = _Pair(self._parsed, self._printer, self._framing, track, client, target)
+            said = pair.run(way)
             self._printer.event(way, "closed", said, time.time())
 
 
@@ -136,6 +141,7 @@ class _Direction(NamedTuple):
     source: IPC
     target: IPC
     way: Way
+    planner: Planner
 
 
 class _Pair:
@@ -145,25 +151,29 @@ class _Pair:
         self,
         parsed: argparse.Namespace,
         printer: Printer,
+        framing: Framing,
         track: RecordedTrack,
         client: IPC,
         target: IPC,
     ) -> None:
         self._parsed = parsed
         self._printer = printer
+        self._framing = framing
         self._track = track
         self._client = client
         self._target = target
         self._lock = threading.Lock()
-        self._left: int | None = parsed.cut_after
+        self._cut = Delivery(cut_after=parsed.cut_after)
+        self._passed = 0  # bytes, in both directions
         self._said = ""
         self._failed: Exception | None = None
 
     def run(self, way: Way) -> str:
         """Passes everything on until both directions have ended; what ended it."""
-        back = Way(way.connection, way.receiver, way.sender)
-        there = _Direction(True, self._client, self._target, way)
-        answers = _Direction(False, self._target, self._client, back)
+        pieces = self._parsed.pieces
+        faults = Delivery(pieces, delay=self._parsed.delay, pause=_PAUSE if pieces else 0)
+        there = _Direction(True, self._client, self._target, way, Planner(faults))
+        answers = _Direction(False, self._target, self._client, way.reversed(), Planner(faults))
         other = threading.Thread(target=self._pass_on, args=(answers,), daemon=True)
         try:
             other.start()
@@ -190,40 +200,36 @@ class _Pair:
             self._end("")
 
     def _pass_all_on(self, direction: _Direction) -> None:
-        annotator = Annotator(self._parsed.prefix, self._parsed.limit)
+        reader = self._framing.reader()
         while data := direction.source.read(_PIECE, -1, 0):
             data, last = self._allowed(data)
-            if not self._send(direction, data, annotator) or last:
+            if not self._send(direction, data, reader) or last:
                 self._end(f"cut after {self._parsed.cut_after:,} bytes" if last else "")
                 break
         else:
             self._half_close(direction)
-        for item in annotator.finish():
+        for item in reader.finish():
             self._printer.item(direction.way, item, time.time())
 
-    def _send(self, direction: _Direction, data: bytes, annotator: Annotator) -> bool:
-        if self._parsed.delay:
-            time.sleep(self._parsed.delay)
-        # First, or the answer might come before it in the recording.
-        self._track.data(direction.from_client, data)
-        size = self._parsed.pieces or len(data)
-        for start in range(0, len(data), size):
-            if start:
-                time.sleep(_PAUSE)
-            if not direction.target.write(data[start : start + size]):
-                return False
-        for item in annotator.feed(data):
+    def _send(self, direction: _Direction, data: bytes, reader: Reader) -> bool:
+        for action in direction.planner.feed(data):
+            if isinstance(action, Wait):
+                time.sleep(action.seconds)
+            elif isinstance(action, Send):
+                # Recorded first, or the answer might come before it in the recording.
+                self._track.data(direction.from_client, action.data)
+                if not direction.target.write(action.data):
+                    return False
+        for item in reader.feed(data):
             self._printer.item(direction.way, item, time.time())
         return True
 
     def _allowed(self, data: bytes) -> tuple[bytes, bool]:
         """What of ``data`` may pass, and whether that is the last."""
         with self._lock:
-            if self._left is None:
-                return data, False
-            data = data[: self._left]
-            self._left -= len(data)
-            return data, not self._left
+            data, last = self._cut.arriving(self._passed, data)
+            self._passed += len(data)
+            return data, last
 
     def _half_close(self, direction: _Direction) -> None:
         source = direction.source

@@ -56,7 +56,7 @@ def add_to(commands: arguments.Commands) -> None:
         help="which connection, as `vfiipc dump` numbers them (the first with messages)",
     )
     parser.add_argument("--format", choices=FORMATS, default="auto", help="what FILE is")
-    arguments.add_framing(parser, default=None)
+    arguments.add_framing(parser, default=None, auto=True)
     arguments.add_timeout(parser, "the connection, and for each answer")
     add_view(parser)
     links.add_tls(parser)

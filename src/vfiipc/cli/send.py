@@ -10,6 +10,7 @@ from pathlib import Path
 from ..codec import MAX_DATA_SIZE, Message
 from . import arguments, links
 from .failures import Failure, describe, no_answer
+from .incoming import Incoming
 from .payload import is_text, shown
 from .streams import note, say_pieces, write_bytes
 
@@ -97,11 +98,13 @@ def _exchange(parsed: argparse.Namespace, data: bytes) -> Message | None:
             raise no_answer(connection, address, timeout_msec)
         if parsed.no_answer:
             return None
-        answer = connection.read_msg(parsed.prefix, parsed.limit, timeout_msec)
+        incoming = Incoming(connection, parsed.prefix, parsed.limit)
+        answer = incoming.next_message(timeout_msec)
         if answer is None:
-            raise no_answer(connection, address, timeout_msec)
-        if connection.discarded:
-            note(f"bytes discarded before the answer: {connection.discarded:,}")
+            prefix, discarded = parsed.prefix, incoming.discarded
+            raise no_answer(connection, address, timeout_msec, prefix, discarded)
+        if incoming.discarded:
+            note(f"bytes discarded before the answer: {incoming.discarded:,}")
         return answer
 
 

@@ -10,6 +10,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ from ..recording import (
     Capture,
     CaptureError,
     Chunk,
-    Connection,
     HexDumpError,
+    RecordedConnection,
     is_capture,
     looks_like_hex_dump,
     parse_hex_dump,
@@ -39,6 +40,7 @@ FORMATS = ("auto", "raw", "hex", "capture")
 _HEAD = 4096  # the most bytes that are looked at to tell what a file is
 _MAGIC = 4  # bytes that tell a capture, compression and the encoding of text
 _PIECE = 1 << 20
+_LOOK = 0.1  # seconds after which a file that is followed is looked at again
 _GZIP = b"\x1f\x8b\x08"
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -57,6 +59,7 @@ class Source:
     Args:
         path: the file, as it was typed; ``-`` is standard input.
         form: one of ``FORMATS``. What gzip has packed is unpacked, except as ``raw``.
+        follow: whether to wait for more at the end of a file, for ever.
 
     Raises:
         OSError: it cannot be opened or read.
@@ -66,14 +69,17 @@ class Source:
     of it have been read, nearly.
     """
 
-    def __init__(self, path: str, form: str) -> None:
+    def __init__(self, path: str, form: str, *, follow: bool = False) -> None:
         self.skipped: Counter[str] = Counter()
         self._capture: Capture | None = None
         with ExitStack() as opened:
             self._base = _standard_input() if path == "-" else opened.enter_context(_open(path))
-            self.size = None if path == "-" else _size(self._base)
+            self.size = None if path == "-" or follow else _size(self._base)
             try:
-                ahead, packed = _unpacked(self._base, form)
+                base = self._base
+                if follow and _size(base) is not None:
+                    base = io.BufferedReader(_Growing(base))
+                ahead, packed = _unpacked(base, form)
                 self.form = _form_of(ahead.look(_tells_form)) if form == "auto" else form
                 if self.form == "hex":
                     self._encoding = _encoding(ahead.look(_has_magic))
@@ -81,8 +87,10 @@ class Source:
                 if self.form == "capture":
                     if packed or self.size is None:
                         self.size = None
-                        path = opened.enter_context(_spooled(self._file))
-                    self._capture = opened.enter_context(Capture(path))
+                        if not follow:
+                            path = opened.enter_context(_spooled(self._file))
+                    capture = Capture(self._file if follow else path)
+                    self._capture = opened.enter_context(capture)
                     self.skipped = self._capture.skipped
             except CaptureError as error:
                 raise Damaged(str(error)) from error
@@ -111,7 +119,7 @@ class Source:
             if self._capture is not None:
                 yield from self._capture.chunks()
                 return
-            connection = Connection(0, "", "")
+            connection = RecordedConnection(0, "", "")
             for data in self._bytes() if self.form == "raw" else self._parsed():
                 yield Chunk(connection, True, 0.0, data)
             yield Chunk(connection, True, 0.0, end=True)
@@ -158,6 +166,23 @@ def _unreadable(error: BaseException) -> str:
 
 
 # --- what it is -----------------------------------------------------------------------------------
+
+
+class _Growing(io.RawIOBase):
+    """A file whose end is not the end: more is waited for."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer)
+        while not (data := self._file.read1(len(view))):
+            time.sleep(_LOOK)
+        view[: len(data)] = data
+        return len(data)
 
 
 class _Ahead(io.RawIOBase):

@@ -19,6 +19,7 @@ __all__ = [
     "note",
     "one_line",
     "paint",
+    "paint_connection",
     "prepare_streams",
     "print_through",
     "say",
@@ -31,6 +32,7 @@ __all__ = [
 CLOSED_OUTPUT: Final = 141
 
 _STYLES: Final = {"strong": "1", "faint": "2", "good": "32", "bad": "31"}
+_CONNECTIONS: Final = ("36", "33", "35", "34", "32", "96", "93", "95")
 _PIECE: Final = 1 << 16  # characters that are written at once
 
 #: What writes text in place of standard output; see ``print_through``.
@@ -76,11 +78,22 @@ def paint(text: str, style: str) -> str:
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
 
+def paint_connection(text: str, number: int) -> str:
+    """``text`` in the colour of a connection: neighbours have different ones."""
+    return f"\x1b[{_CONNECTIONS[number % len(_CONNECTIONS)]}m{text}\x1b[0m"
+
+
 def has_colours(stream: TextIO | None) -> bool:
-    """Whether a stream goes to a terminal that wants colours."""
-    if stream is None or not stream.isatty():
+    """Whether colours are wanted: on a terminal that has them, or where the user says so.
+
+    ``NO_COLOR`` and ``FORCE_COLOR`` are environment variables of that meaning for many programs:
+    either counts if it is not empty, ``NO_COLOR`` first.
+    """
+    if stream is None or os.environ.get("NO_COLOR"):
         return False
-    return "NO_COLOR" not in os.environ and os.environ.get("TERM", "dumb") != "dumb"
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def one_line(text: str) -> str:

@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from ..recording import Cut, Decoded, Discarded, Gap, Item
 from . import arguments
+from .filters import EVERYTHING, Filter
 from .payload import FORMS, json_members, shown
-from .streams import has_colours, note, one_line, paint, say_pieces
+from .streams import has_colours, note, one_line, paint, paint_connection, say_pieces
 
-__all__ = ["NOWHERE", "Printer", "Way", "add_view"]
+__all__ = ["NOWHERE", "Printer", "Way", "add_view", "clock"]
 
 _INDENT: Final = "    "
 _SHOWN: Final = 4096
@@ -30,6 +31,11 @@ class Way(NamedTuple):
     connection: int = 0  #: from 1; 0 where there is only a stream
     sender: str = ""
     receiver: str = ""
+    from_client: bool = True
+
+    def reversed(self) -> Way:
+        """The other direction."""
+        return Way(self.connection, self.receiver, self.sender, not self.from_client)
 
 
 #: A stream of which only the bytes are known.
@@ -72,34 +78,60 @@ class Printer:
 
     Args:
         parsed: with the options of ``add_view``.
-        prefix: that of all messages.
+        prefix: that of all messages, if it is known; ``set_prefix`` sets it later.
         prompt: whether each line goes out at once, for somebody may wait for it.
+        chosen: what is printed; everything, if nothing is said.
+
+    A line for people names the ends of a connection and the prefix once, where they come first.
 
     Its members raise ``OutputFailed`` where the output cannot be written, and nothing else.
     """
 
-    def __init__(self, parsed: argparse.Namespace, prefix: int, *, prompt: bool = True) -> None:
+    def __init__(
+        self,
+        parsed: argparse.Namespace,
+        prefix: int | None = None,
+        *,
+        prompt: bool = True,
+        chosen: Filter = EVERYTHING,
+    ) -> None:
         self._json: bool = parsed.json
         self._payload: str = parsed.payload
         self._shown: int = parsed.show
-        self._prefix = arguments.show_prefix(prefix)
+        self._prefix = prefix
+        self._shown_prefix: int | None = None
+        self._named: set[int] = set()  # connections whose ends were printed
         self._prompt = prompt
+        self._chosen = chosen
         self._colours = has_colours(sys.stdout)
         self._lock = threading.Lock()
 
-    def item(self, way: Way, item: Item, time: float | None = None) -> None:
-        """A message, or what is none."""
-        self._print(
-            self._as_json(way, item, time) if self._json else self._as_text(way, item, time)
-        )
+    def item(self, way: Way, item: Item, time: float | None = None) -> bool:
+        """A message, or what is not a message; whether the filter let it pass."""
+        if not self._chosen.accepts(way.connection, way.from_client, item, time):
+            return False
+        with self._lock:
+            self._print(
+                self._as_json(way, item, time) if self._json else self._as_text(way, item, time)
+            )
+        return True
 
     def event(self, way: Way, kind: str, said: str, time: float | None = None) -> None:
         """Something about a connection: ``kind`` is for programs, ``said`` for people."""
-        if self._json:
-            self._print([_json_line(kind, way, time, {"said": said})])
-        else:
-            line = _joined(_when(time), _who(way), one_line(said))
-            self._print([self._styled(line, "faint")])
+        if not self._chosen.accepts_event(way.connection, time):
+            return
+        with self._lock:
+            if self._json:
+                self._print([_json_line(kind, way, time, {"said": said})])
+            else:
+                line = _joined(self._ends(way) or self._tag(way), self._faint(one_line(said)))
+                self._print([self._timed(time) + line])
+            if kind == "closed":
+                self._named.discard(way.connection)
+
+    def set_prefix(self, prefix: int) -> None:
+        """The prefix of the messages that follow."""
+        self._prefix = prefix
 
     def started(self, where: str) -> None:
         """The first line: where it listens; beside the output, where that is for programs."""
@@ -110,25 +142,54 @@ class Printer:
             self._print([one_line(said)])
 
     def _print(self, pieces: Iterable[str]) -> None:
-        with self._lock:
-            say_pieces(pieces, prompt=self._prompt)
+        say_pieces(pieces, prompt=self._prompt)
 
     # --- for people
 
     def _styled(self, text: str, style: str) -> str:
         return paint(text, style) if self._colours else text
 
+    def _faint(self, text: str) -> str:
+        return self._styled(text, "faint")
+
+    def _timed(self, time: float | None) -> str:
+        shown_time = clock(time)
+        return self._faint(shown_time) + "  " if shown_time else ""
+
+    def _ends(self, way: Way) -> str:
+        """Number and ends of a connection, the first time that it is asked for."""
+        if not way.connection or way.connection in self._named:
+            return ""
+        self._named.add(way.connection)
+        client, server = way.sender, way.receiver
+        if not way.from_client:
+            client, server = server, client
+        return _joined(self._tag(way), f"{one_line(client)} > {one_line(server)}")
+
+    def _tag(self, way: Way, direction: str = "") -> str:
+        """The short name of a connection, in its colour."""
+        if not way.connection:
+            return ""
+        name = f"#{way.connection}{direction}"
+        return paint_connection(name, way.connection) if self._colours else name
+
     def _as_text(self, way: Way, item: Item, time: float | None) -> Iterator[str]:
-        yield _joined(_when(time), _who(way), f"at {item.position:,}") + "  "
+        ends = self._ends(way)
+        if ends:
+            yield f"{self._timed(time)}{ends}\n"
+        tag = self._tag(way, " >" if way.from_client else " <")
+        yield self._timed(time) + _joined(tag, self._faint(f"at {item.position:,}")) + "  "
         if isinstance(item, Decoded):
             msg_id, data = item.message
-            fields = (
-                f"prefix {self._prefix}",
-                f"size {item.size}",
-                f"msg_id {msg_id}",
-                f"data: {_bytes(len(data))}",
+            yield self._styled(
+                _joined(
+                    self._changed_prefix(),
+                    f"size {item.size}",
+                    f"msg_id {msg_id}",
+                    f"data: {_bytes(len(data))}",
+                ),
+                "strong",
             )
-            yield self._styled(_joined(*fields), "strong")
             before = "\n"
             for piece in shown(data, self._payload, self._shown):
                 yield (before + piece).replace("\n", "\n" + _INDENT)
@@ -142,6 +203,12 @@ class Printer:
         else:
             yield self._styled(f"not recorded: {_bytes(item.count)}", "bad")
 
+    def _changed_prefix(self) -> str:
+        if self._prefix is None or self._prefix == self._shown_prefix:
+            return ""
+        self._shown_prefix = self._prefix
+        return f"prefix {arguments.show_prefix(self._prefix)}"
+
     # --- for programs
 
     def _as_json(self, way: Way, item: Item, time: float | None) -> Iterator[str]:
@@ -149,7 +216,7 @@ class Printer:
         if isinstance(item, Decoded):
             msg_id, data = item.message
             values |= {
-                "prefix": self._prefix,
+                "prefix": arguments.show_prefix(self._prefix or 0),
                 "size": item.size,
                 "msg_id": msg_id,
                 "length": len(data),
@@ -188,7 +255,8 @@ def _iso(time: float | None) -> str:
         return ""  # captures may hold any time
 
 
-def _when(time: float | None) -> str:
+def clock(time: float | None) -> str:
+    """A time of day with microseconds; nothing where there is none."""
     if time is None:
         return ""
     try:
@@ -201,13 +269,6 @@ def _when(time: float | None) -> str:
 @lru_cache(maxsize=8)
 def _clock(second: int) -> str:
     return datetime.fromtimestamp(second).strftime("%H:%M:%S")
-
-
-@lru_cache(maxsize=256)
-def _who(way: Way) -> str:
-    if not way.connection:
-        return ""
-    return f"#{way.connection}  {one_line(way.sender)} > {one_line(way.receiver)}"
 
 
 def _bytes(count: int) -> str:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from .arguments import check_integer
 from .batches import EncodedBatch, encode_batches
 from .errors import FramingError, SyncLostError
 from .framer import Framer
-from .layout import COUNTED, HEADER_SIZE, JUDGED_SIZE, MAX_DATA_SIZE, MSG_ID, PREFIX, SIZE, Field
+from .layout import (
+    HEADER_SIZE,
+    MAX_DATA_SIZE,
+    MSG_ID,
+    MSG_ID_SIZE,
+    PREFIX,
+    PREFIX_AND_SIZE,
+    SIZE,
+    Field,
+)
 from .message import Message, encode, encode_header, encode_many
 from .wire import HEADER, MESSAGE
 
 __all__ = [
-    "COUNTED",
     "HEADER",
     "HEADER_SIZE",
-    "JUDGED_SIZE",
     "MAX_DATA_SIZE",
     "MESSAGE",
     "MSG_ID",
+    "MSG_ID_SIZE",
     "PREFIX",
+    "PREFIX_AND_SIZE",
     "SIZE",
     "EncodedBatch",
     "Field",
@@ -25,6 +35,7 @@ __all__ = [
     "FramingError",
     "Message",
     "SyncLostError",
+    "check_integer",
     "encode",
     "encode_batches",
     "encode_header",

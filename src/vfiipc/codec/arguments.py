@@ -12,15 +12,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_bytes",
-    "check_count",
     "check_data_size",
+    "check_integer",
     "check_msg_id",
     "check_prefix",
     "check_size_limit",
 ]
 
 
-def _integer(name: str, value: int, lowest: int, highest: int | None) -> int:
+def check_integer(name: str, value: int, lowest: int, highest: int | None = None) -> int:
+    """The value of an argument as an ``int``.
+
+    Raises:
+        TypeError: it is not an integer.
+        ValueError: it is less than ``lowest``, or more than ``highest``.
+    """
     try:
         number = index(value)
     except TypeError:
@@ -33,27 +39,22 @@ def _integer(name: str, value: int, lowest: int, highest: int | None) -> int:
 
 def check_prefix(prefix: int) -> int:
     """The prefix as an ``int``; ``TypeError`` or ``ValueError`` where the wire cannot hold it."""
-    return _integer("prefix", prefix, PREFIX.lowest, PREFIX.highest)
+    return check_integer("prefix", prefix, PREFIX.lowest, PREFIX.highest)
 
 
 def check_msg_id(msg_id: int) -> int:
     """The message ID as an ``int``; ``TypeError`` or ``ValueError`` as for the prefix."""
-    return _integer("msg_id", msg_id, MSG_ID.lowest, MSG_ID.highest)
+    return check_integer("msg_id", msg_id, MSG_ID.lowest, MSG_ID.highest)
 
 
 def check_size_limit(size_limit: int) -> int:
     """The receiver's limit, in bytes of data, as an ``int``; errors as for the prefix."""
-    return _integer("size_limit", size_limit, 0, MAX_DATA_SIZE)
+    return check_integer("size_limit", size_limit, 0, MAX_DATA_SIZE)
 
 
 def check_data_size(data_size: int) -> int:
     """The number of bytes of data in a message as an ``int``; errors as for the prefix."""
-    return _integer("data_size", data_size, 0, MAX_DATA_SIZE)
-
-
-def check_count(name: str, count: int) -> int:
-    """A number of bytes, 0 or more, as an ``int``; errors as for the prefix."""
-    return _integer(name, count, 0, None)
+    return check_integer("data_size", data_size, 0, MAX_DATA_SIZE)
 
 
 def as_bytes(name: str, data: Buffer) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from .arguments import as_bytes, check_prefix
-from .layout import COUNTED, pack_header
+from .layout import MSG_ID_SIZE, pack_header
 from .message import encode_header
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _gather(
     large_size: int,
 ) -> list[bytes | memoryview] | None:
     """Fills ``pieces`` up to a batch, or to a large message, which it returns in two."""
-    append, pack, counted = pieces.append, pack_header, COUNTED
+    append, pack, counted = pieces.append, pack_header, MSG_ID_SIZE
     left = batch_size
     for msg_id, data in source:
         if type(data) is not bytes:

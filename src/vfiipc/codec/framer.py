@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .arguments import as_bytes, check_count, check_prefix, check_size_limit
+from .arguments import as_bytes, check_integer, check_prefix, check_size_limit
 from .backlog import PORTION, Backlog
 from .errors import SyncLostError
 from .large import LargeMessage
-from .layout import COUNTED, HEADER_SIZE, JUDGED_SIZE, MIN_SIZE, PREFIX, SIZE, unpack_header
+from .layout import HEADER_SIZE, MIN_SIZE, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, unpack_header
 from .message import Message, make_message
 from .search import header_pattern, next_candidate, prefix_tail
 
@@ -85,7 +85,7 @@ class Framer:
         self._prefix = check_prefix(prefix)
         self._mark = PREFIX.packer.pack(self._prefix)
         self._size_limit = check_size_limit(size_limit)
-        self._max_size = self._size_limit + COUNTED
+        self._max_size = self._size_limit + MSG_ID_SIZE
 
     def __repr__(self) -> str:
         return (
@@ -106,7 +106,7 @@ class Framer:
         if prefix != self._prefix:
             self._prefix = prefix
             self._mark = PREFIX.packer.pack(prefix)
-            self._judge_anew()
+            self._revalidate()
 
     @property
     def size_limit(self) -> int:
@@ -120,8 +120,8 @@ class Framer:
         size_limit = check_size_limit(size_limit)  # FRM-E6
         if size_limit != self._size_limit:
             self._size_limit = size_limit
-            self._max_size = size_limit + COUNTED
-            self._judge_anew()
+            self._max_size = size_limit + MSG_ID_SIZE
+            self._revalidate()
 
     @property
     def strict(self) -> bool:
@@ -200,7 +200,7 @@ class Framer:
         # 1.6 times its speed. _receive gives the same, so a mutant that comes here less is unseen.
         if self._large is None and len(block) - at >= HEADER_SIZE and self._fault is None:
             found, size, msg_id = unpack_header(block, at)
-            stop = at + JUDGED_SIZE + size
+            stop = at + PREFIX_AND_SIZE + size
             if found == self._prefix and MIN_SIZE <= size <= self._max_size and stop <= len(block):
                 message = make_message(Message, (msg_id, block[at + HEADER_SIZE : stop]))
                 # As _give_out does it. No call follows, so that no exception can take the message.
@@ -293,7 +293,7 @@ class Framer:
             if start > at:
                 self._discard_to(start)
             # FRM-R4: prefix and size, eight bytes, are enough to decide.
-            if len(block) - start < JUDGED_SIZE:
+            if len(block) - start < PREFIX_AND_SIZE:
                 if self._refill():
                     continue
                 self._wait_for(HEADER_SIZE)
@@ -302,7 +302,7 @@ class Framer:
             # that the next steps would drop.
             (size,) = SIZE.packer.unpack_from(block, start + SIZE.offset)
             if MIN_SIZE <= size <= self._max_size:
-                return self._complete(JUDGED_SIZE + size)
+                return self._complete(PREFIX_AND_SIZE + size)
             pattern = header_pattern(self._prefix, self._max_size)
             self._discard_to(next_candidate(pattern, block, start + 1))
 
@@ -354,14 +354,14 @@ class Framer:
     def _discard_to(self, start: int) -> None:
         """Drops what lies before ``start``; in strict mode that is a fault (FRM-F1, FRM-F2)."""
         if self._strict:
-            found = self.peek(JUDGED_SIZE)  # FRM-F4: never more than prefix and size
+            found = self.peek(PREFIX_AND_SIZE)  # FRM-F4: never more than prefix and size
             position = self.received - self.pending  # FRM-F3
             expected = f"prefix {self._mark.hex(' ')} and a size of {MIN_SIZE}..{self._max_size}"
             self._fault = (position, found, expected)
             raise SyncLostError(*self._fault)
         if self.on_discard is not None:
             position = self.received - self.pending
-            self.on_discard(position, self.peek(JUDGED_SIZE), start - self._at)
+            self.on_discard(position, self.peek(PREFIX_AND_SIZE), start - self._at)
         self._discarded += start - self._at
         self._at = start
 
@@ -394,7 +394,7 @@ class Framer:
             self._block, self._at = everything + self._block[self._at :], 0
             self._large = None
 
-    def _judge_anew(self) -> None:
+    def _revalidate(self) -> None:
         """FRM-E4: after a change, a message in progress that no longer fits is judged again."""
         self._wanted = 0
         if self._large is not None and not self._large.fits(self._prefix, self._max_size):
@@ -417,7 +417,7 @@ class Framer:
         Raises:
             TypeError, ValueError: ``n`` is no integer, or negative.
         """
-        n = check_count("n", n)
+        n = check_integer("n", n, 0)
         parts = [self._block[self._at : self._at + n]]
         if self._large is not None:
             parts.insert(0, self._large.peek(n))
@@ -433,7 +433,7 @@ class Framer:
         Raises:
             TypeError, ValueError: ``n`` is no integer, or negative.
         """
-        n = check_count("n", n)
+        n = check_integer("n", n, 0)
         if not n:
             return b""
         self._wanted = 0

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = [
-    "COUNTED",
     "HEADER_SIZE",
-    "JUDGED_SIZE",
     "MAX_DATA_SIZE",
     "MAX_SIZE",
     "MIN_SIZE",
     "MSG_ID",
+    "MSG_ID_SIZE",
     "PREFIX",
+    "PREFIX_AND_SIZE",
     "SIZE",
     "Field",
     "HeaderStruct",
@@ -94,13 +94,13 @@ PREFIX, SIZE, MSG_ID = _walk(HEADER)
 
 HEADER_SIZE: Final[int] = HEADER.sizeof()
 #: Bytes from which a receiver decides whether this is a header: prefix and size.
-JUDGED_SIZE: Final[int] = SIZE.offset + SIZE.packer.size
+PREFIX_AND_SIZE: Final[int] = SIZE.offset + SIZE.packer.size
 #: Bytes of the header that the size field counts.
-COUNTED: Final[int] = HEADER_SIZE - JUDGED_SIZE
-MIN_SIZE: Final[int] = COUNTED
+MSG_ID_SIZE: Final[int] = HEADER_SIZE - PREFIX_AND_SIZE
+MIN_SIZE: Final[int] = MSG_ID_SIZE
 #: The original keeps the size in a signed int (spec/framing.md, size rules).
 MAX_SIZE: Final[int] = 2**31 - 1
-MAX_DATA_SIZE: Final[int] = MAX_SIZE - COUNTED
+MAX_DATA_SIZE: Final[int] = MAX_SIZE - MSG_ID_SIZE
 
 _header = header_struct([field.packer.format for field in (PREFIX, SIZE, MSG_ID)])
 pack_header: Final = _header.pack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from .layout import JUDGED_SIZE, MIN_SIZE, PREFIX, SIZE
+from .layout import MIN_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE
 
 __all__ = ["header_pattern", "next_candidate", "prefix_tail"]
 
@@ -30,7 +30,7 @@ def next_candidate(pattern: re.Pattern[bytes], block: bytes, at: int) -> int:
     match = pattern.search(block, at)
     if match:
         return match.start()
-    return max(at, len(block) - JUDGED_SIZE + 1)
+    return max(at, len(block) - PREFIX_AND_SIZE + 1)
 
 
 @lru_cache(maxsize=64)

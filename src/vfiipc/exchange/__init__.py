@@ -1,12 +1,11 @@
 """What blocking and asyncio connections share, independent of how bytes move.
 
-Addresses, exceptions, request IDs, and unclaimed messages. No I/O, no clock, no locks: each side
+Exceptions, request IDs, and unclaimed messages. No I/O, no clock, no locks: each side
 brings its own.
 """
 
 from __future__ import annotations
 
-from .addresses import Address, parse, where_to_listen
 from .errors import ConnectionClosed, cut_or_ended, same_error
 from .inbox import Inbox
 from .requests import REQUEST_IDS, Requests
@@ -18,7 +17,6 @@ __all__ = [
     "MAX_UNCLAIMED",
     "MAX_UNCLAIMED_SIZE",
     "REQUEST_IDS",
-    "Address",
     "ConnectionClosed",
     "Inbox",
     "Requests",
@@ -27,9 +25,7 @@ __all__ = [
     "check_timeout",
     "cut_or_ended",
     "duration_of",
-    "parse",
     "same_error",
     "serving_times",
     "timeout_of",
-    "where_to_listen",
 ]

@@ -7,7 +7,7 @@ from .captures import Capture, is_capture
 from .errors import CaptureError, MissingReader
 from .guess import Guess, guess_prefixes
 from .hexdumps import HexDumpError, looks_like_hex_dump, parse_hex_dump
-from .reassembly import Chunk, Connection
+from .reassembly import Chunk, RecordedConnection
 from .recorder import Recorder, Track
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Capture",
     "CaptureError",
     "Chunk",
-    "Connection",
     "Cut",
     "Decoded",
     "Discarded",
@@ -25,6 +24,7 @@ __all__ = [
     "HexDumpError",
     "Item",
     "MissingReader",
+    "RecordedConnection",
     "Recorder",
     "Track",
     "guess_prefixes",

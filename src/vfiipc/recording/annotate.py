@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..codec import COUNTED, HEADER_SIZE, MSG_ID, PREFIX, SIZE, Framer, Message
+from ..codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, SIZE, Framer, Message
 
 __all__ = ["Annotator", "Cut", "Decoded", "Discarded", "FalseHeader", "Gap", "Item"]
 
@@ -23,7 +23,7 @@ class Decoded(NamedTuple):
     @property
     def size(self) -> int:
         """What the field of this name holds."""
-        return len(self.message.data) + COUNTED
+        return len(self.message.data) + MSG_ID_SIZE
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Discarded:
         if not self.false_headers:
             return "no prefix"
         first = self.false_headers[0]
-        if first.size < COUNTED:
-            said = f"size {first.size} at {first.position:,} is below {COUNTED}"
+        if first.size < MSG_ID_SIZE:
+            said = f"size {first.size} at {first.position:,} is below {MSG_ID_SIZE}"
         else:
             above = f"above the limit of {self.size_limit:,} bytes of data"
             said = f"size {first.size:,} at {first.position:,} is {above}"
@@ -111,6 +111,11 @@ class Annotator:
         self._end = 0  # where in the stream the framer's bytes end
         self._position = 0  # everything before has been told of
         self._discarded: Discarded | None = None
+
+    @property
+    def pending(self) -> int:
+        """Bytes that may be the beginning of a message."""
+        return self._framer.pending
 
     def feed(self, data: bytes) -> Iterator[Item]:
         """What can be told after some more bytes, however the stream is cut into pieces."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,6 +20,8 @@ __all__ = ["Capture", "is_capture"]
 
 # pcap with microseconds and with nanoseconds, each in two byte orders.
 _PCAP = tuple(map(bytes.fromhex, ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1")))
+_PIECE = 1 << 16
+_FILE_HEADER = 24  # bytes in front of all packets
 _PACKET_HEADER = 16  # bytes in front of each packet in a file, nearly
 
 
@@ -29,7 +34,7 @@ class Capture:
     """The TCP streams in a capture file.
 
     Args:
-        path: the file.
+        source: the path of a file, or a stream that may grow while it is read.
 
     Raises:
         OSError: it cannot be opened.
@@ -39,16 +44,21 @@ class Capture:
     Use it as a context manager. ``skipped`` tells why frames were of no use, and how many.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, source: str | os.PathLike[str] | io.BufferedReader[Any]) -> None:
         self.skipped: Counter[str] = Counter()
         self.packets = 0  #: frames read so far
         self.read = 0  #: bytes of them, which is close to the place in the file
         with ExitStack() as opened:
-            file = opened.enter_context(open(path, "rb"))  # noqa: PTH123 - as it was given
+            if isinstance(source, io.BufferedReader):
+                file = source
+            else:
+                file = opened.enter_context(open(source, "rb"))  # noqa: PTH123 - as it was given
             if file.peek(len(SECTION)).startswith(SECTION):
                 self._frames = read_frames(file)
+            elif isinstance(source, io.BufferedReader):
+                self._frames = _piped_frames(file, opened)
             else:
-                self._frames = _pcap_frames(path, opened)
+                self._frames = _pcap_frames(source, opened)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Capture:
@@ -86,6 +96,45 @@ class Capture:
         if self.packets and self.packets == self.skipped.total():
             reasons = "; ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
             raise CaptureError(f"no TCP in {self.packets:,} packets ({reasons})")
+
+
+def _piped_frames(stream: io.BufferedReader[Any], opened: ExitStack) -> Iterator[Frame]:
+    """The frames of a pcap file that may grow, which libpcap gets through a pipe.
+
+    It could not be given the file: what has not been written yet would be damage.
+    """
+    if not hasattr(os, "mkfifo"):
+        raise CaptureError("a pcap file cannot be followed on this system; pcapng can")
+    head = stream.read(_FILE_HEADER)
+    if len(head) < _FILE_HEADER:
+        raise CaptureError("not readable as a capture: truncated within its header")
+    folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="vfiipc-"))
+    path = os.path.join(folder, "capture")  # noqa: PTH118 - libpcap takes text
+    os.mkfifo(path, 0o600)
+    # cypcap opens with the lock of the interpreter held: both ends and the header must be there.
+    both = os.open(path, os.O_RDWR)
+    try:
+        writing = os.open(path, os.O_WRONLY)
+        pump = threading.Thread(target=_pump, args=(stream, writing), daemon=True)
+        try:
+            os.write(writing, head)
+            frames = _pcap_frames(path, opened)
+            pump.start()
+        except BaseException:
+            os.close(writing)
+            raise
+        return frames
+    finally:
+        os.close(both)
+
+
+def _pump(stream: io.BufferedReader[Any], writing: int) -> None:
+    try:
+        with open(writing, "wb", buffering=0) as pipe:
+            while data := stream.read1(_PIECE):
+                pipe.write(data)
+    except (OSError, ValueError):
+        pass  # nobody reads any more, or the stream was closed
 
 
 def _pcap_frames(path: str | os.PathLike[str], opened: ExitStack) -> Iterator[Frame]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ..codec import COUNTED, HEADER_SIZE, JUDGED_SIZE, PREFIX, SIZE, Framer
+from ..codec import HEADER_SIZE, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, Framer
 
 __all__ = ["Guess", "guess_prefixes"]
 
@@ -64,14 +64,14 @@ def guess_prefixes(streams: Iterable[bytes], size_limit: int) -> list[Guess]:
 def _links(stream: bytes, size_limit: int) -> Iterator[bytes]:
     """The prefix of each header that the same prefix follows, or the end of the stream."""
     end = len(stream)
-    smallest, largest = COUNTED, min(size_limit + COUNTED, end)
+    smallest, largest = MSG_ID_SIZE, min(size_limit + MSG_ID_SIZE, end)
     scanned = max(0, min(end - HEADER_SIZE + 1, _SCANNED))
-    sizes = _sizes(largest).finditer(stream, SIZE.offset, scanned + JUDGED_SIZE - 1)
+    sizes = _sizes(largest).finditer(stream, SIZE.offset, scanned + PREFIX_AND_SIZE - 1)
     for at in (found.start() - SIZE.offset for found in sizes):
         (size,) = SIZE.packer.unpack_from(stream, at + SIZE.offset)
         if size < smallest or size > largest:
             continue
-        stop = at + JUDGED_SIZE + size
+        stop = at + PREFIX_AND_SIZE + size
         if stop > end:
             continue
         mark = stream[at : at + PREFIX.packer.size]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from .packets import ACK, FIN, RST, SYN, Segment
 
-__all__ = ["Chunk", "Connection", "Reassembly"]
+__all__ = ["Chunk", "Reassembly", "RecordedConnection"]
 
 _MODULUS = 1 << 32
 #: Bytes behind a gap that are held back, in the hope that the gap closes.
@@ -30,7 +30,7 @@ _NEAR = 1 << 16
 
 
 @dataclass(eq=False)
-class Connection:
+class RecordedConnection:
     """One TCP connection: the side that connected, and the side that listened.
 
     Where the capture begins later, the first sender is taken for the side that connected.
@@ -51,7 +51,7 @@ class Connection:
 class Chunk:
     """The next bytes of one direction, or a gap in it, or its end."""
 
-    connection: Connection
+    connection: RecordedConnection
     from_client: bool
     time: float  #: seconds since 1970: when the bytes could be read
     data: bytes = b""
@@ -69,10 +69,10 @@ class _Waiting(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Direction:
+class _RecordedDirection:
     """What is known of one direction."""
 
-    connection: Connection
+    connection: RecordedConnection
     from_client: bool
     begun: bool = False  # a SYN was seen, or something was given: nothing earlier can come
     first: int | None = None  # the sequence number behind the SYN
@@ -182,14 +182,14 @@ class _Direction:
         return Chunk(self.connection, self.from_client, self.time, data, gap, end)
 
 
-class _State(NamedTuple):
+class _Sides(NamedTuple):
     """What is known of one connection, seen from one of its sides."""
 
-    own: _Direction
-    other: _Direction
+    own: _RecordedDirection
+    other: _RecordedDirection
 
-    def reversed(self) -> _State:
-        return _State(self.other, self.own)
+    def reversed(self) -> _Sides:
+        return _Sides(self.other, self.own)
 
 
 class Reassembly:
@@ -199,7 +199,7 @@ class Reassembly:
     """
 
     def __init__(self) -> None:
-        self._states: dict[tuple[str, str], _State] = {}  # by source and target
+        self._states: dict[tuple[str, str], _Sides] = {}  # by source and target
         self._count = 0
         self._time = 0.0
 
@@ -235,7 +235,7 @@ class Reassembly:
                 yield from _finish(state, self._time)
         self._states.clear()
 
-    def _beginning(self, state: _State | None, time: float, segment: Segment) -> Iterator[Chunk]:
+    def _beginning(self, state: _Sides | None, time: float, segment: Segment) -> Iterator[Chunk]:
         if state is not None and _begins_anew(state, segment):
             yield from _finish(state, self._time)
             state = None
@@ -247,20 +247,20 @@ class Reassembly:
             state.own.begin(sequence)
         yield from _general(state, time, sequence, segment)
 
-    def _begin(self, segment: Segment) -> _State:
+    def _begin(self, segment: Segment) -> _Sides:
         self._count += 1
         client, server = segment.source, segment.target
         answers = segment.flags & (SYN | ACK) == SYN | ACK
         if answers:
             client, server = server, client
-        connection = Connection(self._count, client, server)
-        seen = _State(_Direction(connection, True), _Direction(connection, False))
+        connection = RecordedConnection(self._count, client, server)
+        seen = _Sides(_RecordedDirection(connection, True), _RecordedDirection(connection, False))
         self._states[client, server] = seen
         self._states[server, client] = seen.reversed()
         return seen.reversed() if answers else seen
 
 
-def _general(state: _State, time: float, sequence: int, segment: Segment) -> Iterator[Chunk]:
+def _general(state: _Sides, time: float, sequence: int, segment: Segment) -> Iterator[Chunk]:
     own, other = state
     if not other.begun:
         if segment.flags & ACK:
@@ -272,7 +272,7 @@ def _general(state: _State, time: float, sequence: int, segment: Segment) -> Ite
     yield from own.ready()
 
 
-def _finish(state: _State, time: float) -> Iterator[Chunk]:
+def _finish(state: _Sides, time: float) -> Iterator[Chunk]:
     for direction in state:
         direction.time = time
         yield from direction.ready(skip=True)
@@ -280,7 +280,7 @@ def _finish(state: _State, time: float) -> Iterator[Chunk]:
             yield direction.finish()
 
 
-def _begins_anew(state: _State, segment: Segment) -> bool:
+def _begins_anew(state: _Sides, segment: Segment) -> bool:
     """Whether the ports are used for another connection now."""
     if segment.flags & (SYN | ACK) != SYN:
         return False

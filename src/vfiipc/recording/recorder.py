@@ -8,7 +8,6 @@ import os
 import struct
 import threading
 import time
-from types import TracebackType
 
 from .packets import ACK, FIN, RST, SYN
 
@@ -60,12 +59,7 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -15,12 +15,57 @@ if TYPE_CHECKING:
 __all__ = ["ByteStream", "Watchable"]
 
 
-class ByteStream(ABC):
+class Watchable(ABC):
+    """Something that a callback can wait for: a connection, or a listener.
+
+    Any thread may call its methods, without entering; none of them waits.
+    """
+
+    lifetime: Lifetime
+    #: Called when a reading call (or ``accept``) has ended.
+    on_read: Callable[[], object] | None = None
+    #: Called, in any thread, when ``has_pending`` or ``recheck_at`` may have changed.
+    on_ready: Callable[[], object] | None = None
+
+    def fileno(self) -> int:
+        """The descriptor whose readability counts; -1 if ``on_ready`` reports instead."""
+        return -1
+
+    def has_pending(self) -> bool:
+        """Whether there is something to report, whatever the descriptor shows."""
+        return False
+
+    def is_spurious(self) -> bool:
+        """Whether a readable descriptor means nothing to the caller."""
+        return False
+
+    def recheck_at(self) -> float | None:
+        """When ``has_pending`` must be checked even without an event (``time.monotonic``)."""
+        return None
+
+    def is_finished(self) -> bool:
+        """Whether a reading call has met the end, so that nothing is left to report."""
+        return False
+
+    # Each is looked up once, because another thread may clear it.
+
+    def tell_read(self) -> None:
+        on_read = self.on_read
+        if on_read is not None:
+            on_read()
+
+    def tell_ready(self) -> None:
+        on_ready = self.on_ready
+        if on_ready is not None:
+            on_ready()
+
+
+class ByteStream(Watchable):
     """One connection, as the upper layers see it.
 
-    ``receive``, ``peek`` and ``send`` never wait; ``wait`` does. ``receive`` and ``peek`` are
-    called by one thread at a time, ``send`` by one thread at a time, ``wait`` by both. All of them
-    are called between ``enter`` and ``leave`` of the lifetime.
+    ``receive``, ``peek`` and ``send`` never wait; ``wait`` does. One thread at a time calls
+    ``receive`` and ``peek``, one ``send``, and both ``wait``, between ``enter`` and ``leave`` of
+    the lifetime.
 
     Args:
         lifetime: of the connection; ``wait`` returns when it ends. Code that opens the connection
@@ -35,12 +80,6 @@ class ByteStream(ABC):
 
     def __init__(self, lifetime: Lifetime) -> None:
         self.lifetime = lifetime
-        #: Called, in any thread, when ``has_pending`` or ``recheck_at`` may have changed.
-        self.on_ready: Callable[[], object] | None = None
-
-    def fileno(self) -> int:
-        """The descriptor to wait on; -1 if there is none."""
-        return -1
 
     @abstractmethod
     def receive(self, limit: int) -> bytes | None:
@@ -90,47 +129,3 @@ class ByteStream(ABC):
     @abstractmethod
     def close(self) -> None:
         """Releases what it holds, without waiting; called when no call uses it any more."""
-
-    # --- for callbacks; called by any thread, without entering
-
-    def has_pending(self) -> bool:
-        """Whether a reader would find something that the descriptor does not show."""
-        return False
-
-    def is_spurious(self) -> bool:
-        """Whether a readable descriptor means nothing to a reader."""
-        return False
-
-    def recheck_at(self) -> float | None:
-        """When ``has_pending`` may change without an event (``time.monotonic``)."""
-        return None
-
-
-class Watchable(ABC):
-    """Something that a callback can wait for: a connection, or a listener."""
-
-    lifetime: Lifetime
-    #: Called when a reading call (or ``accept``) has ended.
-    on_read: Callable[[], object] | None = None
-    #: Called when ``has_pending`` or ``recheck_at`` may have changed.
-    on_ready: Callable[[], object] | None = None
-
-    @abstractmethod
-    def fileno(self) -> int:
-        """The descriptor whose readability counts; -1 if ``on_ready`` reports instead."""
-
-    def has_pending(self) -> bool:
-        """Whether there is something to report, whatever the descriptor shows. Any thread."""
-        return False
-
-    def is_spurious(self) -> bool:
-        """Whether a readable descriptor means nothing to the caller. Any thread, never waits."""
-        return False
-
-    def recheck_at(self) -> float | None:
-        """When ``has_pending`` must be checked even without an event (``time.monotonic``)."""
-        return None
-
-    def is_finished(self) -> bool:
-        """Whether a reading call has met the end, so that nothing is left to report."""
-        return False

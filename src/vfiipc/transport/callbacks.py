@@ -8,7 +8,6 @@ may call it. Rules: ``spec/ipc.md``, callbacks.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from . import system
 from .byte_stream import Watchable
 from .system import Poller
 from .waiters import Waiters
@@ -25,12 +25,11 @@ __all__ = ["Registration", "register", "wait_until_quiet"]
 
 _log = logging.getLogger("vfiipc")
 
-
 # Seconds. The longest wait differs between systems, and a source may name a moment far away.
 _LONGEST_PAUSE: Final = 3600.0
 
 
-class _State(Enum):
+class _Readiness(Enum):
     """The state of a registration; only the callback thread changes it."""
 
     SILENT = "its callback was called, and no reading call has been made since"
@@ -51,18 +50,16 @@ class Registration:
     def __init__(
         self, dispatcher: _Dispatcher, owner: object, source: Watchable, call: Callable[[], object]
     ) -> None:
+        self._dispatcher = dispatcher
         self.owner = owner
         self.source = source
         self.call = call
         #: Cleared by ``cancel``; no callback starts afterwards.
         self.active = True
-        #: Whether a reading call was made, so that it must be armed again.
-        self.was_read = False
-        #: Whether the thread was notified to check it.
-        self.poked = False
-        self.state = _State.ARMED
+        self.was_read = False  # a reading call was made: it must be armed again
+        self.poked = False  # the thread was notified to check it
+        self.state = _Readiness.ARMED
         self.watched = -1  # the descriptor that the thread watches for it
-        self._dispatcher = dispatcher
 
     def told_of_reading(self) -> None:
         """A reading call has ended: the source's ``on_read``."""
@@ -132,7 +129,6 @@ class _Dispatcher:
         self.poke(registration)
 
     def wait_until_quiet(self, owner: object) -> None:
-        """Returns when no callback of this object is running; at once, from inside one."""
         if threading.get_ident() == self._thread.ident:  # IPC-H3, IPC-C5
             return
         while self._is_running(owner):
@@ -157,7 +153,7 @@ class _Dispatcher:
                 _log.exception("the callback thread met an error, and goes on")
 
     def _make_round(self) -> None:
-        """Serves each due object once; the system is polled between two rounds."""
+        """Serves each due object once, and then polls the system again."""
         for fd in self._poller.wait(self._pause()):
             self._became_readable(fd)
         for _ in range(len(self._poked)):
@@ -170,10 +166,8 @@ class _Dispatcher:
 
     def _pause(self) -> float | None:
         """Seconds until a source must be checked; None if only events count."""
-        if self._poked:
-            return 0
-        if not self._timed:
-            return None
+        if self._poked or not self._timed:
+            return 0 if self._poked else None
         return min(max(0.0, min(self._timed.values()) - time.monotonic()), _LONGEST_PAUSE)
 
     def _became_readable(self, fd: int) -> None:
@@ -190,12 +184,12 @@ class _Dispatcher:
         if not registration.active:
             self._disarm(registration)
             return
-        if registration.state is _State.SILENT and registration.was_read:
+        if registration.state is _Readiness.SILENT and registration.was_read:
             registration.was_read = False
             if source.is_finished():  # IPC-C4
                 return
-            registration.state = _State.ARMED
-        if registration.state is not _State.ARMED:
+            registration.state = _Readiness.ARMED
+        if registration.state is not _Readiness.ARMED:
             return
         if source.has_pending():  # also what was there before the registration (IPC-C1)
             self._make_due(registration)
@@ -227,7 +221,7 @@ class _Dispatcher:
 
     def _make_due(self, registration: Registration) -> None:
         self._disarm(registration)
-        registration.state = _State.DUE
+        registration.state = _Readiness.DUE
         self._due.append(registration)
 
     def _disarm(self, registration: Registration) -> None:
@@ -248,12 +242,11 @@ class _Dispatcher:
             self._consider(registration)
 
     def _call(self, registration: Registration) -> None:
-        # Set before the check for cancellation; `cancel` and `wait_until_quiet` use the other
-        # order.
+        # Set before `active` is checked: `cancel` and `wait_until_quiet` use the other order.
         self._running = registration
         try:
             if registration.active:
-                registration.state = _State.SILENT  # IPC-C2
+                registration.state = _Readiness.SILENT  # IPC-C2
                 registration.was_read = False
                 registration.call()
         except BaseException:  # noqa: BLE001  (other objects go on: IPC-C8)
@@ -264,8 +257,6 @@ class _Dispatcher:
 
 
 _dispatcher: _Dispatcher | None = None
-# Re-entrant, because a signal handler may come here while its own thread is inside.
-_starting = threading.RLock()
 
 
 def register(owner: object, source: Watchable, call: Callable[[], object]) -> Registration:
@@ -276,7 +267,7 @@ def register(owner: object, source: Watchable, call: Callable[[], object]) -> Re
         RuntimeError: no thread is available.
     """
     global _dispatcher
-    with _starting:
+    with system.exchanging:
         if _dispatcher is None:
             _dispatcher = _Dispatcher()
         dispatcher = _dispatcher
@@ -293,13 +284,10 @@ def wait_until_quiet(owner: object) -> None:
         dispatcher.wait_until_quiet(owner)
 
 
+@system.after_fork
 def _forget_dispatcher() -> None:
     """A forked child has no such thread: its first registration starts its own (IPC-C10)."""
-    global _dispatcher, _starting
+    global _dispatcher
     if _dispatcher is not None:
         _dispatcher.abandon()
-    _dispatcher, _starting = None, threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_dispatcher)
+    _dispatcher = None

@@ -12,11 +12,12 @@ one of its own variables is a cycle: only the garbage collector frees it, and al
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from types import FrameType
 from typing import Final
+
+from .system import after_fork
 
 __all__ = ["is_below", "is_running"]
 
@@ -56,10 +57,7 @@ def _is_on_a_stack(frame: FrameType) -> bool:
     return False
 
 
+@after_fork
 def _note_fork() -> None:
     global _forked
     _forked = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)

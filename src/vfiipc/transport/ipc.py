@@ -8,18 +8,15 @@ have to be somewhere (IPC-X3, IPC-X6), and the stream is where they are.
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from operator import index
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from .._version import __version__
-from ..codec import Message
+from ..codec import Message, check_integer
+from . import system
 from .byte_stream import ByteStream, Watchable
 from .callbacks import Registration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
@@ -34,19 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["IPC", "AnyListener"]
 
 Callback = Callable[[Any, "IPC"], object]
-
-# Guards the exchange of what an object holds, for no longer than that takes. Re-entrant, because a
-# signal handler may come here while its own thread is inside; replaced in a forked child (IPC-H4).
-_exchanging = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _exchanging
-    _exchanging = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class AnyListener(Protocol):
@@ -85,12 +69,7 @@ class IPC(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __reduce__(self) -> NoReturn:
@@ -129,7 +108,7 @@ class IPC(ABC):
         # The old stream ends first: if an exception strikes before the exchange, the object is
         # ended, and the next `close` continues from there.
         self._end(self._messages, self._registration)
-        with _exchanging:
+        with system.exchanging:
             old, listener, registration = self._messages, self._listener, self._registration
             # The old stream takes flags, buffer and callback with it (IPC-X5, IPC-Z6, IPC-C6).
             self._messages, self._listener, self._registration = fresh, None, None
@@ -147,12 +126,9 @@ class IPC(ABC):
         messages.lifetime.end()
 
     def _open(self, messages: MessageStream, stream: ByteStream, how: str = "connected") -> bool:
-        """Attaches a stream to the result of ``_renew``; False if the object was closed since.
+        """Attaches a stream to the result of ``_renew``; ``how`` is for the log.
 
-        Args:
-            messages: the stream of messages.
-            stream: the transport; it is closed if the result is False.
-            how: what happened, for the log.
+        False if the object was closed since; the stream is then closed.
         """
         if not messages.open(stream):
             return False
@@ -163,7 +139,7 @@ class IPC(ABC):
 
     def _listen_on(self, messages: MessageStream, listener: AnyListener) -> bool:
         """The same for a listener."""
-        with _exchanging:
+        with system.exchanging:
             if self._messages is messages:
                 self._listener = listener
         if not messages.lifetime.own(listener.close):
@@ -184,7 +160,15 @@ class IPC(ABC):
 
     @abstractmethod
     def accept(self, timeout_msec: float = -1) -> IPC | None:
-        """The next connection of a listening object, or None after ``timeout_msec`` or an error."""
+        """The next connection of a listening object.
+
+        Args:
+            timeout_msec: how long to wait for one.
+
+        Returns:
+            A new object, which the caller must close; None on a time-out, after ``close`` or an
+            error (``last_error`` tells).
+        """
 
     def close(self) -> None:
         """Closes all descriptors of the object, which may then be reused.
@@ -261,9 +245,6 @@ class IPC(ABC):
 
         Returns:
             The message; None on a time-out, at the end of the stream and after an error.
-
-        Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         return self._messages.read_msg(prefix, size_limit, self.strict, timeout_msec)
 
@@ -272,15 +253,12 @@ class IPC(ABC):
 
         Args:
             prefix: as for ``read_msg``.
-            size_limit: as for ``read_msg``, for each message.
+            size_limit: as for ``read_msg``.
             timeout_msec: for the first message.
 
         Returns:
             Messages in order of arrival; an empty list where ``read_msg`` returns None. After
             ``getFD``, often just one.
-
-        Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         deadline = Deadline(timeout_msec)
         return self._messages.read_msgs(prefix, size_limit, self.strict, deadline)
@@ -297,25 +275,16 @@ class IPC(ABC):
 
         Returns:
             The bytes; fewer than wanted at the end, after an error, or on a time-out.
-
-        Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         rest = timeout_msec if timeout_msec2 is None else timeout_msec2
-        Deadline(rest)
-        return self._messages.read(_count(maxsize), Deadline(timeout_msec), rest)
+        Deadline(rest)  # a caller's mistake raises before anything is read (IPC-G2)
+        maxsize = check_integer("maxsize", maxsize, 0)
+        return self._messages.read(maxsize, Deadline(timeout_msec), rest)
 
     def readinto(
         self, buffer: Buffer, timeout_msec: float = -1, timeout_msec2: float | None = None
     ) -> int:
-        """Like ``read``, but into a writable buffer, for as many bytes as it holds.
-
-        Returns:
-            The number of bytes read.
-
-        Raises:
-            TypeError: ``buffer`` is not bytes-like or not writable.
-        """
+        """Like ``read``, but fills a writable buffer; returns the number of bytes read."""
         with memoryview(buffer) as view:
             if view.readonly or not view.c_contiguous:
                 raise TypeError("buffer must be writable and without gaps")
@@ -328,19 +297,15 @@ class IPC(ABC):
         """Bytes from the front, without removing them; waits until there are any.
 
         Args:
-            maxsize: the most bytes to show, 1 or more.
+            maxsize: the most bytes to show, 1 or more: a result of 0 would mean the end.
             timeout_msec: until the first byte.
 
         Returns:
             ``PeekResult(n, data)``: n bytes; n is 0 at the end, -1 after an error, -2 on a
             time-out. Never sets ``eof()`` or ``error()``.
-
-        Raises:
-            ValueError: ``maxsize`` is less than 1: a result of 0 would be mistaken for the end.
         """
-        if _count(maxsize) == 0:
-            raise ValueError("maxsize is 0, but must be 1 or more: 0 bytes would mean the end")
-        return self._messages.peek(index(maxsize), Deadline(timeout_msec))
+        maxsize = check_integer("maxsize", maxsize, 1)
+        return self._messages.peek(maxsize, Deadline(timeout_msec))
 
     def poll_in(self, timeout_msec: float = -1) -> bool:
         """Whether a reading call would find something, including the end and an error.
@@ -371,9 +336,6 @@ class IPC(ABC):
 
         Returns:
             Whether all of it was written; ``error()`` is latched if only a part was.
-
-        Raises:
-            TypeError, ValueError: an argument is of the wrong type, or out of range.
         """
         deadline = FOREVER if timeout_msec == -1 else Deadline(timeout_msec)
         return self._messages.write_msg(prefix, msg_id, data, deadline)
@@ -404,9 +366,6 @@ class IPC(ABC):
 
         Returns:
             False if the object is neither open nor listening: the callback will never be called.
-
-        Raises:
-            TypeError: ``callback`` is not callable.
         """
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")
@@ -428,7 +387,7 @@ class IPC(ABC):
 
     def _register(self, messages: MessageStream, registration: Registration | None) -> bool:
         """Exchanges the registration; if the object was closed since, cancels it: False."""
-        with _exchanging:
+        with system.exchanging:
             current = self._messages is messages
             if current:
                 registration, self._registration = self._registration, registration
@@ -450,14 +409,3 @@ class IPC(ABC):
     def ipc_GetVersion() -> str:
         """The version as ``major.minor.patch-build``."""
         return f"{__version__}-0"
-
-
-def _count(maxsize: int) -> int:
-    # A caller's mistake raises before anything is read (IPC-G2).
-    try:
-        number = index(maxsize)
-    except TypeError:
-        raise TypeError(f"maxsize must be an int, not {type(maxsize).__name__}") from None
-    if number < 0:
-        raise ValueError(f"maxsize is {number}, but must be 0 or more")
-    return number

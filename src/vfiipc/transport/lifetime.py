@@ -10,7 +10,6 @@ calls.
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,14 +34,13 @@ _SPARE: Final = 4
 _spare: list[system.Watch] = []
 
 
+@system.after_fork
 def _forget_spare() -> None:
     while _spare:
         _spare.pop()
 
 
 atexit.register(_forget_spare)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_spare)
 
 
 class Lifetime:

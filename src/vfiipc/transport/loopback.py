@@ -1,7 +1,6 @@
-"""``Loopback``: ``IPC`` inside one process, without sockets, and as bad a connection as wanted.
+"""``Loopback``: ``IPC`` inside one process, without sockets, over a connection as bad as wanted.
 
-Each direction is a channel with a finite capacity. A ``Delivery`` says how the bytes of a channel
-arrive: in which pieces, cut off, damaged or late.
+Each direction is a channel with a finite capacity. A ``Delivery`` says how its bytes arrive.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ import errno
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import repeat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ..faults import Delivery
 from .addresses import check_text
 from .byte_stream import ByteStream, Watchable
 from .deadline import Deadline
@@ -29,59 +28,25 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPACITY", "Delivery", "Loopback", "loopback_pair"]
 
-#: Bytes that a channel holds if nothing else is said.
+#: Bytes that a channel holds by default.
 CAPACITY: Final = 65536
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """How the bytes of one direction arrive.
-
-    Args:
-        pieces: the most bytes that each receive gives, one number after another; after the last,
-            or for None, as many as are there. A single number holds for all.
-        cut_after: the stream ends, as if the peer had closed, after so many bytes; None: never.
-        damage: offsets in the stream, and the bits that are turned over there (1..255).
-        delay: seconds from sending to arrival, 0 or more.
-
-    Raises:
-        ValueError: a value is out of its range.
-    """
-
-    pieces: int | Iterable[int] | None = None
-    cut_after: int | None = None
-    damage: Mapping[int, int] = field(default_factory=dict)
-    delay: float = 0.0
-
-    def __post_init__(self) -> None:
-        if isinstance(self.pieces, int) and self.pieces < 1:
-            raise ValueError(f"pieces is {self.pieces}, but must be 1 or more")
-        if self.cut_after is not None and self.cut_after < 0:
-            raise ValueError(f"cut_after is {self.cut_after}, but must be 0 or more")
-        if not self.delay >= 0:
-            raise ValueError(f"delay is {self.delay}, but must be 0 seconds or more")
-        for offset, bits in self.damage.items():
-            if offset < 0 or not 1 <= bits <= 0xFF:
-                raise ValueError(f"damage {{{offset}: {bits}}} must be {{0 or more: 1..255}}")
-
-    def sizes(self) -> Iterator[int]:
-        """The most bytes of each receive, in turn."""
-        if self.pieces is None:
-            return iter(())
-        return repeat(self.pieces) if isinstance(self.pieces, int) else iter(self.pieces)
 
 
 @dataclass(eq=False)
 class _Part:
-    """What one ``send`` has put into a channel."""
+    """What one ``send`` put into a channel."""
 
     data: bytes
     arrival: float
     next: _Part | None = None
 
 
+#: The part a reader is at, its offset there, and the number of bytes taken so far.
+_Position = tuple[_Part, int, int]
+
+
 class _Changes(Waiters):
-    """Sleepers that can tell whether they were woken, whatever for."""
+    """Waiters that also count the changes, so that a sleeper can tell whether there was one."""
 
     count = 0
 
@@ -91,50 +56,43 @@ class _Changes(Waiters):
 
 
 class _Channel:
-    """One direction: a bounded queue of bytes, which has one writer and one reader at a time.
+    """One direction: a bounded queue of bytes with one writer and one reader at a time.
 
-    There is no lock that a signal handler, a finalizer or a fork could meet taken. The writer
-    appends to a chain of parts, and the reader moves along it; each changes nothing but its own
-    attributes. Each change is a line of plain assignments without a call or a jump. The
-    interpreter runs signal handlers, switches threads and thus forks only between such lines, so
-    nobody ever sees half of a change.
+    There is no lock, which a signal handler, a finalizer or a fork could find taken. The writer
+    appends to a chain of parts, the reader moves along it, and each changes its own attributes
+    only. Each change is one line of plain assignments, without a call or a jump. The interpreter
+    runs signal handlers and switches threads only between such lines: half a change is never seen.
     """
 
     def __init__(self, capacity: int, delivery: Delivery) -> None:
         self.changed = _Changes()
-        #: The reader's, to be called in the writer's thread when something was put.
-        self.on_ready: Callable[[], object] | None = None
+        self.on_ready: Callable[[], object] | None = None  # the reader's, called by the writer
         self.closed = False  # by the writer: the end follows the last byte
         self.abandoned = False  # by the reader: writing fails
-        self._capacity = capacity
-        self._delivery = delivery
-        first = _Part(b"", 0.0)
-        # The writer's: the end of the chain, and how many bytes were put into it.
-        self._last = first
-        self._put = 0
-        # The reader's: the part it is at, how far it is there, and how many bytes it has taken.
-        self._position = (first, 0, 0)
-        self._given = b""  # taken, and not yet returned to who receives
+        self._capacity, self._delivery = capacity, delivery
+        first = _Part(delivery.garbage, 0.0)
+        # The writer's: the end of the chain, and the number of bytes put into it.
+        self._last, self._put = first, 0
+        # The reader's.
+        self._position: _Position = (first, 0, -len(delivery.garbage))
+        self._given = b""  # taken, but not yet returned by ``get``
         self._sizes = delivery.sizes()
-        self._piece: int | None = None  # bytes left of the piece being given, 0 for no end of it
+        self._piece: int | None = None  # bytes left of the current piece, 0 for no limit
+        self._due = 0.0  # when the current piece may be taken
 
     def put(self, buffers: Sequence[Buffer]) -> int:
         if self.abandoned:
             raise BrokenPipeError(errno.EPIPE, "the other end of the loopback has closed")
         taken = bytes(memoryview(buffers[0])[: self._room()])
-        start, cut = self._put, self._delivery.cut_after
-        data = taken if cut is None else taken[: cut - start]
-        if self._delivery.damage:
-            data = self._damaged(data, start)
-        ends = cut is not None and start + len(taken) >= cut and bool(taken)
+        data, cut = self._delivery.arriving(self._put, taken)
         if data:
             part = _Part(data, time.monotonic() + self._delivery.delay)
-            end = start + len(data)
-            # Should an exception keep the writer from telling, sleepers look by themselves.
+            end = self._put + len(data)
+            # If an exception keeps the writer from waking the sleepers, they look by themselves.
             self._put = end
             self._last.next = part
             self._last = part
-        if ends:
+        if cut:
             self.closed = True  # after the last part was put: see ``get``
         self.tell()
         return len(taken)
@@ -142,44 +100,43 @@ class _Channel:
     def tell(self) -> None:
         """Tells the reader that something has changed."""
         self.changed.wake()
-        on_ready = self.on_ready
-        if on_ready is not None:
+        if (on_ready := self.on_ready) is not None:
             on_ready()
 
     def _room(self) -> int:
-        return self._capacity - (self._put - self._position[2])
-
-    def _damaged(self, data: bytes, start: int) -> bytes:
-        damaged = bytearray(data)
-        for offset, bits in self._delivery.damage.items():
-            if 0 <= offset - start < len(data):
-                damaged[offset - start] ^= bits
-        return bytes(damaged)
+        return max(0, self._capacity - (self._put - self._position[2]))
 
     def get(self, limit: int, remove: bool) -> bytes | None:
         if not self._given:
             closed = self.closed  # before the look, which then shows all that came before the end
-            data, position, piece = self._look(limit)
+            data, position, piece, due = self._look(limit)
             if not data:
-                return b"" if closed and position[0].next is None else None
+                part, offset, _ = position
+                drained = offset == len(part.data) and part.next is None
+                return self._end() if closed and drained else None
             if not remove:
                 return data
-            self._position, self._given, self._piece = position, data, piece
+            self._position, self._given, self._piece, self._due = position, data, piece, due
             self.changed.wake()
         data, rest = self._given[:limit], self._given[limit:]
         if remove:
-            # No call from here on: what it raised would take with it what is returned.
+            # No call from here on: an exception from it would lose what is returned.
             self._given = rest
         return data
 
-    def _look(self, limit: int) -> tuple[bytes, tuple[_Part, int, int], int | None]:
-        """What has arrived, at most the piece that is due; and position and piece after it."""
+    def _end(self) -> bytes | None:
+        if self._delivery.ending == "reset":
+            raise ConnectionResetError(errno.ECONNRESET, "the other end of the loopback has reset")
+        return b"" if self._delivery.ending == "close" else None
+
+    def _look(self, limit: int) -> tuple[bytes, _Position, int | None, float]:
+        """What has arrived, at most the current piece; then position, piece and when it is due."""
         if self._piece is None:
             self._piece = max(0, next(self._sizes, 0))
         piece = self._piece
-        limit = min(limit, piece or limit)
-        part, offset, taken = self._position
         now, found = time.monotonic(), []
+        limit = min(limit, piece or limit) if self._due <= now else 0
+        part, offset, taken = self._position
         while limit > 0:
             if offset == len(part.data):
                 if part.next is None or part.next.arrival > now:
@@ -189,17 +146,19 @@ class _Channel:
             count = len(found[-1])
             offset, taken, limit = offset + count, taken + count, limit - count
         data = b"".join(found)
-        return data, (part, offset, taken), piece - len(data) or None if piece else None
+        left = piece - len(data) or None if piece else None
+        return data, (part, offset, taken), left, self._due if left else now + self._delivery.pause
 
     def arrival(self) -> float | None:
         """When there is something to receive (``time.monotonic``); None while that is unknown."""
         closed = self.closed
         part, offset, _ = self._position
-        if self._given or offset < len(part.data):
-            return part.arrival
-        if part.next is not None:
-            return part.next.arrival
-        return 0.0 if closed else None
+        if self._given:
+            return 0.0
+        following = part if offset < len(part.data) else part.next
+        if following is not None:
+            return max(following.arrival, self._due)
+        return 0.0 if closed and self._delivery.ending != "silence" else None
 
     def is_ready(self, event: int) -> bool:
         if event == WRITE:
@@ -211,8 +170,8 @@ class _Channel:
 class _MemoryStream(ByteStream):
     """One end: it reads one channel and writes the other.
 
-    One that is lost before anybody owns it, to an exception say, closes like a socket: nothing
-    refers to it but who has it.
+    If it is lost before a ``Loopback`` owns it, because of an exception for example, it closes as a
+    socket would: only its holder refers to it.
     """
 
     def __init__(self, incoming: _Channel, outgoing: _Channel, name: str) -> None:
@@ -253,11 +212,9 @@ class _MemoryStream(ByteStream):
         if arrival is not None:
             due = max(0.0, arrival - time.monotonic())
             timeout = due if timeout is None else min(timeout, due)
-
-        def over() -> bool:
-            return changed.count != seen or self.lifetime.ended or channel.is_ready(event)
-
-        changed.wait(over, timeout)
+        changed.wait(
+            lambda: changed.count != seen or self.lifetime.ended or channel.is_ready(event), timeout
+        )
 
     def has_pending(self) -> bool:
         return self._incoming.is_ready(READ)
@@ -272,13 +229,13 @@ class _MemoryStream(ByteStream):
         self._outgoing.tell()
 
 
-# Who listens under a name. Entered with ``setdefault``, so that of several one gets it, and removed
-# by nobody but who is entered.
+# The listeners by name. They are added with ``setdefault``, so that one of several gets the name,
+# and removed by themselves only.
 _names: dict[str, _Listener] = {}
 
 
 class _Listener(Watchable):
-    """Connections that wait to be accepted under a name."""
+    """Holds the connections that wait to be accepted under a name."""
 
     def __init__(self, name: str, lifetime: Lifetime) -> None:
         self.local = name
@@ -294,18 +251,17 @@ class _Listener(Watchable):
         return bool(self._waiting)
 
     def add(self, stream: _MemoryStream) -> None:
-        """Has a connection wait; it ends if the listener has, or does before it is accepted."""
+        """Queues a connection, which is closed if the listener closes before accepting it."""
         self._waiting.append(stream)
-        if self.lifetime.ended:  # asked last: either this sees the end, or ``close`` the stream
+        if self.lifetime.ended:  # checked last: this sees the end, or ``close`` sees the stream
             self._end_waiting()
             return
         self._changed.wake()
-        on_ready = self.on_ready
-        if on_ready is not None:
+        if (on_ready := self.on_ready) is not None:
             on_ready()
 
     def take(self, deadline: Deadline) -> _MemoryStream | None:
-        """The next connection; None when the time is up or the listener has ended."""
+        """The next connection; None if the time is up or the listener has closed."""
         try:
             while self.lifetime.enter(sys._getframe()):
                 try:
@@ -318,8 +274,7 @@ class _Listener(Watchable):
             return None
         finally:
             self.lifetime.leave(sys._getframe())
-            on_read = self.on_read
-            if on_read is not None:
+            if (on_read := self.on_read) is not None:
                 on_read()
 
     def close(self) -> None:
@@ -329,18 +284,17 @@ class _Listener(Watchable):
 
     def _end_waiting(self) -> None:
         while self._waiting:
-            with suppress(IndexError):  # another thread may be faster
+            with suppress(IndexError):  # another thread may have taken it
                 self._waiting.popleft().close()
 
 
 class Loopback(IPC):
-    """``IPC`` inside one process; see ``loopback_pair`` for two that are connected already.
+    """``IPC`` inside one process; ``loopback_pair`` gives two that are connected already.
 
-    ``local_addr()`` and ``remote_addr()`` are the name, or empty; there is no descriptor.
+    ``local_addr()`` and ``remote_addr()`` are the name, or empty. There is no descriptor.
 
     Args:
-        capacity: bytes that each direction of a connection holds; a full one blocks the writer.
-            The side that connects decides.
+        capacity: bytes that each direction holds; the side that connects decides.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -348,15 +302,15 @@ class Loopback(IPC):
         self._capacity = _checked(capacity)
 
     def listen(self, name: str) -> bool:
-        """Listens under a name that is free in this process; what the object had is closed.
+        """Listens under a name; closes what the object had.
 
         Returns:
-            False when the name is taken (``last_error`` tells).
+            False if the name is taken in this process; ``last_error`` says so.
         """
         check_text("name", name)
         messages = self._renew()
         listener = _Listener(name, messages.lifetime)
-        # Owned first, so that ``close`` gives the name back whatever interrupts this call.
+        # Owned first, so that ``close`` releases the name whatever interrupts this call.
         if not messages.lifetime.own(listener.close):
             return False
         if _names.setdefault(name, listener) is not listener:
@@ -365,27 +319,25 @@ class Loopback(IPC):
         return self._listen_on(messages, listener)
 
     def connect(
-        self,
-        name: str,
-        *,
-        outgoing: Delivery | None = None,
-        incoming: Delivery | None = None,
+        self, name: str, *, outgoing: Delivery | None = None, incoming: Delivery | None = None
     ) -> bool:
-        """Connects to who listens under this name; what the object had is closed.
+        """Connects to the listener of this name; closes what the object had.
 
         Args:
             name: as given to ``listen``.
-            outgoing: how the bytes arrive that this object writes.
-            incoming: how the bytes arrive that the other end writes.
+            outgoing: how bytes written by this object arrive.
+            incoming: how bytes written by the other end arrive.
 
         Returns:
-            False when nobody listens (``last_error`` tells).
+            False if nothing listens under the name; ``last_error`` says so.
         """
         check_text("name", name)
         messages = self._renew()
         listener = _names.get(name)
         if listener is None or listener.lifetime.ended:
-            messages.note(ConnectionRefusedError(errno.ECONNREFUSED, f"no {name!r} listens"))
+            messages.note(
+                ConnectionRefusedError(errno.ECONNREFUSED, f"nothing listens at {name!r}")
+            )
             return False
         near, far = _streams(self._capacity, outgoing, incoming, name)
         listener.add(far)
@@ -393,23 +345,22 @@ class Loopback(IPC):
         return self._open(messages, near)
 
     def accept(self, timeout_msec: float = -1) -> Loopback | None:
-        """The next connection of a listening object; None in time, after ``close`` or an error."""
+        """The next connection; None if the time is up, after ``close`` or an error."""
         deadline = Deadline(timeout_msec)
         messages, listener = self._messages, self._listener
         if not isinstance(listener, _Listener):
-            messages.note(OSError(errno.EINVAL, "accept needs an object that listens"))
+            messages.note(OSError(errno.EINVAL, "accept needs a listening object"))
             return None
-        stream = listener.take(deadline)
-        if stream is None:
+        if (stream := listener.take(deadline)) is None:
             return None
         peer = Loopback(self._capacity)
         peer.strict = self.strict
-        peer._hold(stream, "accepted")
-        return peer
+        return peer._hold(stream, "accepted")
 
-    def _hold(self, stream: _MemoryStream, how: str) -> None:
+    def _hold(self, stream: _MemoryStream, how: str = "connected") -> Loopback:
         stream.belong_to(self._messages.lifetime)
         self._open(self._messages, stream, how)
+        return self
 
 
 def loopback_pair(
@@ -422,17 +373,15 @@ def loopback_pair(
 
     Args:
         capacity: bytes that each direction holds, 1 or more; a full one blocks the writer.
-        first_to_second: how the bytes arrive that the first writes.
-        second_to_first: the same the other way.
+        first_to_second: how bytes written by the first arrive.
+        second_to_first: how bytes written by the second arrive.
 
     Raises:
         TypeError, ValueError: ``capacity`` is not an integer, or less than 1.
     """
     first, second = Loopback(capacity), Loopback(capacity)
     near, far = _streams(capacity, first_to_second, second_to_first, "")
-    first._hold(near, "connected")
-    second._hold(far, "connected")
-    return first, second
+    return first._hold(near), second._hold(far)
 
 
 def _checked(capacity: int) -> int:
@@ -446,6 +395,5 @@ def _checked(capacity: int) -> int:
 def _streams(
     capacity: int, outgoing: Delivery | None, incoming: Delivery | None, name: str
 ) -> tuple[_MemoryStream, _MemoryStream]:
-    there = _Channel(capacity, outgoing or Delivery())
-    back = _Channel(capacity, incoming or Delivery())
+    there, back = (_Channel(capacity, how or Delivery()) for how in (outgoing, incoming))
     return _MemoryStream(back, there, name), _MemoryStream(there, back, name)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from sys import _getframe
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from ..codec import Framer, FramingError, Message
 from .byte_stream import ByteStream
@@ -22,9 +22,6 @@ from .logs import ConnectionLog
 from .stream_state import not_connected
 from .turn import Turn
 from .writing import WritingStream
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["MessageStream", "PeekResult"]
 
@@ -163,9 +160,7 @@ class MessageStream(WritingStream):
 
     def _end_reading(self, turn: Turn, frame: FrameType) -> None:
         turn.give(frame)
-        on_read = self.on_read
-        if on_read is not None:
-            on_read()
+        self.tell_read()
 
     def _next_msg(
         self,

@@ -12,18 +12,17 @@ from typing import Final
 
 from .deadline import Deadline
 from .lifetime import Lifetime
-from .listening import check_backlog
 from .socket_ipc import SocketIPC
-from .sockets import Listener, SocketStream
+from .sockets import SocketListener, SocketStream
+from .tcp_sockets import check_backlog
 from .unix_sockets import (
     SocketFile,
     address_of,
     bound_socket,
     connect_now,
-    named,
+    new_socket,
     path_text,
     pauses,
-    unix_socket,
 )
 
 __all__ = ["Pipe"]
@@ -82,7 +81,7 @@ class Pipe(SocketIPC):
         path, deadline = path_text(path), Deadline(timeout_msec)
 
         def reach(lifetime: Lifetime) -> SocketStream:
-            return _stream(_reach(path, lifetime, deadline), path, lifetime)
+            return _stream(_dial(path, lifetime, deadline), path, lifetime)
 
         return self._connect_by(reach)
 
@@ -117,19 +116,11 @@ class Pipe(SocketIPC):
         return self._listen_by(bind)
 
     def accept(self, timeout_msec: float = -1) -> Pipe | None:
-        """The next connection of a listening object.
-
-        Args:
-            timeout_msec: how long to wait for one.
-
-        Returns:
-            A new object, which the caller must close; None on a time-out, after ``close`` or an
-            error (``last_error`` tells).
-        """
-        return self._accept_by(Deadline(timeout_msec), Pipe, _stream)
+        """See ``IPC.accept``."""
+        return self._accept_by(timeout_msec, Pipe, _stream)
 
 
-class _PipeListener(Listener):
+class _PipeListener(SocketListener):
     """A listening socket, whose file is removed when it is closed.
 
     Args:
@@ -152,17 +143,10 @@ class _PipeListener(Listener):
         super().close()
 
 
-def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
-    """A connected socket.
-
-    Raises:
-        OSError: why it cannot connect.
-        ValueError: the path is invalid.
-        InterruptedError: the lifetime has ended.
-    """
+def _dial(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
+    """A connected socket; raises what ``_connect_by`` requires."""
     address = address_of(path)
-    sock = unix_socket()
-    try:
+    with new_socket(path) as sock:
         sock.setblocking(False)
         for pause in pauses():
             if connect_now(sock, address):
@@ -172,16 +156,7 @@ def _reach(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
             lifetime.wait([], deadline.within(pause))
             if lifetime.ended:
                 raise InterruptedError
-    except InterruptedError:
-        sock.close()
-        raise
-    except OSError as cause:
-        sock.close()
-        raise named(cause, path) from None
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+        return sock
 
 
 def _stream(sock: socket.socket, _: object, lifetime: Lifetime) -> SocketStream:

@@ -1,4 +1,4 @@
-"""What ``TCP``, ``TLS`` and ``Pipe`` share: connecting, listening, accepting, keepalive."""
+"""What ``TCP``, ``TLS`` and ``Pipe`` share, and what only the first two do: hosts and keepalive."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 from operator import index
-from typing import Final, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, TypeVar
 
+from .addresses import check_port, check_text
 from .byte_stream import ByteStream
 from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
-from .sockets import Listener
+from .message_stream import MessageStream
+from .sockets import SocketListener
 from .stream_state import not_connected
+from .tcp_sockets import check_backlog, listening_socket
 
-__all__ = ["SocketIPC"]
+__all__ = ["HostIPC", "SocketIPC"]
 
 Peer = TypeVar("Peer", bound=IPC)
+Opened = TypeVar("Opened")
 
 _HIGHEST_COUNT: Final = 127
 _HIGHEST_INTERVAL: Final = 32767
@@ -40,60 +44,53 @@ class SocketIPC(IPC):
         return False
 
     def _connect_by(self, reach: Callable[[Lifetime], ByteStream]) -> bool:
-        """Closes the previous connection and opens a new one with ``reach``; whether it succeeded.
+        """Closes what the object held and opens what ``reach`` returns; whether it succeeded.
 
         Args:
             reach: connects; it raises ``OSError`` or ``ValueError`` if it cannot, and
                 ``InterruptedError`` if the lifetime that it is given has ended.
         """
+        return self._begin(reach, self._open)
+
+    def _listen_by(self, bind: Callable[[Lifetime], SocketListener]) -> bool:
+        """The same for a listener."""
+        return self._begin(bind, self._listen_on)
+
+    def _begin(
+        self, make: Callable[[Lifetime], Opened], use: Callable[[MessageStream, Opened], bool]
+    ) -> bool:
         messages = self._renew()
         try:
-            stream = reach(messages.lifetime)
+            opened = make(messages.lifetime)
         except InterruptedError:
             return False
         except (OSError, ValueError) as cause:  # IPC-G3
             messages.note(cause)
             return False
-        return self._open(messages, stream)
-
-    def _listen_by(self, bind: Callable[[Lifetime], Listener]) -> bool:
-        """Closes the previous connection and listens with ``bind``; whether it succeeded.
-
-        Args:
-            bind: creates a listener; raises the same exceptions as ``reach`` above.
-        """
-        messages = self._renew()
-        try:
-            listener = bind(messages.lifetime)
-        except InterruptedError:
-            return False
-        except (OSError, ValueError) as cause:
-            messages.note(cause)
-            return False
-        return self._listen_on(messages, listener)
+        return use(messages, opened)
 
     def _adopt_listener(self, sock: socket.socket) -> bool:
         """Takes over a listening socket; otherwise like ``listen``."""
-        return self._listen_by(partial(Listener, sock))
+        return self._listen_by(partial(SocketListener, sock))
 
     def _accept_by(
         self,
-        deadline: Deadline,
+        timeout_msec: float,
         make_peer: Callable[[], Peer],
         take: Callable[[socket.socket, object, Lifetime], ByteStream],
     ) -> Peer | None:
-        """The next connection.
+        """See ``accept``.
 
         Args:
-            deadline: how long to wait for one.
+            timeout_msec: how long to wait for a connection.
             make_peer: creates the object for it.
             take: creates the stream from a socket, its peer's address and the connection's
-            lifetime.
-                It owns the socket, even if it raises ``OSError``.
+                lifetime. It owns the socket, even if it raises ``OSError``.
         """
+        deadline = Deadline(timeout_msec)
         messages, listener = self._messages, self._listener
         try:
-            if not isinstance(listener, Listener):
+            if not isinstance(listener, SocketListener):
                 raise OSError(errno.EINVAL, "accept needs an object that listens")
             accepted = listener.accept(deadline)
             if accepted is None:
@@ -107,71 +104,120 @@ class SocketIPC(IPC):
         peer._open(peer._messages, stream, "accepted")
         return peer
 
-    def _keep_alive(self, cnt: int, interval: int) -> bool:
-        """See ``TCP.setKeepalive``."""
+
+class HostIPC(SocketIPC):
+    """``IPC`` between hosts, by name or IP address and port."""
+
+    def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
+        """Connects to a listening peer; the object's previous connection is closed first.
+
+        Args:
+            hostname: name or IP address, optionally with the port: ``name:port``, ``[IPv6]:port``.
+            port: 1..65535, or 0 to take it from ``hostname``.
+            timeout_msec: for resolving and connecting, all addresses of the host together; negative
+                leaves it to the operating system.
+
+        Returns:
+            Whether the connection was established; otherwise ``last_error`` tells why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: ``port`` is outside 0..65535.
+        """
+        check_text("hostname", hostname)
+        reach = partial(self._reach, hostname, check_port(port), Deadline(timeout_msec))
+        return self._connect_by(reach)
+
+    @abstractmethod
+    def _reach(
+        self, hostname: str, port: int, deadline: Deadline, lifetime: Lifetime
+    ) -> ByteStream:
+        """Connects; for ``_connect_by``."""
+
+    def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
+        """Listens for connections, which ``accept`` returns.
+
+        Args:
+            port: 1..65535, or 0 to let the system choose; ``local_addr()`` returns the choice.
+            listen_address: the interface's IP address, ``"127.0.0.1"`` for local connections only;
+                None for all interfaces, IPv4 and IPv6.
+            backlog: connections that may wait to be accepted, 0 or more.
+
+        Returns:
+            Whether it listens; otherwise ``last_error`` tells why.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: ``port`` is outside 0..65535, or ``backlog`` negative.
+        """
+        if listen_address is not None:
+            check_text("listen_address", listen_address)
+        port, backlog = check_port(port), check_backlog(backlog)
+
+        def bind(lifetime: Lifetime) -> SocketListener:
+            return SocketListener(
+                listening_socket(port, listen_address, backlog, lifetime), lifetime
+            )
+
+        return self._listen_by(bind)
+
+    def setKeepalive(self, cnt: int, interval: int) -> bool:
+        """Makes the kernel probe the peer, so that a dead link ends the connection.
+
+        It also sets ``TCP_USER_TIMEOUT``, which ends a healthy connection if its peer stops reading
+        for longer than ``cnt * interval`` seconds. Connections inherit it from their listener.
+
+        Args:
+            cnt: probes before the connection is dropped, 1..127; 0 disables.
+            interval: seconds between probes, 1..32767.
+
+        Returns:
+            Whether it was set; otherwise the previous setting stays, and ``last_error`` tells why
+            (out of range, not open, a Unix socket, not on Linux).
+        """
         cnt, interval = index(cnt), index(interval)
-        held: object = self._listener or self._messages.stream
+        held = self._listener or self._messages.stream
+        sock: Any = getattr(held, "socket", None)
+        frame = sys._getframe()
         try:
-            if not isinstance(held, _Held):
+            if held is None or not held.lifetime.enter(frame):
                 raise not_connected()
-            _set_keepalive(held, cnt, interval)
+            _set_keepalive(sock, cnt, interval)
         except OSError as cause:
             return self._refuse(cause)
+        finally:
+            if held is not None:
+                held.lifetime.leave(frame)
+            del frame
         return True
 
 
-@runtime_checkable
-class _Held(Protocol):
-    """An object that owns a socket."""
-
-    @property
-    def socket(self) -> socket.socket: ...
-
-    @property
-    def lifetime(self) -> Lifetime: ...
-
-
-def _set_keepalive(held: _Held, cnt: int, interval: int) -> None:
+def _set_keepalive(sock: socket.socket, cnt: int, interval: int) -> None:
     """Sets the options, or leaves all of them as they were.
 
-    Args:
-        held: the owner of the socket.
-        cnt: probes before the connection is dropped, 1..127; 0 disables.
-        interval: seconds between probes, 1..32767.
-
     Raises:
-        OSError: out of range, not open, not a TCP socket, or not on Linux.
+        OSError: out of range, not a TCP socket, or not on Linux.
     """
     if sys.platform != "linux":
         raise OSError(errno.ENOPROTOOPT, "keepalive probes can be set on Linux only")
-    sock, frame = held.socket, sys._getframe()
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        raise OSError(errno.ENOPROTOOPT, "not a TCP socket: it has no keepalive probes")
+    wanted = _keepalive_options(cnt, interval)
+    former = [(level, name, sock.getsockopt(level, name)) for level, name, _ in wanted]
     try:
-        if not held.lifetime.enter(frame):
-            raise not_connected()
-        if sock.family not in (socket.AF_INET, socket.AF_INET6):
-            raise OSError(errno.ENOPROTOOPT, "not a TCP socket: it has no keepalive probes")
-        wanted = _keepalive_options(cnt, interval)
-        former = [(level, name, sock.getsockopt(level, name)) for level, name, _ in wanted]
-        try:
-            for option in wanted:
-                sock.setsockopt(*option)
-        except OSError:
-            for option in former:
-                sock.setsockopt(*option)
-            raise
-    finally:
-        held.lifetime.leave(frame)
-        del frame
+        for option in wanted:
+            sock.setsockopt(*option)
+    except OSError:
+        for option in former:
+            sock.setsockopt(*option)
+        raise
 
 
 def _keepalive_options(cnt: int, interval: int) -> list[tuple[int, int, int]]:
     """Level, name and value of each option to set."""
     tcp = socket.IPPROTO_TCP
     if cnt == 0:
-        return [
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0),
-            (tcp, socket.TCP_USER_TIMEOUT, 0),
-        ]
+        return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0), (tcp, socket.TCP_USER_TIMEOUT, 0)]
     if not 1 <= cnt <= _HIGHEST_COUNT or not 1 <= interval <= _HIGHEST_INTERVAL:
         allowed = f"cnt in 0..{_HIGHEST_COUNT}, interval in 1..{_HIGHEST_INTERVAL} seconds"
         raise OSError(errno.EINVAL, f"cnt is {cnt}, interval is {interval}: {allowed} is allowed")

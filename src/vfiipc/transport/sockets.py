@@ -18,7 +18,7 @@ from .lifetime import Lifetime
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Listener", "SocketStream"]
+__all__ = ["SocketListener", "SocketStream"]
 
 # Errors of accept(2) that concern the connection to be accepted, not the listener.
 _PEER_GONE: Final = {
@@ -77,12 +77,15 @@ class SocketStream(ByteStream):
         return self.socket.recv, ((self._receive_flags,),)
 
     def peek(self, limit: int) -> bytes | None:
-        return system.peek_now(self.socket, limit)
+        try:
+            return self.socket.recv(limit, self._receive_flags | socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return None
 
     def send(self, buffers: Sequence[Buffer]) -> int:
-        if len(buffers) != 1:
-            return system.send_now(self.socket, buffers)
         try:
+            if len(buffers) != 1:
+                return system.send_many(self.socket, buffers)
             return self.socket.send(buffers[0], self._send_flags)
         except (BlockingIOError, InterruptedError):
             return 0
@@ -97,7 +100,7 @@ class SocketStream(ByteStream):
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
 
 
-class Listener(Watchable):
+class SocketListener(Watchable):
     """A listening socket, which it owns.
 
     Args:
@@ -144,9 +147,7 @@ class Listener(Watchable):
         finally:
             self.lifetime.leave(frame)
             del frame
-            on_read = self.on_read
-            if on_read is not None:
-                on_read()
+            self.tell_read()
 
     def close(self) -> None:
         """Closes the socket; called when no call uses it any more, perhaps twice."""

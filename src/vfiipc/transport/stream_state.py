@@ -42,7 +42,7 @@ class StreamState(Watchable):
 
     def open(self, stream: ByteStream) -> bool:
         """Attaches the stream and takes ownership; False if ``close`` came first."""
-        stream.on_ready = self._tell_ready
+        stream.on_ready = self.tell_ready
         self._recv, self._recv_arguments = stream.receiving()
         self._wait_readable = stream.waiting(READ)
         self._wait_writable = stream.waiting(WRITE)
@@ -58,11 +58,6 @@ class StreamState(Watchable):
     def log_to(self, log: ConnectionLog | None) -> None:
         """Logs to ``log`` from now on."""
         self.log = log
-
-    def _tell_ready(self) -> None:
-        on_ready = self.on_ready
-        if on_ready is not None:
-            on_ready()
 
     @property
     def error(self) -> bool:
@@ -83,7 +78,7 @@ class StreamState(Watchable):
         # Set before the nudge, so that no call begins to wait between the two (IPC-X7).
         self.lifetime.broken = True
         self.lifetime.nudge()
-        self._tell_ready()
+        self.tell_ready()
 
     def _fail_if_not_open(self) -> None:
         """Latches ``error()`` of an object without a connection (IPC-X6), until it gets one."""

@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from types import MethodDescriptorType
@@ -28,10 +29,11 @@ __all__ = [
     "Signal",
     "Watch",
     "adopt",
+    "after_fork",
+    "exchanging",
     "flags",
-    "peek_now",
     "portable",
-    "send_now",
+    "send_many",
     "wait",
 ]
 
@@ -47,6 +49,25 @@ _AT_ONCE: Final[int] = getattr(socket, "MSG_DONTWAIT", 0)
 _QUIET: Final[int] = getattr(socket, "MSG_NOSIGNAL", 0)
 # Vectors of one sendmsg; the least that POSIX promises is 16, Linux takes 1024.
 _MOST_BUFFERS: Final = 16
+
+
+def after_fork(work: Callable[[], None]) -> Callable[[], None]:
+    """Decorates a function that every forked child calls first."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=work)
+    return work
+
+
+#: Guards the exchange of a few attributes, for no longer than that takes. Re-entrant, because a
+#: signal handler may come here while its own thread is inside. A forked child has its own (IPC-H4),
+#: so this must be looked up for each use.
+exchanging = threading.RLock()
+
+
+@after_fork
+def _renew_lock() -> None:
+    global exchanging
+    exchanging = threading.RLock()
 
 
 def adopt(sock: socket.socket, *, own: bool) -> None:
@@ -68,24 +89,15 @@ def flags() -> tuple[int, int]:
     return at_once, at_once | _QUIET
 
 
-def peek_now(sock: socket.socket, limit: int) -> bytes | None:
-    """Up to ``limit`` bytes, without removing them; None if there are none, ``b""`` at the end."""
-    try:
-        return sock.recv(limit, flags()[0] | socket.MSG_PEEK)
-    except (BlockingIOError, InterruptedError):
-        return None
+def send_many(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
+    """Sends what the system accepts at once, in one call; the number of bytes.
 
-
-def send_now(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
-    """Sends what the system accepts at once, in one call; the number of bytes, 0 if it is full."""
-    try:
-        if len(buffers) == 1:
-            return sock.send(buffers[0], flags()[1])
-        if hasattr(sock, "sendmsg"):
-            return sock.sendmsg(buffers[:_MOST_BUFFERS], [], flags()[1])
-        return sock.send(buffers[0], flags()[1])
-    except (BlockingIOError, InterruptedError):
-        return 0
+    Raises:
+        BlockingIOError: it accepts nothing now.
+    """
+    if hasattr(sock, "sendmsg"):
+        return sock.sendmsg(buffers[:_MOST_BUFFERS], [], flags()[1])
+    return sock.send(buffers[0], flags()[1])
 
 
 class Signal:
@@ -151,6 +163,7 @@ def _quiet_pair() -> tuple[socket.socket, socket.socket]:
     return pair
 
 
+@after_fork
 def _replace_signals() -> None:
     """Gives a forked child its own signals, under the same numbers.
 
@@ -165,10 +178,6 @@ def _replace_signals() -> None:
             for end, own in zip(pair, _quiet_pair()):
                 os.dup2(own.fileno(), end.fileno(), inheritable=False)
                 own.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_replace_signals)
 
 
 def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[tuple[int, int]]:

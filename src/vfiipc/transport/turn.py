@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from _thread import LockType
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
+from . import system
 from .calls import is_below, is_running
 from .deadline import Deadline
 from .lifetime import Lifetime
 from .waiters import Waiters
 
 __all__ = ["Turn"]
-
-# Guards the moment in which a lost turn changes hands. Re-entrant, for a signal handler may come
-# here while its own thread is inside; and replaced in a forked child (IPC-H4).
-_takeover = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _takeover
-    _takeover = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Turn:
@@ -93,7 +79,7 @@ class Turn:
         """Takes the turn over from a holder that has ended; False if it is still running."""
         if is_running(holder):
             return False
-        with _takeover:
+        with system.exchanging:
             if self.holders.get(0) is not holder:
                 return False
             self.holders[0] = frame

@@ -12,7 +12,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,10 +26,9 @@ __all__ = [
     "address_of",
     "bound_socket",
     "connect_now",
-    "named",
+    "new_socket",
     "path_text",
     "pauses",
-    "unix_socket",
 ]
 
 # Bytes in the system's address structure, where a path needs a final NUL and an abstract name none.
@@ -77,14 +76,28 @@ def address_of(path: str) -> bytes:
     return address
 
 
-def named(cause: OSError, path: str) -> OSError:
+def _named(cause: OSError, path: str) -> OSError:
     """The same error, with the path that it concerns."""
     if cause.errno is None or cause.filename is not None:
         return cause
     return OSError(cause.errno, cause.strerror or os.strerror(cause.errno), path)
 
 
-def unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
+@contextmanager
+def new_socket(path: str) -> Iterator[socket.socket]:
+    """A new Unix socket for this path. If the block fails, it is closed, and the error named."""
+    sock = _unix_socket()
+    try:
+        yield sock
+    except OSError as cause:
+        sock.close()
+        raise _named(cause, path) from None
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
     """A new Unix socket; ``OSError`` where the platform has none (IPC-U3)."""
     family = getattr(socket, "AF_UNIX", None)
     if family is None:
@@ -190,8 +203,7 @@ def bound_socket(
     abstract = path.startswith("\0")
     if abstract and mode is not None:
         raise OSError(errno.EINVAL, f"an abstract name has no file to give a mode to: {path!r}")
-    sock = unix_socket()
-    try:
+    with new_socket(path) as sock:
         if abstract:
             sock.bind(address)
             sock.listen(backlog)
@@ -199,12 +211,6 @@ def bound_socket(
         with closing(_Lock(Path(path).parent)) as lock:
             lock.acquire(lifetime)
             return sock, _listen(sock, path, mode, backlog)
-    except OSError as cause:
-        sock.close()
-        raise named(cause, path) from None
-    except BaseException:
-        sock.close()
-        raise
 
 
 def _listen(sock: socket.socket, path: str, mode: int | None, backlog: int) -> SocketFile:
@@ -255,7 +261,7 @@ def _is_alive(path: str) -> bool:
     socket it connects, or is refused (EPERM), and sends nothing. ECONNREFUSED means that the socket
     is gone.
     """
-    with unix_socket(socket.SOCK_DGRAM) as probe:
+    with _unix_socket(socket.SOCK_DGRAM) as probe:
         number = probe.connect_ex(os.fsencode(path))
     if number == errno.EACCES:
         raise OSError(number, "no permission to find out whether a server listens there")

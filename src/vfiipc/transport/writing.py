@@ -40,7 +40,7 @@ def _flat(data: Buffer) -> bytes | memoryview:
     return view.cast("B")
 
 
-class _Outgoing:
+class _Unsent:
     """Buffers of one or more whole messages, and how much of them has been sent.
 
     Args:
@@ -150,7 +150,7 @@ class WritingStream(StreamState):
             # Nearly always everything is sent at once, and no record of progress is needed.
             if len(buffers) == 1 and count == len(buffers[0]):
                 return True
-            outgoing = _Outgoing(buffers, messages)
+            outgoing = _Unsent(buffers, messages)
             return self._send_rest(stream, outgoing, count, deadline)
         except OSError as cause:  # IPC-G1
             self.fail(cause)
@@ -171,7 +171,7 @@ class WritingStream(StreamState):
             self.note(TimeoutError("the time was up before anything was written"))
 
     def _send_rest(
-        self, stream: ByteStream, outgoing: _Outgoing, count: int, deadline: Deadline
+        self, stream: ByteStream, outgoing: _Unsent, count: int, deadline: Deadline
     ) -> bool:
         while not outgoing.sent(count):
             if not count:

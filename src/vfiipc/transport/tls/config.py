@@ -1,4 +1,4 @@
-"""What a TLS object was told about keys, authorities and checks, and the files that hold them."""
+"""The keys, authorities and checks of a TLS object, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from .errors import Check, failed
 __all__ = [
     "BOTH_TIMES",
     "Config",
-    "check_authorities",
-    "check_key_cert",
     "load_authorities",
     "load_key_cert",
     "require_pyopenssl",
@@ -24,7 +22,7 @@ __all__ = [
 ]
 
 _IN_TERMINAL: Final = ("vault:", "sdi:")
-#: Lifts both ends of the time, which the standard library can do.
+#: Disables both checks of the time, which the standard library can do.
 BOTH_TIMES: Final = Check.IGNORE_EXPIRED | Check.IGNORE_NOT_YET_VALID
 # The names by which OpenSSL finds certificates in a directory.
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+")
@@ -32,19 +30,18 @@ _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+")
 
 @dataclass(frozen=True)
 class Config:
-    """What the next connection, or listener, is made with.
+    """The configuration of the next connection, or listener.
 
     Args:
-        key_file: the own key, PEM; None without one.
-        cert_file: the own certificate and those that lead to an authority, PEM.
+        key_cert: files in PEM: the own key, and the own certificate with those that lead to an
+            authority.
         authorities: pairs of file and directory, each may be None.
-        default_authorities: whether those of the system count, too.
-        client_auth: whether a server demands a certificate of its clients.
-        ignored: checks that are not made.
+        default_authorities: whether the system's authorities are trusted, too.
+        client_auth: whether a server requires a certificate of its clients.
+        ignored: disabled checks.
     """
 
-    key_file: str | None = None
-    cert_file: str | None = None
+    key_cert: tuple[str, str] | None = None
     authorities: tuple[tuple[str | None, str | None], ...] = ()
     default_authorities: bool = False
     client_auth: bool = False
@@ -55,14 +52,12 @@ def single_checks(ignored: Check) -> bool:
     """Whether these flags need a decision about each fault of a certificate."""
     if ignored & Check.IGNORE_ALL:
         return False
-    return bool(ignored & Check.IGNORE_SELF_SIGNED) or (ignored & BOTH_TIMES) not in (
-        Check.IGNORE_NONE,
-        BOTH_TIMES,
-    )
+    one_time = ignored & BOTH_TIMES not in (Check.IGNORE_NONE, BOTH_TIMES)
+    return one_time or bool(ignored & Check.IGNORE_SELF_SIGNED)
 
 
 def require_pyopenssl(ignored: Check) -> None:
-    """Raises an ``OSError`` where pyOpenSSL is not installed (IPC-S3)."""
+    """Raises an ``OSError`` if pyOpenSSL is not installed (IPC-S3)."""
     if importlib.util.find_spec("OpenSSL") is None:
         names = "|".join(flag.name or "" for flag in Check if flag and flag in ignored)
         reason = "for the standard library would lift other checks, too"
@@ -70,19 +65,12 @@ def require_pyopenssl(ignored: Check) -> None:
         raise OSError(errno.ENOPROTOOPT, f"{names} needs pyOpenSSL, {reason}; {advice}")
 
 
-def check_key_cert(key_file: str | None, cert_file: str | None) -> None:
-    """Raises an ``OSError`` that names the file which cannot be used."""
-    if key_file is not None and cert_file is not None:
-        load_key_cert(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), key_file, cert_file)
+def load_key_cert(key_file: str, cert_file: str, context: ssl.SSLContext | None = None) -> None:
+    """Loads key and certificate, or without a context only checks them.
 
-
-def check_authorities(file: str | None, directory: str | None) -> None:
-    """Raises an ``OSError`` that names the file or directory which cannot be used."""
-    load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), file, directory)
-
-
-def load_key_cert(context: ssl.SSLContext, key_file: str, cert_file: str) -> None:
-    """Loads them; raises an ``OSError`` that names the file which cannot be used."""
+    Raises:
+        OSError: a file cannot be used; the text names it.
+    """
     for file in (key_file, cert_file):
         for scheme in _IN_TERMINAL:
             if file.startswith(scheme):
@@ -93,6 +81,7 @@ def load_key_cert(context: ssl.SSLContext, key_file: str, cert_file: str) -> Non
     def no_password() -> str:
         raise OSError(errno.EACCES, "the key is encrypted: one without a password is needed")
 
+    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(cert_file, key_file, no_password)
     except ssl.SSLError as cause:
@@ -112,8 +101,11 @@ def _file_fault(cause: ssl.SSLError, key_file: str, cert_file: str) -> ssl.SSLEr
     return failed(reason, f"{key_file!r} holds no private key in PEM, or one that is too weak")
 
 
-def load_authorities(context: ssl.SSLContext, file: str | None, directory: str | None) -> None:
-    """Loads them; raises an ``OSError`` that names the file or directory which cannot be used."""
+def load_authorities(
+    file: str | None, directory: str | None, context: ssl.SSLContext | None = None
+) -> None:
+    """Loads authorities, or without a context only checks them; raises as ``load_key_cert``."""
+    context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if file is not None:
         _check_readable(file)
         try:

@@ -6,43 +6,41 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from operator import index
 from typing import ClassVar, Final
 
-from ..addresses import PortError, address_text, check_port, check_text, split_address
+from ..addresses import PortError, address_text, check_text, split_address
 from ..deadline import FOREVER, Deadline
-from ..dial import dial
 from ..lifetime import Lifetime
-from ..listening import check_backlog, listening_socket
-from ..socket_ipc import SocketIPC
-from ..sockets import Listener
-from .config import (
-    Config,
-    check_authorities,
-    check_key_cert,
-    require_pyopenssl,
-    single_checks,
-)
+from ..socket_ipc import HostIPC
+from ..sockets import SocketListener
+from ..tcp_sockets import dial
+from . import ssl_engine
+from .config import Config, load_authorities, load_key_cert, require_pyopenssl, single_checks
 from .engine import EngineMaker
-from .engines import engines
 from .errors import Check, Code, code_of
 from .stream import TLSStream
 
-__all__ = ["TLS"]
+__all__ = ["TLS", "engine_maker"]
 
 _HANDSHAKE_MSEC: Final = 10_000
 _ALL_FLAGS: Final = 31
 
 
-class TLS(SocketIPC):
+class TLS(HostIPC):
     """``IPC`` over TLS 1.2 or 1.3. See ``IPC`` for reading, writing, flags and threads.
 
-    What is set with ``setKeyCert``, ``addCA`` and the like counts for the next ``connect`` or
-    ``listen``, and stays over ``close``. Without an authority (``addCA``, ``addDefaultCA``) no peer
-    is believed. Rules: ``spec/ipc.md``, section 9.
+    The settings (``setKeyCert``, ``addCA`` and others) apply to the next ``connect`` or ``listen``,
+    and survive ``close``. Without an authority (``addCA``, ``addDefaultCA``), no peer is trusted.
+
+    ``connect`` requires that the server's certificate is for the given name or address, and makes
+    the handshake: its time-out covers both, or else ``handshake_timeout_msec`` the handshake. With
+    TLS 1.3, a server may refuse this side's certificate only afterwards: the next reading or
+    writing call reports it. ``TLSError()`` tells why something failed, like ``last_error``.
+    Rules: ``spec/ipc.md``, section 9.
     """
 
     _logger: ClassVar[str] = "vfiipc.tls"
@@ -66,35 +64,35 @@ class TLS(SocketIPC):
 
     def __init__(self) -> None:
         super().__init__()
-        #: Milliseconds after ``accept``, or after TCP has connected where ``connect`` has no time
-        #: limit of its own, in which the handshake has to be complete.
+        #: Milliseconds for the handshake: after ``accept``, and after TCP has connected if
+        #: ``connect`` has no time-out of its own.
         self.handshake_timeout_msec: float = _HANDSHAKE_MSEC
         self._config = Config()
-        self._engines: EngineMaker | None = None
+        self._maker: EngineMaker | None = None
         self._judged: tuple[BaseException | None, Code] = (None, Code.OK)
 
-    # --- what is shown and what is believed
+    # --- certificates
 
     def setKeyCert(
         self, key_file: str | os.PathLike[str], cert_file: str | os.PathLike[str]
     ) -> bool:
-        """Sets the own private key, and the certificate that is shown to peers.
+        """Sets this side's private key and certificate.
 
         Args:
             key_file: the key, in PEM, not encrypted.
             cert_file: the certificate, in PEM, followed by those that lead to an authority.
 
         Returns:
-            False when a file cannot be used (``last_error`` names it); the former ones stay then.
+            False if a file cannot be used (``last_error`` names it); nothing has changed then.
         """
         key, cert = os.fspath(key_file), os.fspath(cert_file)
         check_text("key_file", key)
         check_text("cert_file", cert)
         try:
-            check_key_cert(key, cert)
+            load_key_cert(key, cert)
         except OSError as cause:
             return self._refuse(cause)
-        self._config = replace(self._config, key_file=key, cert_file=cert)
+        self._config = replace(self._config, key_cert=(key, cert))
         return True
 
     def addCA(
@@ -102,24 +100,23 @@ class TLS(SocketIPC):
         file: str | os.PathLike[str] | None = None,
         directory: str | os.PathLike[str] | None = None,
     ) -> bool:
-        """Adds authorities whose certificates are believed.
+        """Adds trusted authorities.
 
         Args:
             file: certificates in PEM.
             directory: files named by the hash of their subject, as ``openssl rehash`` makes them.
 
         Returns:
-            False when one cannot be used (``last_error`` names it); nothing has changed then.
+            False if one cannot be used (``last_error`` names it); nothing has changed then.
         """
-        file = os.fspath(file) if file is not None else None
-        directory = os.fspath(directory) if directory is not None else None
         if file is None and directory is None:
             raise TypeError("addCA needs a file, a directory or both")
-        for name, path in (("file", file), ("directory", directory)):
-            if path is not None:
-                check_text(name, path)
+        file = os.fspath(file) if file is not None else None
+        directory = os.fspath(directory) if directory is not None else None
+        check_text("file", file or "")
+        check_text("directory", directory or "")
         try:
-            check_authorities(file, directory)
+            load_authorities(file, directory)
         except OSError as cause:
             return self._refuse(cause)
         authorities = (*self._config.authorities, (file, directory))
@@ -135,24 +132,24 @@ class TLS(SocketIPC):
         return self.addCA(file, directory)
 
     def addDefaultCA(self) -> bool:
-        """Adds the authorities that the system believes. Always True."""
+        """Adds the authorities that the system trusts. Always True."""
         self._config = replace(self._config, default_authorities=True)
         return True
 
     def setClientAuth(self, enable: bool) -> bool:
-        """Whether a server demands a certificate of each client. Always True."""
+        """Sets whether a server requires a certificate of each client. Always True."""
         self._config = replace(self._config, client_auth=bool(enable))
         return True
 
     def setCheckConfig(self, flags: int) -> bool:
-        """Lifts checks of the peer's certificate.
+        """Disables checks of the peer's certificate.
 
         Args:
             flags: ``IGNORE_NONE``, ``IGNORE_ALL``, or any of the others joined with ``|``. Each
-                lifts its own check and no other.
+                disables one check.
 
         Returns:
-            False when that takes pyOpenSSL (the extra ``tls``) and it is not installed.
+            False if that requires pyOpenSSL (the extra ``tls``), which is not installed.
 
         Raises:
             ValueError: there is no such flag.
@@ -169,7 +166,7 @@ class TLS(SocketIPC):
         return True
 
     def TLSError(self) -> tuple[int, str]:
-        """Code and text of ``last_error``: ``(TLS.OK, "")`` when nothing has failed."""
+        """Code and text of ``last_error``: ``(TLS.OK, "")`` if nothing has failed."""
         cause = self.last_error
         judged, code = self._judged
         if cause is None or cause is not judged:
@@ -177,7 +174,7 @@ class TLS(SocketIPC):
         return code, "" if cause is None else str(cause)
 
     def hasAuthEx(self) -> bool:
-        """Whether keys inside a terminal can be used: never, outside one."""
+        """Whether keys inside a terminal can be used: never outside of one."""
         return False
 
     def _refuse(self, cause: Exception) -> bool:
@@ -186,7 +183,7 @@ class TLS(SocketIPC):
 
     @contextmanager
     def _judging(self, code: Code) -> Iterator[None]:
-        """Has a failure inside count as ``code``, unless it is a special one."""
+        """Assigns ``code`` to a failure of the block, unless it is a special one."""
         try:
             yield
         except (OSError, ValueError) as cause:
@@ -195,120 +192,50 @@ class TLS(SocketIPC):
 
     # --- connections
 
-    def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
-        """Connects to a listening peer and makes the handshake; what was held is closed first.
-
-        With TLS 1.3 a server may refuse this side's certificate only after that: the next reading
-        or writing call tells.
-
-        Args:
-            hostname: name or IP address, which the server's certificate has to prove; optionally
-                with the port: ``name:port``, ``[IPv6]:port``.
-            port: 1..65535, or 0 to take it from ``hostname``.
-            timeout_msec: for resolving, connecting and the handshake together; negative leaves
-                connecting to the operating system, and the handshake to
-                ``handshake_timeout_msec``.
-
-        Returns:
-            Whether the connection was established; otherwise ``TLSError()`` and ``last_error`` tell
-            why.
-
-        Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: ``port`` is outside 0..65535.
-        """
-        check_text("hostname", hostname)
-        port, deadline = check_port(port), Deadline(timeout_msec)
-
-        def reach(lifetime: Lifetime) -> TLSStream:
-            with self._judging(Code.ERR_HOST):
-                host, number = split_address(hostname, port)
-            with self._judging(Code.ERR_FAIL):
-                maker = engines(self._config, server=False)
-            with self._judging(Code.ERR_CONNECT):
-                sock = dial(host, number, lifetime, deadline)
-            handshake = deadline
-            if deadline.remaining() is None:
-                handshake = Deadline(self.handshake_timeout_msec)
-            server = host.partition("%")[0].rstrip(".")
-            stream = _stream(sock, maker, server, lifetime, handshake)
-            try:
-                stream.make_handshake(FOREVER)  # within its own deadline (IPC-S5)
-            except BaseException:
-                stream.close()
-                raise
-            return stream
-
-        return self._connect_by(reach)
-
-    def listen(self, port: int, listen_address: str | None = None, backlog: int = 128) -> bool:
-        """Listens for connections, which ``accept`` gives out; ``setKeyCert`` has to come first.
-
-        Args:
-            port: 1..65535, or 0 to let the system choose; ``local_addr()`` tells.
-            listen_address: the adapter's IP address, ``"127.0.0.1"`` to keep strangers out; None
-                for all adapters, IPv4 and IPv6.
-            backlog: connections that may wait to be accepted, 0 or more.
-
-        Returns:
-            Whether it listens; otherwise ``TLSError()`` and ``last_error`` tell why.
-
-        Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: ``port`` is outside 0..65535, or ``backlog`` negative.
-        """
-        if listen_address is not None:
-            check_text("listen_address", listen_address)
-        port, backlog = check_port(port), check_backlog(backlog)
-
-        def bind(lifetime: Lifetime) -> Listener:
-            self._read_files()
-            with self._judging(Code.ERR_SOCKET):
-                sock = listening_socket(port, listen_address, backlog, lifetime)
-                return Listener(sock, lifetime)
-
-        return self._listen_by(bind)
-
-    def _adopt_listener(self, sock: socket.socket) -> bool:
-        def bind(lifetime: Lifetime) -> Listener:
-            self._read_files()
-            return Listener(sock, lifetime)
-
-        return self._listen_by(bind)
-
-    def _read_files(self) -> None:
-        """Makes what accepted connections will be encrypted with."""
+    def _reach(self, hostname: str, port: int, deadline: Deadline, lifetime: Lifetime) -> TLSStream:
+        with self._judging(Code.ERR_HOST):
+            host, number = split_address(hostname, port)
         with self._judging(Code.ERR_FAIL):
-            self._engines = engines(self._config, server=True)
+            maker = engine_maker(self._config, server=False)
+        with self._judging(Code.ERR_CONNECT):
+            sock = dial(host, number, lifetime, deadline)
+        if deadline.remaining() is None:
+            deadline = Deadline(self.handshake_timeout_msec)
+        stream = _stream(sock, maker, host.partition("%")[0].rstrip("."), lifetime, deadline)
+        try:
+            stream.make_handshake(FOREVER)  # within its own deadline (IPC-S5)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def _listen_by(self, bind: Callable[[Lifetime], SocketListener]) -> bool:
+        def judged(lifetime: Lifetime) -> SocketListener:
+            with self._judging(Code.ERR_FAIL):
+                self._maker = engine_maker(self._config, server=True)
+            with self._judging(Code.ERR_SOCKET):
+                return bind(lifetime)
+
+        return super()._listen_by(judged)
 
     def accept(self, timeout_msec: float = -1) -> TLS | None:
         """The next connection of a listening object, as soon as TCP has connected.
 
-        The handshake is made by the first call that reads, writes or polls, within its own time and
-        ``handshake_timeout_msec`` of the new object's beginning (IPC-S6). If it fails, that marks
-        the new object alone (IPC-S7).
-
-        Args:
-            timeout_msec: how long to wait for a connection.
-
-        Returns:
-            A new object, the caller's to close; None when the time was up, after ``close`` or an
-            error (``last_error`` tells).
+        The first call that reads, writes or polls makes the handshake, within its own time-out and
+        within ``handshake_timeout_msec`` from now (IPC-S6). If the handshake fails, that breaks the
+        new object alone (IPC-S7). See ``IPC.accept``.
         """
-        maker = self._engines
-
-        def make_peer() -> TLS:
-            peer = TLS()
-            peer.strict, peer._config = self.strict, self._config
-            peer.handshake_timeout_msec = self.handshake_timeout_msec
-            return peer
+        maker = self._maker
 
         def take(sock: socket.socket, address: object, lifetime: Lifetime) -> TLSStream:
-            assert maker is not None  # who listens has one
+            assert maker is not None  # a listening object has one
             handshake = Deadline(self.handshake_timeout_msec)
             return _stream(sock, maker, None, lifetime, handshake, address)
 
-        return self._accept_by(Deadline(timeout_msec), make_peer, take)
+        peer = self._accept_by(timeout_msec, TLS, take)
+        if peer is not None:
+            peer._config, peer.handshake_timeout_msec = self._config, self.handshake_timeout_msec
+        return peer
 
     def _make_handshake(self, timeout_msec: float = -1) -> None:
         """Waits until the handshake is complete.
@@ -327,32 +254,47 @@ class TLS(SocketIPC):
     def getFD(self) -> int:
         """The listening descriptor, to wait on; -1 on a connection.
 
-        The descriptor of a connection would tell of bytes that are no data, and be silent about
-        data that is decrypted already: ``poll_in`` and ``set_callback`` tell right (IPC-S8).
+        A connection's descriptor would report bytes that are not data, and miss data that has been
+        decrypted: use ``poll_in`` or ``set_callback`` (IPC-S8).
         """
         listener = self._listener
         return listener.fileno() if listener is not None else -1
 
-    def setKeepalive(self, cnt: int, interval: int) -> bool:
-        """Has the kernel probe the peer, so that a dead link ends the connection. See ``TCP``.
-
-        Args:
-            cnt: probes before the connection is dropped, 1..127; 0 disables.
-            interval: seconds between probes, 1..32767.
-
-        Returns:
-            Whether it was set; otherwise the former setting stays, and ``last_error`` tells why.
-        """
-        return self._keep_alive(cnt, interval)
-
     def setFD(self, socket_fd: int | socket.socket) -> bool:
-        """Refused: a socket does not tell which part of the handshake this side would play."""
-        text = "a TLS object couples with no socket: use connect, or listen and accept"
+        """Refused: nothing tells whether this side would be the client or the server."""
+        text = "TLS cannot be coupled with a socket: use connect, or listen and accept"
         return self._refuse(OSError(errno.EOPNOTSUPP, text))
 
 
+def engine_maker(config: Config, *, server: bool) -> EngineMaker:
+    """Reads the files of a configuration, and chooses the engine that it needs.
+
+    Raises:
+        OSError: a file cannot be used, and the text names it; or a check cannot be disabled.
+    """
+    if server and config.key_cert is None:
+        raise OSError(errno.EINVAL, "a TLS server needs a certificate: call setKeyCert first")
+    if not _needs_pyopenssl(config, server):
+        return ssl_engine.engine_maker(config, server)
+    require_pyopenssl(config.ignored)
+    from . import openssl_engine  # an extra, and slow to import
+
+    if config.key_cert is not None:
+        load_key_cert(*config.key_cert)
+    return openssl_engine.engine_maker(config, server)
+
+
+def _needs_pyopenssl(config: Config, server: bool) -> bool:
+    """Whether the standard library would disable more checks than it should."""
+    if server and not config.client_auth:
+        return False
+    if config.ignored & Check.IGNORE_ALL:
+        return server
+    return single_checks(config.ignored)
+
+
 def _judged_as(cause: OSError | ValueError, code: Code) -> Code:
-    """The code of a failure to connect or listen, of which ``code`` is the usual one."""
+    """The code of a failure to connect or listen, which is usually ``code``."""
     if isinstance(cause, ValueError):
         return Code.ERR_PORT if isinstance(cause, PortError) else Code.ERR_HOST
     special = code_of(cause)
@@ -367,7 +309,7 @@ def _stream(
     handshake: Deadline,
     address: object = None,
 ) -> TLSStream:
-    """Over a connected socket, which is closed where that fails."""
+    """A stream over a connected socket, which is closed if this fails."""
     try:
         remote = address_text(sock.getpeername() if address is None else address)
         return TLSStream(sock, maker(server), lifetime, remote=remote, handshake=handshake)

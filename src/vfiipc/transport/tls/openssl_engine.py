@@ -1,4 +1,4 @@
-"""The engine of pyOpenSSL, which is asked about each fault that a certificate has."""
+"""The engine of pyOpenSSL, which can decide about each fault of a certificate."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["engines", "matches_pattern"]
+__all__ = ["engine_maker", "matches_pattern"]
 
-# Faults as OpenSSL numbers them (X509_V_ERR_...), the flag that lifts each (IPC-S2), and a text.
-_LIFTED: Final = {
+# OpenSSL's numbers of faults (X509_V_ERR_...), and the flag that ignores each (IPC-S2).
+_FLAGS: Final = {
     9: Check.IGNORE_NOT_YET_VALID,
     10: Check.IGNORE_EXPIRED,
     18: Check.IGNORE_SELF_SIGNED,
@@ -41,19 +41,15 @@ _CHUNK: Final = 65536
 
 @dataclass
 class _Verdict:
-    """What one session checks, and why it refused."""
+    """The checks of one session, and why one failed."""
 
     host: str | None
     ignored: Check
     refusal: str | None = None
 
 
-def engines(config: Config, server: bool) -> EngineMaker:
-    """What makes sessions; the files of ``config`` have been found good.
-
-    Raises:
-        OSError: a file cannot be used.
-    """
+def engine_maker(config: Config, server: bool) -> EngineMaker:
+    """A maker of sessions; ``OSError`` if a file cannot be used. Key and certificate can."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD if server else SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_NO_TICKET)
@@ -61,9 +57,10 @@ def engines(config: Config, server: bool) -> EngineMaker:
     mode = SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if server else 0)
     context.set_verify(mode, _judge)
     try:
-        if config.key_file is not None and config.cert_file is not None:
-            context.use_certificate_chain_file(config.cert_file)
-            context.use_privatekey_file(config.key_file)
+        if config.key_cert is not None:
+            key_file, cert_file = config.key_cert
+            context.use_certificate_chain_file(cert_file)
+            context.use_privatekey_file(key_file)
         for file, directory in config.authorities:
             if file is not None or directory is not None:
                 context.load_verify_locations(file, directory)
@@ -77,12 +74,12 @@ def engines(config: Config, server: bool) -> EngineMaker:
 def _judge(
     connection: SSL.Connection, certificate: crypto.X509, fault: int, depth: int, good: int
 ) -> bool:
-    """Asked about each certificate of the chain, and each fault that it has."""
+    """OpenSSL asks it about each certificate of the chain, and each fault."""
     verdict = connection.get_app_data()
     assert isinstance(verdict, _Verdict)
     if verdict.ignored & Check.IGNORE_ALL:
         return True
-    if not good and not verdict.ignored & _LIFTED.get(fault, Check.IGNORE_NONE):
+    if not good and not verdict.ignored & _FLAGS.get(fault, Check.IGNORE_NONE):
         verdict.refusal = _TEXTS.get(fault, f"fault {fault} of a certificate")
         return False
     host = verdict.host
@@ -96,9 +93,9 @@ def _judge(
 class _OpenSSLEngine(Engine):
     """See ``Engine``.
 
-    The methods of pyOpenSSL are written in Python, so an exception may strike inside of them, after
-    the work was done. Reading is made of two steps of which each can be repeated. For ciphertext
-    there is no such way: an exception there ends the session.
+    The methods of pyOpenSSL are written in Python, so an exception may strike inside them after
+    the work was done. Reading has two steps that can be repeated. Moving ciphertext has not: an
+    exception there ends the session.
     """
 
     def __init__(self, context: SSL.Context, host: str | None, ignored: Check) -> None:
@@ -207,11 +204,9 @@ def _translated(cause: SSL.Error) -> ssl.SSLError:
 
 
 def matches(certificate: x509.Certificate, host: str) -> bool:
-    """Whether the alternative names of ``certificate`` include the host (RFC 9525, IPC-S1).
+    """Whether the certificate's alternative names include the host (RFC 9525, IPC-S1).
 
-    Args:
-        certificate: what the server has shown. Its common name does not count.
-        host: a name, or an IP address; a name never matches an address, or the reverse.
+    The common name does not count; a name never matches an address, or the reverse.
     """
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

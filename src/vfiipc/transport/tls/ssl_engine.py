@@ -12,23 +12,17 @@ from .errors import Check, cut_off, failed
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["context_for", "engines"]
+__all__ = ["engine_maker"]
 
-# Lifts the checks of both times, and nothing else (X509_V_FLAG_NO_CHECK_TIME of OpenSSL).
+# Disables the checks of both times, and nothing else (OpenSSL's X509_V_FLAG_NO_CHECK_TIME).
 _NO_CHECK_TIME: Final = 0x200000
-# Stands where the first byte of a record will be. A record of this byte alone looks unread if an
-# exception strikes just then; longer ones never do.
+# Marks that the first byte of a record was not read. A record of just this byte looks unread if an
+# exception strikes at that moment; longer ones never do.
 _BLANK: Final = 0xA5
 
 
-def engines(config: Config, server: bool) -> EngineMaker:
-    """What makes sessions; ``OSError`` names a file that cannot be used."""
-    context = context_for(config, server)
-    return lambda host: _SSLEngine(context, host)
-
-
-def context_for(config: Config, server: bool) -> ssl.SSLContext:
-    """What is checked and shown; ``OSError`` names a file that cannot be used."""
+def engine_maker(config: Config, server: bool) -> EngineMaker:
+    """A maker of sessions; an ``OSError`` names a file that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -46,26 +40,26 @@ def context_for(config: Config, server: bool) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_NONE
     if config.ignored & BOTH_TIMES == BOTH_TIMES:
         context.verify_flags |= _NO_CHECK_TIME
-    if config.key_file is not None and config.cert_file is not None:
-        load_key_cert(context, config.key_file, config.cert_file)
+    if config.key_cert is not None:
+        load_key_cert(*config.key_cert, context)
     for file, directory in config.authorities:
-        load_authorities(context, file, directory)
+        load_authorities(file, directory, context)
     if config.default_authorities:
         context.set_default_verify_paths()
-    return context
+    return lambda host: _SSLEngine(context, host)
 
 
 class _SSLEngine(Engine):
     """See ``Engine``.
 
-    Ciphertext goes from one place to the next in one expression of C calls, between which no signal
-    handler runs. Reading plaintext does run handlers when the work is done, and would lose it. So
+    Ciphertext moves in one expression of C calls, between which no signal handler runs. A read of
+    plaintext, however, runs handlers after its work, and their exception would lose the result. So
     the first byte of a record is read alone; the number of the others is known before they are
     read, and afterwards ``pending`` tells whether they were.
 
     Args:
-        context: what is checked, and which certificates are shown.
-        host: the name or address that the server has to prove; None for a server.
+        context: checks, and the own certificate.
+        host: the name or address that the server must prove; None for a server.
     """
 
     def __init__(self, context: ssl.SSLContext, host: str | None) -> None:

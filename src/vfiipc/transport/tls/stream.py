@@ -1,14 +1,13 @@
 """A byte stream that encrypts: a TLS engine over a socket.
 
-Reader, writer and callbacks share the engine, so one lock guards it. It is held for one step at a
-time, never while somebody waits. It can be taken again by a signal handler that interrupts a step,
-so each step leaves what it shares in order: bytes move from one place to the next within one
-expression of C calls, and no signal handler runs between those.
+Reader, writer and callbacks share the engine, so one lock guards it. A call holds it for one step,
+never while it waits. A signal handler that interrupts a step can take it again, so each step keeps
+shared state consistent: bytes move within one expression of C calls, and no signal handler runs
+between those.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import sys
@@ -33,35 +32,38 @@ if TYPE_CHECKING:
 
 __all__ = ["TLSStream"]
 
-# Ciphertext of one receive, and plaintext that is encrypted at once: 1.1 times the speed of half.
+# Ciphertext of one receive, and plaintext that is encrypted at once; less is slower.
 _CHUNK: Final = 262144
-# Receives before a close, which would otherwise break the connection because of unread bytes.
+# Receives before a close: with unread bytes, the system would break the connection.
 _LAST_RECEIVES: Final = 16
-# Bytes of unsent answers to records without data, at which a connection ends: some 2,000 answers.
+# Unsent answers to records without data, in bytes, at which a connection ends: some 2,000 answers.
 _MOST_ANSWERS: Final = 65536
-# Seconds between two looks of those who wait for a step of the handshake that another call makes.
+# Seconds after which a call that waits for the handshake checks whether another call has made it.
 _LOOK: Final = 0.25
 
 
 class _Phase(Enum):
     HANDSHAKE = "the handshake is not complete"
     OPEN = "data can flow"
-    FAILED = "the handshake has failed, or the session is of no use any more"
+    FAILED = "the handshake has failed, or the session cannot be used any more"
 
 
-class TLSStream(ByteStream):
+class TLSStream(SocketStream):
     """TLS over a connected socket, which it owns.
 
-    The handshake is made by whoever reads, writes or looks first. One call of ``receive`` or
+    The first call that reads, writes or looks makes the handshake. One call of ``receive`` or
     ``send`` processes a bounded amount of ciphertext, whatever the peer sends.
 
     Args:
         sock: the socket.
         engine: this side of the session.
         lifetime: of the connection.
-        remote: the peer's address as the user shall see it.
-        handshake: until when the handshake has to be complete.
+        remote: the peer's address, as shown to users.
+        handshake: the deadline of the handshake.
     """
+
+    descriptor_tells = False
+    receiving, waiting = ByteStream.receiving, ByteStream.waiting
 
     def __init__(
         self,
@@ -72,31 +74,21 @@ class TLSStream(ByteStream):
         remote: str,
         handshake: Deadline,
     ) -> None:
-        super().__init__(lifetime)
-        self._bytes = SocketStream(sock, lifetime, remote=remote)
-        self.socket = sock  # for its options
-        self.local, self.remote = self._bytes.local, self._bytes.remote
-        self._fileno = sock.fileno()
-        self._receive_flags, self._send_flags = system.flags()
+        super().__init__(sock, lifetime, remote=remote)
         self._engine = engine
         self._deadline = handshake
         self._lock = threading.RLock()
         self._phase = _Phase.HANDSHAKE
         self._cause: OSError | None = None  # of FAILED
         self._plain: list[bytes] = []  # decrypted; b"" at the end of the stream
-        self._read_failure: OSError | None = None  # what comes after them
+        self._read_failure: OSError | None = None  # what follows them
         self._unsent = bytearray()  # ciphertext
         self._write_failure: OSError | None = None
         self._answers = 0  # bytes among _unsent that answer the peer's own records
-        self._withheld_byte = (
-            False  # the last byte of a piece that was encrypted, but not sent to its end
-        )
-        self._again = {READ: False, WRITE: False}  # whether the next wait is not to wait
+        self._withheld_byte = False  # see `_encrypt`
+        self._again = {READ: False, WRITE: False}  # whether the next wait must return at once
         self._inherited = False  # by a fork, and not used since
         _streams.add(self)
-
-    def fileno(self) -> int:
-        return self._fileno
 
     # --- reading
 
@@ -110,7 +102,7 @@ class TLSStream(ByteStream):
         first = plain[0]
         if not first:
             return first
-        # From the removal to the return there is no call, at which a signal handler could run.
+        # No call between the removal and the return: a signal handler could run there.
         if len(first) > limit:
             plain[0] = first[limit:]
             return first[:limit]
@@ -123,7 +115,7 @@ class TLSStream(ByteStream):
         with self._lock:
             self._pull_until(limit)
         if len(plain) > before:
-            self._announce()
+            self.tell_ready()
         return b"".join(plain)[:limit] if plain else None
 
     def _pull_until(self, limit: int) -> None:
@@ -140,14 +132,14 @@ class TLSStream(ByteStream):
                 raise
 
     def _pull(self) -> bool:
-        """Appends plaintext, or the end, to ``_plain``; whether it found any.
+        """Appends plaintext, or the end, to ``_plain``; returns whether there was any.
 
-        Ciphertext is received once at most: a peer can send records without data for ever.
+        It receives once at most: a peer can send records without data for ever.
 
         Raises:
             OSError: the connection is broken.
         """
-        # A peer that sends many records without data gets less time for the next ones (IPC-S11).
+        # After records without data, less is received at once (IPC-S11).
         limit = RECORD if self._again[READ] else _CHUNK
         self._again[READ] = False
         if self._phase is not _Phase.OPEN and not self._step_handshake():
@@ -172,7 +164,7 @@ class TLSStream(ByteStream):
         return False
 
     def _fill(self, limit: int) -> bool:
-        """Brings ciphertext from the socket into the engine; False when there is none."""
+        """Moves ciphertext from the socket into the engine; False if there is none."""
         self._inherited = False
         try:
             self._engine.fill(self.socket.recv, limit, self._receive_flags)
@@ -181,22 +173,22 @@ class TLSStream(ByteStream):
         return True
 
     def _answer(self) -> None:
-        """Sends what the engine answers to records without data (IPC-S11).
+        """Sends the engine's answers to records without data (IPC-S11).
 
         Raises:
-            OSError: the peer asks for a renegotiation, or does not read the answers.
+            OSError: the peer has asked to renegotiate, or does not read the answers.
         """
         unsent = self._unsent
         before = len(unsent)
         self._engine.drain(unsent)
         self._answers += len(unsent) - before
         if len(unsent) > before and self._engine.is_tls12:
-            # Nothing else is answered there, and to refuse alone would invite the next request.
+            # TLS 1.2 answers nothing else, and a mere refusal would invite the next request.
             raise self._fail(failed("RENEGOTIATION", "the peer has asked to renegotiate"))
         if unsent:
             self._flush_quietly()
         if self._answers > _MOST_ANSWERS:
-            text = "the peer asks for changes of keys and does not read the answers"
+            text = "the peer keeps asking for new keys, and does not read the answers"
             raise self._fail(failed("UNREAD_ANSWERS", text))
 
     # --- the handshake
@@ -216,7 +208,7 @@ class TLSStream(ByteStream):
                 raise InterruptedError
 
     def do_handshake(self) -> bool:
-        """Makes a step of the handshake, without waiting; True when it is complete.
+        """Makes one step of the handshake, without waiting; True when it is complete.
 
         Raises:
             OSError: it has failed, or its time has passed (``TimeoutError``).
@@ -252,21 +244,16 @@ class TLSStream(ByteStream):
         return done
 
     def _fail(self, cause: OSError) -> OSError:
-        """Ends the session in both directions; returns ``cause``, unless there was one before."""
+        """Ends the session in both directions; returns the first cause of this."""
         if self._cause is None:
             self._cause = cause
         self._phase = _Phase.FAILED
         return self._cause
 
     def _tell_others(self) -> None:
-        """Has both reader and writer look again: the descriptor does not tell of such a step."""
+        """Makes reader and writer check again: the descriptor does not show such a step."""
         self._again[READ] = self._again[WRITE] = True
         self.lifetime.nudge()
-
-    def _announce(self) -> None:
-        on_ready = self.on_ready
-        if on_ready is not None:
-            on_ready()
 
     # --- writing
 
@@ -278,18 +265,19 @@ class TLSStream(ByteStream):
                 return self._encrypt(buffers) if self._step_handshake() and self._flush() else 0
         finally:
             if opening and self._phase is not _Phase.HANDSHAKE:
-                self._announce()
+                self.tell_ready()
 
     def _encrypt(self, buffers: Sequence[Buffer]) -> int:
         if self._withheld_byte:
             self._withheld_byte = False
             return 1
-        # What is encrypted has to go out, so nothing is while the socket is full (IPC-S10).
+        # What is encrypted must be sent, so nothing is while the socket is full (IPC-S10).
         if not system.wait([(self._fileno, WRITE)], 0):
             return 0
         piece = _piece(buffers)
         count = self._engine.write(piece) if len(piece) else 0
-        # A caller who gives up now has to know that its message was begun.
+        # If not all is sent, the last byte counts with the next call, so that a caller that gives
+        # up now knows that its message is incomplete.
         if not self._flush() and count > 1:
             self._withheld_byte = True
             return count - 1
@@ -317,7 +305,7 @@ class TLSStream(ByteStream):
         return True
 
     def _explained(self, cause: OSError) -> OSError:
-        """The alert of a peer that has gone, if one came; with TLS 1.3 a refusal comes so late."""
+        """The alert of a peer that has gone, if one came: TLS 1.3 refuses certificates so late."""
         if self._phase is _Phase.OPEN and not self._plain:
             try:
                 self._pull()
@@ -333,27 +321,24 @@ class TLSStream(ByteStream):
         try:
             self._flush()
         except OSError:
-            pass  # the next send meets it; who reads goes on
+            pass  # the next send raises it; reading goes on
 
     # --- both
 
     def wait(self, event: int, timeout: float | None) -> None:
-        unless = self._reader_may_go_on if event == READ else self._writer_may_go_on
+        def unless() -> bool:
+            return self._again[waiter] or (waiter == READ and bool(self._plain))
+
+        waiter = event
         if self._phase is _Phase.HANDSHAKE:
-            # It may need either direction, whoever waits for it.
+            # It may need either direction, whichever call waits.
             event = READ | WRITE if self._unsent else READ
             left = self._deadline.within(_LOOK)
             timeout = left if timeout is None else min(timeout, left)
         self.lifetime.wait([(self._fileno, event)], timeout, unless)
 
-    def _reader_may_go_on(self) -> bool:
-        return self._again[READ] or bool(self._plain)
-
-    def _writer_may_go_on(self) -> bool:
-        return self._again[WRITE]
-
     def close(self) -> None:
-        # No lock: a call that was interrupted for good may have been inside.
+        # Without the lock: a call that an exception has ended may have been inside.
         if self._phase is _Phase.OPEN and not self._inherited:
             try:
                 self._engine.close_notify()  # IPC-S9
@@ -363,10 +348,10 @@ class TLSStream(ByteStream):
                         break
             except OSError:
                 pass
-        self._bytes.close()
+        super().close()
 
     def note_fork(self) -> None:
-        """In a forked child: the parent's threads are gone, with what they held (IPC-S13)."""
+        """In a forked child: the parent's threads are gone, with the lock they held (IPC-S13)."""
         if not self._lock.acquire(blocking=False):
             self._fail(interrupted())
         self._lock = threading.RLock()
@@ -377,7 +362,7 @@ class TLSStream(ByteStream):
     def has_pending(self) -> bool:
         if self._plain:
             return True
-        # The frame is kept in no variable: it would be a cycle.
+        # No variable holds the frame: that would be a cycle.
         if not self.lifetime.enter(sys._getframe()):
             return False
         try:
@@ -388,7 +373,7 @@ class TLSStream(ByteStream):
             except OSError:
                 found = True
             if found:
-                self._tell_others()  # the descriptor is silent now
+                self._tell_others()  # the descriptor does not show it any more
             return found
         finally:
             self.lifetime.leave(sys._getframe())
@@ -402,10 +387,10 @@ class TLSStream(ByteStream):
 
 
 def _piece(buffers: Sequence[Buffer]) -> bytes | memoryview:
-    """What is encrypted next."""
+    """The bytes to encrypt next."""
     first = memoryview(buffers[0])
     if len(buffers) > 1 and len(first) < RECORD:
-        # A header and what follows it fit into one record.
+        # A header shares a record with what follows it.
         return b"".join([first, memoryview(buffers[1])[: RECORD - len(first)]])
     return first[:_CHUNK]
 
@@ -413,10 +398,7 @@ def _piece(buffers: Sequence[Buffer]) -> bytes | memoryview:
 _streams: WeakSet[TLSStream] = WeakSet()
 
 
+@system.after_fork
 def _note_fork() -> None:
     for stream in list(_streams):
         stream.note_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)

@@ -1,3 +1,5 @@
+"""Addresses with a scheme, as text (``vfiipc.connect``, ``serve``)."""
+
 from __future__ import annotations
 
 import re
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vfiipc.exchange import Address, parse
+from vfiipc.transport.addresses import Address, parse
 
 GOOD = [
     ("tcp://127.0.0.1:5500", Address("tcp", "127.0.0.1", 5500)),

@@ -1,0 +1,220 @@
+"""The prefix of messages: given, looked for, or suggested where no message is recognised."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from ..codec import HEADER_SIZE
+from ..recording import Annotator, Decoded, Guess, Item, guess_prefixes
+from . import arguments
+from .streams import note
+
+__all__ = ["Framing", "Reader", "nothing_found", "tell_guesses"]
+
+_SAMPLE: Final = 64 << 10  # bytes of a stream in which a prefix to suggest is looked for
+_HELD: Final = 1 << 20  # bytes of a stream that wait for its prefix to be found
+_SMALL: Final = 4096  # up to so many bytes every piece is worth a look
+_TLS: Final = b"\x16\x03"
+
+
+class Framing:
+    """What all streams of one command have in common. Thread safe.
+
+    Args:
+        prefix: that of all messages; None to take the likely one, as soon as a stream shows it.
+        limit: the most bytes of data in a message.
+        found: called with the prefix once it is found.
+
+    ``prefix`` is None until it is found.
+    """
+
+    def __init__(
+        self, prefix: int | None, limit: int, found: Callable[[int], object] | None = None
+    ) -> None:
+        self.prefix = prefix
+        self.limit = limit
+        self._found = found
+        self._helped = False
+        self._lock = threading.Lock()
+
+    def reader(self) -> Reader:
+        """What explains one direction of one connection."""
+        return Reader(self)
+
+    def settle(self, data: bytes, *, last: bool) -> int | None:
+        """The prefix, if ``data``, the beginning of a stream, show it, or another stream did.
+
+        Args:
+            data: everything that has come.
+            last: whether to settle for the default if they do not.
+        """
+        guesses = guess_prefixes([data], self.limit) if self.prefix is None else []
+        with self._lock:
+            if self.prefix is None and (guesses and _is_convincing(guesses[0])):
+                tell_guesses(guesses)
+                self.prefix = guesses[0].prefix
+                if self._found is not None:
+                    self._found(self.prefix)
+        if self.prefix is None and last:
+            return arguments.DEFAULT_PREFIX
+        return self.prefix
+
+    def help(self, sample: bytes, count: int) -> bool:
+        """Suggests a prefix, or TLS, for a stream without a message; whether there was any need.
+
+        Args:
+            sample: the beginning of the stream.
+            count: the bytes that have come.
+        """
+        if self._helped:
+            return False
+        suggestion = _suggestion(sample, self.limit, self.prefix)
+        if not suggestion:
+            return True
+        with self._lock:
+            first, self._helped = not self._helped, True
+        if first:
+            note(f"received {count:,} bytes, no message; {suggestion}")
+        return False
+
+
+class Reader:
+    """Explains one direction of a connection, as an ``Annotator`` does. Not thread safe."""
+
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        self._annotator: Annotator | None = None
+        if framing.prefix is not None:
+            self._annotator = Annotator(framing.prefix, framing.limit)
+        self._sample = bytearray()  # what has come without a message
+        self._count = 0
+        self._looked = 0  # bytes of the sample at the last look
+        self._wants_help = True
+
+    @property
+    def pending(self) -> int:
+        """Bytes that may be the beginning of a message."""
+        return len(self._sample) if self._annotator is None else self._annotator.pending
+
+    def feed(self, data: bytes) -> Iterator[Item]:
+        """What can be told after some more bytes."""
+        annotator = self._annotator
+        if annotator is None:
+            self._sample += data
+            self._count += len(data)
+            annotator = self._settled(last=len(self._sample) >= _HELD)
+            if annotator is None:
+                return
+            data = bytes(self._sample)
+        elif self._wants_help:
+            self._sample += data[: _SAMPLE - len(self._sample)]
+            self._count += len(data)
+        yield from self._watched(annotator.feed(data))
+        if self._wants_help and annotator.pending < HEADER_SIZE:
+            self._help(last=False)
+
+    def gap(self, count: int) -> Iterator[Item]:
+        """Bytes are missing here."""
+        yield from self._feed_held()
+        if self._annotator is not None:
+            yield from self._annotator.gap(count)
+
+    def finish(self) -> Iterator[Item]:
+        """What is left at the end of the stream."""
+        yield from self._feed_held()
+        if self._wants_help:
+            self._help(last=True)
+        if self._annotator is not None:
+            yield from self._annotator.finish()
+
+    def _feed_held(self) -> Iterator[Item]:
+        if self._annotator is None:
+            annotator = self._settled(last=True)
+            if annotator is not None:
+                yield from self._watched(annotator.feed(bytes(self._sample)))
+
+    def _settled(self, *, last: bool) -> Annotator | None:
+        if last or self._framing.prefix is not None or self._is_due():
+            prefix = self._framing.settle(bytes(self._sample), last=last)
+            if prefix is not None:
+                self._annotator = Annotator(prefix, self._framing.limit)
+        return self._annotator
+
+    def _watched(self, items: Iterable[Item]) -> Iterator[Item]:
+        for item in items:
+            if isinstance(item, Decoded) and self._wants_help:
+                self._forget()
+            yield item
+
+    def _help(self, *, last: bool) -> None:
+        if (last or self._is_due()) and not self._framing.help(bytes(self._sample), self._count):
+            self._forget()
+
+    def _forget(self) -> None:
+        self._wants_help = False
+        self._sample.clear()
+        self._count = 0
+
+    def _is_due(self) -> bool:
+        """Whether another look is worth it: the work is to stay linear in the bytes."""
+        size = len(self._sample)
+        due = size > self._looked if size <= _SMALL else size >= 2 * self._looked
+        if due:
+            self._looked = size
+        return due
+
+
+def _is_convincing(guess: Guess) -> bool:
+    # A single message counts where there is nothing else: its sender may wait for the answer.
+    return guess.confidence != "possible" or guess.share >= 0.5
+
+
+def _suggestion(sample: bytes, limit: int, given: int | None) -> str:
+    guesses = guess_prefixes([sample], limit)
+    if guesses and guesses[0].prefix != given:
+        found = arguments.show_prefix(guesses[0].prefix)
+        return f"the peer may use prefix {found}: try --prefix {found}"
+    return "it looks like TLS: try tls:// in front of the address" if _is_tls(sample) else ""
+
+
+def _is_tls(data: bytes) -> bool:
+    return data[: len(_TLS)] == _TLS
+
+
+# --- in what is read as a whole -------------------------------------------------------------------
+
+
+def tell_guesses(guesses: list[Guess]) -> None:
+    """Says which prefix is taken, how sure that is, and which others there are."""
+    best, *rest = guesses
+    # What lies within the messages of the best is of no interest, even if it looks like messages.
+    others = [g for g in rest if g.confidence != "possible" and g.share + best.share < 1.01]
+    note(
+        f"prefix {arguments.show_prefix(best.prefix)}: {best.confidence}, "
+        f"messages: {best.messages:,}, {best.share:.0%} of the bytes"
+    )
+    if others:
+        shown = ", ".join(arguments.show_prefix(guess.prefix) for guess in others[:3])
+        note(f"also found: {shown}; --prefix chooses")
+
+
+def nothing_found(streams: Iterable[bytes], early: str) -> str:
+    """What to say where no prefix was found.
+
+    Args:
+        streams: the bytes that were looked at.
+        early: why there were no more, if something failed.
+    """
+    pieces = list(streams)
+    size = sum(map(len, pieces))
+    if not size:
+        return early or "there are no bytes to look at"
+    said = f"no prefix found in {size:,} bytes"
+    if early:
+        said += f", which end early ({early})"
+    said += "; give it with --prefix, and --limit if it is not 16M"
+    if any(map(_is_tls, pieces)):
+        said += ". It looks like TLS, whose content cannot be seen"
+    return said

@@ -1,0 +1,55 @@
+"""Messages from a peer, for commands that wait for one at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from .. import IPC
+from ..codec import Message
+from ..recording import Decoded, Discarded
+from .finding import Framing
+
+__all__ = ["Incoming"]
+
+_PIECE = 65536
+
+
+class Incoming:
+    """What arrives on a connection; suggests a prefix where no message is recognised.
+
+    Args:
+        connection: nobody else reads from it.
+        prefix: that of all messages.
+        limit: the most bytes of data in a message.
+    """
+
+    def __init__(self, connection: IPC, prefix: int, limit: int) -> None:
+        self._connection = connection
+        self._reader = Framing(prefix, limit).reader()
+        self._messages: deque[Message] = deque()
+        self.discarded = 0  #: bytes before the messages that were no messages
+
+    def next_message(self, timeout_msec: int) -> Message | None:
+        """The next message; None after the time-out, at the end, and when the connection broke.
+
+        After None nothing more is recognised.
+        """
+        end = time.monotonic() + timeout_msec / 1000
+        while not self._messages:
+            left = max(0, round((end - time.monotonic()) * 1000))
+            data = self._connection.read(_PIECE, left, 0)
+            items = self._reader.feed(data) if data else self._reader.finish()
+            for item in items:
+                if isinstance(item, Decoded):
+                    self._messages.append(item.message)
+                elif isinstance(item, Discarded):
+                    self.discarded += item.count
+            if not data:
+                return None
+        return self._messages.popleft()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether more has arrived than was asked for."""
+        return bool(self._messages) or self._reader.pending > 0
