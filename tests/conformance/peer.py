@@ -1,4 +1,4 @@
-"""An echo that takes nothing from the package: what broken peers are made of, by one change each."""
+"""An echo that takes nothing from the package; broken peers change one thing of it each."""
 
 from __future__ import annotations
 

@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.conformance.broken_peers import main  # noqa: E402 - it is found there
+from tests.conformance.broken_peers import main
 
 main(*sys.argv[1:])

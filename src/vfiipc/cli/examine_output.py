@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..conformance import CASES, Case, LeftOut, Report, Result, Setting, Verdict
 from ..conformance.cases import CHAPTERS
 from ..conformance.report import Change
-from ..conformance.rules import rule_text
+from ..conformance.rules import quoted
 from .arguments import show_prefix
 from .failures import INSTALL_CONFORMANCE
 from .streams import note, one_line, say, styled
@@ -129,9 +129,8 @@ def _lines(known: Result | LeftOut) -> Iterator[str]:
     if known.verdict is Verdict.OK:
         return
     if known.verdict in (Verdict.FAILED, Verdict.NON_STRICT):
-        text = rule_text(known.rule)
-        if text:
-            yield from _item("rule", f"{known.rule}: {text}")
+        if rule := quoted(known.rule):
+            yield from _item("rule", rule)
         yield from _item("expected", known.expected)
     yield from _item("observed", known.observed)
 

@@ -29,7 +29,7 @@ from ..conformance import (
     Setting,
 )
 from ..conformance.report import changes, read_expectations
-from ..exchange.addresses import Address
+from ..transport.addresses import Address
 from . import links
 from .examine_files import Outputs
 from .examine_output import Output, list_cases

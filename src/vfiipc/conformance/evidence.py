@@ -64,13 +64,9 @@ class Evidence:
         seen: the connections, in the order in which they were opened.
         marks: the times that were noted, in seconds.
         weights: the memory that was noted, in bytes; ``None`` where it cannot be told.
-        patience: how long something was waited for at the end, in seconds.
-        finished: whether every step was done.
     """
 
     setting: Setting
     seen: tuple[Seen, ...]
     marks: tuple[float, ...] = ()
     weights: tuple[int | None, ...] = ()
-    patience: float = 0.0
-    finished: bool = True

@@ -11,7 +11,7 @@ from ..codec import PREFIX
 from .cases import CASES, CHAPTERS
 from .link import SHOWN
 from .report import Report
-from .rules import rule_text
+from .rules import quoted
 from .verdicts import Verdict
 
 __all__ = ["html"]
@@ -48,7 +48,7 @@ def html(report: Report) -> str:
         ],
         classes=_CLASSES,
         opened=_OPENED,
-        rules={case.rule: rule_text(case.rule) for case in CASES},
+        rules={case.rule: quoted(case.rule) for case in CASES},
         shown=SHOWN,
     )
 

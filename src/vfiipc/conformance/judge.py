@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..codec import MAX_DATA_SIZE, MSG_ID, PREFIX, Message
+from ..codec import HEADER_SIZE, MAX_DATA_SIZE, MSG_ID, PREFIX, Message
 from .evidence import Evidence, Seen, Stop
 from .receiver import receive
 from .setting import Setting
@@ -16,7 +16,6 @@ __all__ = ["Judge", "control_failure", "exactly", "listed", "named", "spoilt"]
 Judge = Callable[[Evidence], Grade]
 
 _SHOWN: Final = 4  #: messages that are listed
-_FRONT: Final = 8  #: bytes that are shown of what is no message
 
 
 def exactly(evidence: Evidence) -> Grade:
@@ -27,16 +26,16 @@ def exactly(evidence: Evidence) -> Grade:
     open_after_fault = [each for each in evidence.seen if each.fault and each.ending == "timeout"]
     if open_after_fault:
         return Grade(
-            Verdict.NON_STRICT,
-            f"nothing came after the fault, and the connection was still open "
-            f"{evidence.patience:g} s later",
+            Verdict.NON_STRICT, "nothing came behind the fault, but the connection stayed open"
         )
     return Grade(Verdict.OK, "as expected")
 
 
 def spoilt(evidence: Evidence) -> Grade | None:
     """What was wrong with what came back, if anything was."""
-    for seen in evidence.seen:
+    # Where one connection went wrong, the others were not waited for.
+    stopped = [seen for seen in evidence.seen if seen.stop not in (Stop.DONE, Stop.CUT)]
+    for seen in stopped or evidence.seen:
         if not seen.controlled:
             return _without_control(seen, evidence)
         fault = _difference(seen, evidence)
@@ -63,7 +62,7 @@ def control_failure(seen: Seen, evidence: Evidence) -> str:
     if seen.stop is Stop.UNREACHED:
         return seen.reason
     if not seen.received:
-        waited = f"no answer to the control message within {evidence.patience:g} s"
+        waited = "no answer to the control message"
         gone = "the peer ended the connection instead of answering the control message"
         return gone if seen.stop is Stop.LOST else waited
     front = seen.received[: len(mark)]
@@ -81,22 +80,25 @@ def _difference(seen: Seen, evidence: Evidence) -> str:
         return ""
     setting = evidence.setting
     if seen.stop is Stop.WRONG and seen.echo.startswith(seen.received):
-        count = len(_messages(seen.received, setting)[0])
-        return f"message {count} came back before its last byte was sent (FRM-R6)"
+        place = _place(len(_messages(seen.received, setting)[0]) - 1, seen, setting)
+        return f"{place} came back before its last byte was sent (FRM-R6)"
     came, rest = _messages(seen.received, setting)
     for index, (message, due) in enumerate(zip(came, seen.due)):
         if message != due:
-            return _unequal(index, message, seen.due, setting)
-    if len(came) > len(seen.due):
+            place = f"{_place(index, seen, setting)} is {named(message, setting)}"
+            return place + _instead(message, index, seen.due, setting)
+    if len(came) > len(seen.due):  # the messages that are due have all come
         again = "again" if came[len(seen.due)] in seen.due else "which was not to be delivered"
         return f"after all others came {named(came[len(seen.due)], setting)}, {again}"
     if rest and not _is_beginning(rest, setting.mark):
         return (
-            f"after {len(came)} messages came bytes that are no message: "
-            f"{rest[:_FRONT].hex(' ', PREFIX.packer.size)} (FRM-S1, FRM-S6)"
+            f"behind {named(came[-1], setting) if came else 'nothing'} came bytes that are no "
+            f"message: {_header(rest)} (FRM-S1, FRM-S6)"
         )
     if seen.stop is Stop.CUT and seen.echo.startswith(seen.received):
         return ""
+    if len(came) == len(seen.due):
+        return f"after all others came the beginning of one more message: {_header(rest)}"
     return _lacking(came, rest, seen, evidence)
 
 
@@ -110,31 +112,48 @@ def _messages(stream: bytes, setting: Setting) -> tuple[list[Message], bytes]:
     return received.messages, stream[received.held :]
 
 
-def _unequal(index: int, came: Message, due: Sequence[Message], setting: Setting) -> str:
+def _place(index: int, seen: Seen, setting: Setting) -> str:
+    """A message by its number, not counting the control message."""
+    if seen.due[:1] != (setting.control,):
+        index += 1
+    return f"message {index}" if index else "the first message"
+
+
+def _instead(came: Message, index: int, due: Sequence[Message], setting: Setting) -> str:
+    """How a message differs from the one that is due."""
     wanted = due[index]
-    place = f"message {index + 1} is {named(came, setting)}"
     if came in due[index + 1 :]:
-        return f"{place}; {named(wanted, setting)} is missing"
+        return f"; {named(wanted, setting)} is missing"
     if came in due[:index]:
-        return f"{place} again, instead of {named(wanted, setting)}"
+        return f" again, instead of {named(wanted, setting)}"
     if came.data == wanted.data:
-        return f"{place}: the ID should be {_shown_id(wanted)}"
+        return f": the ID should be {_shown_id(wanted)}"
     if came.msg_id == wanted.msg_id and len(came.data) == len(wanted.data):
         at = next(k for k, pair in enumerate(zip(came.data, wanted.data)) if len(set(pair)) > 1)
-        return f"{place} with other data than was sent, from byte {at} on"
-    return f"{place}, instead of {named(wanted, setting)}"
+        return f" with other data than was sent, from byte {at} on"
+    return f", instead of {named(wanted, setting)}"
 
 
 def _lacking(came: list[Message], rest: bytes, seen: Seen, evidence: Evidence) -> str:
+    setting = evidence.setting
+    wanted = named(seen.due[len(came)], setting)
+    if seen.stop is Stop.WRONG:
+        place = _place(len(came), seen, setting)
+        return f"{place} begins with {_header(rest)}, instead of {wanted}"
     if seen.stop in (Stop.LOST, Stop.LEFT):
-        how = "; the peer reset the connection" if seen.ending == "reset" else "; the peer closed"
+        how = "reset the connection" if seen.ending == "reset" else "closed"
+        end = f"then the peer {how}"
     elif seen.stop is Stop.BLOCKED:
-        how = f" within {evidence.patience:g} s; the peer does not read"
+        end = "then the peer stopped reading"
     else:
-        how = f" within {evidence.patience:g} s"
-    part = f" and {len(rest)} bytes of the next" if rest else ""
-    wanted = named(seen.due[len(came)], evidence.setting)
-    return f"{len(came)} of {len(seen.due)} messages{part} came{how}; {wanted} is missing"
+        end = "then nothing more"
+    whole = came[seen.due[:1] == (setting.control,) :]
+    part = f" and {len(rest)} bytes of the next message" if rest else ""
+    return f"{listed(whole, setting)}{part} came, {end}; {wanted} is missing"
+
+
+def _header(stream: bytes) -> str:
+    return stream[:HEADER_SIZE].hex(" ", PREFIX.packer.size)
 
 
 def named(message: Message, setting: Setting) -> str:

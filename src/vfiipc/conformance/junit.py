@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from .cases import CHAPTERS
 from .report import Report
-from .rules import rule_text
+from .rules import quoted
 from .verdicts import Result, Verdict
 
 __all__ = ["junit"]
@@ -63,7 +63,7 @@ def _add(suite: ElementTree.Element, result: Result, failed: Collection[str]) ->
     child = ElementTree.SubElement(element, kind, message=said)
     if kind != "skipped":
         child.set("type", result.verdict.value)
-        rule = f"{result.rule}: {rule_text(result.rule)}".rstrip(": ")
+        rule = quoted(result.rule) or "-"
         child.text = f"rule: {rule}\nexpected: {result.expected}\nobserved: {result.observed}"
 
 

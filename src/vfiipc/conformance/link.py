@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 from typing import Final, cast
 
 from .verdicts import Chunk
@@ -132,12 +133,10 @@ class Link(asyncio.Protocol):
             self._transport.resume_reading()
 
     def half_close(self) -> None:
-        if self._transport is not None and self.can_half_close and not self.lost:
+        if self._transport is None or not self.can_half_close or self.lost:
+            return
+        with suppress(OSError):  # the peer has broken the connection; the next read tells
             self._transport.write_eof()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
 
     def abort(self) -> None:
         """Closes at once; what was not sent yet is dropped."""
@@ -150,7 +149,8 @@ class Link(asyncio.Protocol):
             return
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self.lost:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BREAK)
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BREAK)
         self._transport.abort()
 
     @property

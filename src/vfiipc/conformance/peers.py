@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
-from ..exchange.addresses import Address
+from ..transport.addresses import Address
 from .link import Link
 from .plan import Abilities
 from .process import Process
@@ -48,8 +48,13 @@ class Peer(Protocol):
         """
         ...
 
-    def variant(self, setting: Setting) -> AbstractAsyncContextManager[Peer]:
-        """The same peer with another prefix or limit; itself, if these are the same."""
+    def variant(self, setting: Setting, *, fresh: bool) -> AbstractAsyncContextManager[Peer]:
+        """The same peer with this prefix and limit, in a process of its own if need be.
+
+        Args:
+            setting: prefix and limit.
+            fresh: whether the process has to be a new one in any case, if possible.
+        """
         ...
 
     def weigh(self) -> int | None:
@@ -67,7 +72,7 @@ class _Steady:
     """What peers have in common that run already, and stay as they are."""
 
     @asynccontextmanager
-    async def variant(self, setting: Setting) -> AsyncIterator[Peer]:
+    async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
         yield self  # type: ignore[misc]
 
     def weigh(self) -> int | None:
@@ -237,9 +242,10 @@ class Executed:
             await asyncio.sleep(_AGAIN)
 
     @asynccontextmanager
-    async def variant(self, setting: Setting) -> AsyncIterator[Peer]:
+    async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
         own = self._setting
-        if (setting.prefix, setting.limit) == (own.prefix, own.limit):
+        same = (setting.prefix, setting.limit) == (own.prefix, own.limit)
+        if same and not (fresh and self._fixed is None):
             yield self
             return
         peer = Executed(self._command, setting, self._scale, None, self._context)

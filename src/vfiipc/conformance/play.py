@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from .cases.case import USUAL
 from .evidence import Evidence, Seen, Stop
 from .link import Link, Log
 from .peers import Peer, Unreached
@@ -36,6 +37,8 @@ _STOPPING: Final = 2.0
 _CLOSING: Final = 0.25
 #: Seconds in which surplus bytes may come where there is no half-close.
 _SURPLUS: Final = 0.05
+#: Seconds in which what has arrived by a deadline is read.
+_OWN_DELAY: Final = 0.05
 _LOOK: Final = 0.05  # seconds between two looks at the connections during a pause
 #: Bytes beyond those that are due that are kept, to show what came.
 _BEYOND: Final = 65536
@@ -129,11 +132,10 @@ class _Player:
         self._peer = peer
         self._scale = scale
         self._connections: dict[int, _Connection] = {}
-        self._patience = plan.case.seconds * scale
+        self._patience = plan.case.seconds * scale  # for all of the case
         self._deadline = 0.0
         self._marks: list[float] = []
         self._weights: list[int | None] = []
-        self._finished = False
 
     def evidence(self) -> Evidence:
         return Evidence(
@@ -141,8 +143,6 @@ class _Player:
             seen=tuple(connection.seen() for connection in self._connections.values()),
             marks=tuple(self._marks),
             weights=tuple(self._weights),
-            patience=self._patience,
-            finished=self._finished,
         )
 
     def close(self) -> None:
@@ -155,7 +155,6 @@ class _Player:
             await self._open(Open(0))
             for step in self._plan.steps:
                 await self._do(step)
-            self._finished = True
             for connection in self._connections.values():
                 await self._finish(connection)
         except _Stopped:
@@ -219,10 +218,8 @@ class _Player:
         control = self._plan.setting.encoded(self._plan.setting.control)
         assert connection.link is not None
         connection.link.send(control)
-        await self._drain(connection)
-        deadline = self._deadline
-        if connection.opened.optional:
-            deadline = min(deadline, time.monotonic() + _DECLINING * self._scale)
+        patience = _DECLINING if connection.opened.optional else USUAL
+        deadline = min(self._deadline, time.monotonic() + patience * self._scale)
         await self._until_due(connection, deadline, len(control))
 
     async def _send(self, connection: _Connection, data: bytes) -> None:
@@ -253,6 +250,7 @@ class _Player:
         link = connection.link
         assert link is not None
         due = connection.due() if least is None else least
+        late = False
         while connection.good < due:
             # An answer that goes wrong behind the control message is judged with the case.
             if not connection.matches() and (least is None or not self._begins(connection, least)):
@@ -261,8 +259,16 @@ class _Player:
                 return
             if link.ended:
                 self._stop(connection, Stop.LOST)
-            if not await _within(link.changed(), deadline):
+            if late:
                 self._stop(connection, Stop.WAITED)
+            if not await _within(link.changed(), min(deadline, self._stall())):
+                late = True
+                await asyncio.sleep(_OWN_DELAY)  # it may be this program that was held up
+
+    def _stall(self) -> float:
+        """When to give up if nothing comes; a case that measures work waits for all of its time."""
+        seconds = self._plan.case.seconds if self._plan.case.measures else USUAL
+        return time.monotonic() + seconds * self._scale
 
     def _begins(self, connection: _Connection, size: int) -> bool:
         assert connection.link is not None
@@ -326,7 +332,7 @@ def _act(connection: _Connection, link: Link, step: Step) -> None:
         link.half_close()
     elif isinstance(step, (Close, Reset)):
         connection.stop = Stop.CUT
-        link.close() if isinstance(step, Close) else link.reset()
+        link.abort() if isinstance(step, Close) else link.reset()
 
 
 async def _within(wait: Awaitable[None], deadline: float) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..codec import COUNTED, HEADER_SIZE, JUDGED_SIZE, MSG_ID, PREFIX, SIZE, Message
+from ..codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, Message
 
 __all__ = ["Delivery", "Received", "receive"]
 
@@ -47,15 +47,15 @@ def receive(stream: bytes, prefix: int, limit: int, *, strict: bool = False) -> 
         start = at if strict else _find(stream, mark, at)
         if strict and not mark.startswith(stream[start : start + len(mark)]):  # FRM-F1
             return Received(deliveries, start, start)
-        if start + JUDGED_SIZE > len(stream):  # FRM-R3, FRM-R4
+        if start + PREFIX_AND_SIZE > len(stream):  # FRM-R3, FRM-R4
             return Received(deliveries, None, start)
         (size,) = SIZE.packer.unpack_from(stream, start + SIZE.offset)
-        if not COUNTED <= size <= COUNTED + limit:
+        if not MSG_ID_SIZE <= size <= MSG_ID_SIZE + limit:
             if strict:  # FRM-F2
                 return Received(deliveries, start, start)
             at = start + 1  # FRM-R5
             continue
-        at = start + JUDGED_SIZE + size
+        at = start + PREFIX_AND_SIZE + size
         if at > len(stream):  # FRM-R6
             return Received(deliveries, None, start)
         (msg_id,) = MSG_ID.packer.unpack_from(stream, start + MSG_ID.offset)

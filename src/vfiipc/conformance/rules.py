@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["RULES", "rule_text"]
+__all__ = ["RULES", "quoted", "rule_name", "rule_text"]
 
 RULES: Final = {
     "2.2": "All integers are big endian: the most significant byte comes first.",
@@ -78,3 +78,14 @@ RULES: Final = {
 def rule_text(rule: str) -> str:
     """What a rule says; empty for a case that no rule decides."""
     return RULES.get(rule, "")
+
+
+def rule_name(rule: str) -> str:
+    """A rule, or a section, as reports name it."""
+    return f"section {rule}" if rule[:1].isdecimal() else rule
+
+
+def quoted(rule: str) -> str:
+    """A rule with its name; empty for a case that no rule decides."""
+    text = rule_text(rule)
+    return f"{rule_name(rule)}: {text}" if text else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from ..codec import COUNTED, MSG_ID, PREFIX, SIZE, Message, encode, encode_header
+from ..codec import MSG_ID, MSG_ID_SIZE, PREFIX, SIZE, Message, encode, encode_header
 
 __all__ = ["LARGEST", "Setting"]
 
@@ -20,6 +20,8 @@ _BLOCK: Final = 1 << 16
 _STRAYS: Final = (0xFF, 0xFE, 0xFD, 0xFC, 0xFB)
 # Each ID reads the same in either byte order, so that a peer with a fault there fails the cases
 # about IDs, not every case.
+_EVERY_BYTE: Final = 0x01010101
+_IDS: Final = 127
 _CONTROL: Final = Message(0x43434343, b"control")
 _FIRST: Final = Message(0x41414141, b"first message")
 _SECOND: Final = Message(0x42424242, b"second")
@@ -78,13 +80,18 @@ class Setting:
     def prefix_as_id(self) -> int:
         return int(MSG_ID.packer.unpack(self.mark)[0])
 
+    @staticmethod
+    def numbered(number: int, data: bytes) -> Message:
+        """A message with an ID that differs from those of the 126 before it."""
+        return Message(_EVERY_BYTE * (1 + number % _IDS), data)
+
     def encoded(self, *messages: Message) -> bytes:
         return b"".join(encode(self.prefix, *message) for message in messages)
 
     def header(self, data_size: int, msg_id: int = _SECOND.msg_id) -> bytes:
         """The header of a message with so much data, acceptable or not."""
         whole = encode_header(self.prefix, msg_id, 0)
-        size = SIZE.packer.pack(data_size + COUNTED)
+        size = SIZE.packer.pack(data_size + MSG_ID_SIZE)
         return whole[: SIZE.offset] + size + whole[SIZE.offset + len(size) :]
 
     def judged(self, size: int) -> bytes:
@@ -105,6 +112,6 @@ class Setting:
             noise = choose.randbytes(choose.randrange(60)).translate(other)
             pieces.append(noise + self.mark[: choose.randrange(len(self.mark))] + self.stray)
             length += len(pieces[-1])
-        block = b"".join(pieces)
+        block = b"".join(pieces) or self.stray
         # The last byte is a stray one, so that no tail waits for the rest of a prefix.
         return (block * (size // len(block) + 1))[: max(size - 1, 0)] + self.stray[:size]

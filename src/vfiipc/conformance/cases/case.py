@@ -37,7 +37,9 @@ class Case:
         strict_only: whether it is about a strict receiver.
         needs_half_close: whether it needs connections that can be closed in one direction.
         needs_reset: whether it needs connections that can be reset.
-        weighs: whether it needs to know how much memory the peer claims.
+        weighs: whether it needs to know how much memory the peer claims; in a new process, for one
+            that has freed much keeps some of it.
+        measures: whether it is about times.
         several: whether it needs a peer that serves several connections at once.
         alone: whether nothing else may run meanwhile.
         patient: whether most of it is waiting, so that it runs beside others.
@@ -57,6 +59,7 @@ class Case:
     needs_half_close: bool = False
     needs_reset: bool = False
     weighs: bool = False
+    measures: bool = False
     several: bool = False
     alone: bool = False
     patient: bool = False

@@ -16,6 +16,9 @@ from .messages import pattern
 
 __all__ = ["CASES"]
 
+#: In which the peer can notice what has happened.
+_MOMENT: Final = Pause(0.1)
+
 
 def _ended(more: int, setting: Setting) -> Script:
     """A and the first bytes of B, then the end of the stream."""
@@ -35,17 +38,23 @@ def _large(setting: Setting) -> bytes:
 
 
 def _connect_and_close(_: Setting) -> Script:
-    steps = (Close(), Open(1, control=False), Close(1), Open(2, proves=True))
+    steps: tuple[Step, ...] = (
+        Close(),
+        Open(1, control=False),
+        Close(1),
+        _MOMENT,
+        Open(2, proves=True),
+    )
     return Script(steps, (), final=False)
 
 
 def _reset_in_header(setting: Setting) -> Script:
     part = setting.encoded(setting.first)[: HEADER_SIZE - 2]
-    return Script((Send(part), Pause(0.05), Reset(), Open(1, proves=True)), (), final=False)
+    return Script((Send(part), _MOMENT, Reset(), _MOMENT, Open(1, proves=True)), (), final=False)
 
 
 def _with_unread_echo(end: Step, setting: Setting) -> Script:
-    steps = (StopReading(), Send(_large(setting)), Pause(0.1), end, Open(1, proves=True))
+    steps = (StopReading(), Send(_large(setting)), _MOMENT, end, _MOMENT, Open(1, proves=True))
     return Script(steps, final=False)
 
 

@@ -7,8 +7,11 @@ from functools import partial
 from typing import Final
 
 from ...codec import MSG_ID, Message
+from ..evidence import Evidence, Stop
+from ..judge import exactly
 from ..setting import Setting
 from ..steps import Script, Send
+from ..verdicts import Grade, Verdict
 from .case import Case, within_limit
 
 __all__ = ["CASES"]
@@ -47,20 +50,24 @@ def _data(choose: Callable[[Setting], bytes], setting: Setting) -> Script:
 
 def _many(setting: Setting) -> Script:
     texts = (f"message {number}".encode()[: setting.limit] for number in range(_MANY))
-    return exchange(setting, *(Message(number, text) for number, text in enumerate(texts)))
+    return exchange(setting, *(setting.numbered(number, text) for number, text in enumerate(texts)))
 
 
 def _empty(count: int, setting: Setting) -> Script:
-    return exchange(setting, *(Message(number, b"") for number in range(count)))
+    return exchange(setting, *(setting.numbered(number, b"") for number in range(count)))
 
 
 def _empty_between(setting: Setting) -> Script:
-    return exchange(setting, setting.first, Message(1, b""), setting.second, Message(2, b""))
+    return exchange(
+        setting, setting.first, setting.numbered(1, b""), setting.second, setting.numbered(2, b"")
+    )
 
 
 def _limit_zero(setting: Setting) -> Script:
-    empty = Message(1, b"")
-    return Script((Send(setting.encoded(empty, Message(2, setting.stray))),), point=(empty,))
+    empty = setting.numbered(1, b"")
+    return Script(
+        (Send(setting.encoded(empty, setting.numbered(2, setting.stray))),), point=(empty,)
+    )
 
 
 def _with_id(msg_id: int, setting: Setting) -> Script:
@@ -73,7 +80,17 @@ def _prefix_as_id(setting: Setting) -> Script:
 
 def _repeated_id(setting: Setting) -> Script:
     texts = (b"one", b"two", b"three")
-    return exchange(setting, *(Message(7, text[: setting.limit]) for text in texts))
+    return exchange(setting, *(setting.numbered(7, text[: setting.limit]) for text in texts))
+
+
+def even_control(evidence: Evidence) -> Grade:
+    """Here the control exchange is the case itself: a wrong answer to it is one."""
+    grade = exactly(evidence)
+    (seen,) = evidence.seen
+    answered = seen.received[: len(evidence.setting.mark)] == evidence.setting.mark
+    if grade.verdict is Verdict.INCONCLUSIVE and seen.stop is Stop.WRONG and answered:
+        return grade._replace(verdict=Verdict.FAILED)
+    return grade
 
 
 _SIZES: Final = (1, 251, 252, 65531, 65532)
@@ -88,7 +105,7 @@ _CONTENTS: Final[tuple[tuple[str, Callable[[Setting], bytes]], ...]] = (
 _IDS: Final = ((1, 0), (2, 1), (3, -1), (4, MSG_ID.lowest), (5, MSG_ID.highest))
 
 CASES: Final = (
-    Case("1.1", "2.2", "A", "A", _first),
+    Case("1.1", "2.2", "A", "A", _first, judge=even_control),
     *(
         Case(
             f"1.2.{number}", "2.4", f"n = {size:,}", "the same message", partial(_sized, size)

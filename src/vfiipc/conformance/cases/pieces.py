@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain, pairwise
 from typing import Final
 
-from ...codec import HEADER_SIZE, Message
+from ...codec import HEADER_SIZE
 from ..setting import Setting
 from ..steps import Pause, Script, Send, Step
 from .case import Case, PointLost
@@ -61,7 +61,7 @@ def _one_and_a_half(setting: Setting) -> Script:
 def _random_cuts(setting: Setting) -> Script:
     choose = setting.random("cuts")
     sizes = (min(choose.randrange(400), setting.limit) for _ in range(20))
-    messages = tuple(Message(number, pattern(size)) for number, size in enumerate(sizes))
+    messages = tuple(setting.numbered(number, pattern(size)) for number, size in enumerate(sizes))
     stream = setting.encoded(*messages)
     cuts = sorted(choose.sample(range(1, len(stream)), min(_CUTS, len(stream) - 1)))
     return Script(in_pieces(stream, cuts, pause=0.001), messages)

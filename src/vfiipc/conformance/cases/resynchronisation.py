@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from ...codec import COUNTED, Message
+from ...codec import MSG_ID_SIZE, Message
 from ..setting import Setting
 from ..steps import Script, Send
 from .case import Case
@@ -37,7 +37,7 @@ def _beginning(length: int, setting: Setting) -> Script:
 
 
 def _false_header(setting: Setting) -> Script:
-    stream = setting.judged(COUNTED) + setting.encoded(setting.first)
+    stream = setting.judged(MSG_ID_SIZE) + setting.encoded(setting.first)
     return Script((Send(stream),), (Message(setting.prefix_as_id, b""),))
 
 

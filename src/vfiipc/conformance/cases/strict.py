@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...codec import JUDGED_SIZE
+from ...codec import PREFIX_AND_SIZE
 from ..setting import Setting
 from ..steps import Await, Script, Send
 from .case import Case
@@ -35,7 +35,7 @@ def _bad_size(setting: Setting) -> Script:
 
 
 def _above_limit(setting: Setting) -> Script:
-    return _after_first(setting.header(setting.limit + 1)[:JUDGED_SIZE], setting)
+    return _after_first(setting.header(setting.limit + 1)[:PREFIX_AND_SIZE], setting)
 
 
 CASES: Final = (
