@@ -58,6 +58,7 @@ class Examination:
         self.setting = replace(self.setting, strict=self.options.mode == "strict")
         self._serial = self.options.serial
         self._lost = 0  # control exchanges that failed, in a row
+        self._last_loss = ""
         self._again: list[Case] = []
 
     async def run(self) -> None:
@@ -164,11 +165,13 @@ class Examination:
         except Unfit as unfit:
             return self._unfit(case, unfit)
         if self._lost >= _ENOUGH:
-            why = f"not tried, because {self._lost} control exchanges in a row failed"
-            return _untried(plan, why), None
+            return _untried(plan, self._lost, self._last_loss), None
         played = await self._play(plan)
         result = _judged(plan, played)
-        self._lost = self._lost + 1 if result.verdict is Verdict.INCONCLUSIVE else 0
+        if result.verdict is Verdict.INCONCLUSIVE:
+            self._lost, self._last_loss = self._lost + 1, result.observed
+        else:
+            self._lost = 0
         return result, played
 
     def _unfit(self, case: Case, unfit: Unfit) -> tuple[Result, None] | None:
@@ -220,8 +223,9 @@ def _judged(plan: Plan, played: Played) -> Result:
     )
 
 
-def _untried(plan: Plan, why: str) -> Result:
+def _untried(plan: Plan, count: int, last: str) -> Result:
     case = plan.case
+    why = f"not tried, because {count} control exchanges in a row failed, the last one so: {last}"
     return Result(
         case.id, case.title, case.rule, Verdict.INCONCLUSIVE, "open", 0.0, plan.expected, why
     )

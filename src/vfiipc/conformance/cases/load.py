@@ -90,6 +90,18 @@ def _claiming(setting: Setting) -> Script:
     return Script((*opens, Weigh(), *claims, Pause(0.5), Weigh()), (), final=False)
 
 
+def may_decline(evidence: Evidence) -> Grade:
+    """A peer that ends one connection for the sake of another serves one at a time."""
+    grade = exactly(evidence)
+    declined = any(
+        seen.stop in (Stop.LOST, Stop.LEFT) and seen.controlled for seen in evidence.seen
+    )
+    wrong = any(not seen.echo.startswith(seen.received) for seen in evidence.seen)
+    if grade.verdict is Verdict.FAILED and declined and not wrong:
+        return Grade(Verdict.UNIMPLEMENTED, grade.observed)
+    return grade
+
+
 def may_be_slow(evidence: Evidence) -> Grade:
     """The work SHOULD grow as the garbage does (FRM-C7)."""
     (seen,) = evidence.seen
@@ -128,7 +140,7 @@ def may_claim_little(evidence: Evidence) -> Grade:
 CASES: Final = (
     Case(
         "9.1", "-", "8 connections at once, each with its own message", "to each its own",
-        _together, several=True, alone=True,
+        _together, several=True, alone=True, judge=may_decline,
     ),
     Case(
         "9.2", "-", "10,000 messages of 100 bytes", "all, in order",
