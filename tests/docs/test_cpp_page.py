@@ -25,7 +25,9 @@ def rows(title: str) -> list[list[str]]:
 
 
 def own(owner: type) -> set[str]:
-    return {name for name in vars(owner) if not name.startswith("_")}
+    """The public members that a class adds to ``IPC``, perhaps in a class between them."""
+    classes = owner.__mro__[: owner.__mro__.index(IPC)] or [owner]
+    return {name for kind in classes for name in vars(kind) if not name.startswith("_")}
 
 
 def names(text: str) -> set[str]:
