@@ -25,9 +25,9 @@ def rows(title: str) -> list[list[str]]:
 
 
 def own(owner: type) -> set[str]:
-    """The public members that a class adds to ``IPC``, perhaps in a class between them."""
-    classes = owner.__mro__[: owner.__mro__.index(IPC)] or [owner]
-    return {name for kind in classes for name in vars(kind) if not name.startswith("_")}
+    """The public members that the class adds to ``IPC``."""
+    inherited = set() if owner is IPC else own(IPC)
+    return {name for name in dir(owner) if not name.startswith("_")} - inherited
 
 
 def names(text: str) -> set[str]:

@@ -15,22 +15,23 @@ CLOSE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
-class AsyncSettings(Settings):
-    """Adds what only asyncio needs; validated on creation.
+class AsyncSettings:
+    """The settings of a connection, with those that only asyncio needs; validated on creation.
 
     Raises:
         TypeError, ValueError: a value is of the wrong type, or out of range.
     """
 
+    shared: Settings
     max_unsent: int
     close_timeout: float
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_integer("max_unsent", self.max_unsent, 0)
         duration_of(self.close_timeout, "close_timeout")
 
     def protocol(self) -> MessageProtocol:
         """A protocol for a new connection in the running loop."""
         close_timeout = duration_of(self.close_timeout, "close_timeout")
-        return MessageProtocol(self.framer(), self.exchange(), self.max_unsent, close_timeout)
+        framer, exchange = self.shared.framer(), self.shared.exchange()
+        return MessageProtocol(framer, exchange, self.max_unsent, close_timeout)

@@ -50,7 +50,11 @@ class Settings:
 
 
 def connection_limit(max_connections: int) -> int:
-    """How many connections a server may have at once, 1 or more (CON-S3)."""
+    """How many connections a server may have at once, as an ``int`` (CON-S3).
+
+    Raises:
+        TypeError, ValueError: it is not an integer, or less than 1.
+    """
     return check_integer("max_connections", max_connections, 1)
 
 

@@ -94,6 +94,7 @@ class Annotator:
     Args:
         prefix: 0..2**32-1.
         size_limit: the most bytes of data in a message, 0..2**31-5.
+        position: where in the stream the first byte is that it will be given.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -101,14 +102,14 @@ class Annotator:
     It uses the library's framer, so it shows what a receiver would do. Not thread safe.
     """
 
-    def __init__(self, prefix: int, size_limit: int) -> None:
+    def __init__(self, prefix: int, size_limit: int, position: int = 0) -> None:
         self._prefix = prefix
         self._size_limit = size_limit
         self._framer = Framer(prefix, size_limit)
         mark = re.escape(PREFIX.packer.pack(prefix))
         self._mark = re.compile(b"(?=" + mark + b")")  # also those that overlap
-        self._end = 0  # where in the stream the framer's bytes end
-        self._position = 0  # everything before it has been reported
+        self._end = position  # where in the stream the framer's bytes end
+        self._position = position  # everything before it has been reported
         self._discarded: Discarded | None = None
 
     @property

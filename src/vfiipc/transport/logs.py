@@ -19,24 +19,28 @@ from ..codec import Message
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["CHANNELS", "ConnectionLog", "connection_log", "follow_masks", "shown"]
+__all__ = ["CHANNELS", "NOTICE", "ConnectionLog", "connection_log", "follow_masks", "shown"]
 
 #: Environment variable, logger and name in the output of each channel.
 CHANNELS: Final = {
     "IPC_LOGMASK": ("vfiipc", "IPC"),
     "IPCTLS_LOGMASK": ("vfiipc.tls", "IPCTLS"),
+    "NFY_LOGMASK": ("vfiipc.notify", "NFY"),
 }
+#: A logger that has a channel's mask, but a name of its own in the output.
+_NOTIFY_CLIENT: Final = ("vfiipc.notify.client", "NFYCL")
 #: Set to something other than 0: payloads are logged, which can be card data (IPC-L5).
 _PAYLOADS: Final = "VFIIPC_LOG_PAYLOADS"
 _SHOWN: Final = 1024
 
 # Bits of a mask, and the lowest level that each covers; EMERG, ALERT and CRIT are one level here.
-_NOTICE: Final = 25
+#: The level of NOTICE, which Python does not have.
+NOTICE: Final = 25
 _BITS: Final = (
     (0x07, logging.CRITICAL),
     (0x08, logging.ERROR),
     (0x10, logging.WARNING),
-    (0x20, _NOTICE),
+    (0x20, NOTICE),
     (0x40, logging.INFO),
     (0x80, logging.DEBUG),
 )
@@ -153,14 +157,16 @@ class _Form(logging.Formatter):
         self._channel = channel
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return f"{record.relativeCreated / 1000:.3f} {self._channel} {record.message}"
+        logger, name = _NOTIFY_CLIENT
+        channel = name if record.name == logger else self._channel
+        return f"{record.relativeCreated / 1000:.3f} {channel} {record.message}"
 
 
 def _selected(mask: int, logger_name: str, record: logging.LogRecord) -> bool:
     """Whether the mask of a channel selects this record."""
-    # One channel's logger is above the other's, and gets its records, too.
-    tls = CHANNELS["IPCTLS_LOGMASK"][0]
-    if record.name.startswith(tls) != logger_name.startswith(tls):
+    # One channel's logger is above the others', and gets their records, too.
+    names = (name for name, _ in CHANNELS.values() if record.name.startswith(name))
+    if max(names, key=len, default="") != logger_name:
         return False
     return bool(mask & next((bits for bits, level in _BITS if record.levelno >= level), 0))
 
@@ -181,8 +187,9 @@ def follow_masks(environment: Mapping[str, str]) -> list[logging.Handler]:
     """Sends the channels that the environment selects to standard error (IPC-L1).
 
     Args:
-        environment: where ``IPC_LOGMASK`` and ``IPCTLS_LOGMASK`` are looked up. Bits: 1 EMERG,
-            2 ALERT, 4 CRIT, 8 ERR, 16 WARNING, 32 NOTICE, 64 INFO, 128 DEBUG; 0 is silent.
+        environment: where ``IPC_LOGMASK``, ``IPCTLS_LOGMASK`` and ``NFY_LOGMASK`` are looked up.
+            Bits: 1 EMERG, 2 ALERT, 4 CRIT, 8 ERR, 16 WARNING, 32 NOTICE, 64 INFO, 128 DEBUG; 0 is
+            silent.
 
     Returns:
         The handlers that were added, so that they can be removed.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SocketListener", "SocketStream"]
 
-# Errors of accept(2) that concern the connection to be accepted, not the listener.
-_PEER_GONE: Final = {
+#: Errors of accept(2) that concern the connection to be accepted, not the listener (CON-S8).
+PEER_GONE: Final = {
     getattr(errno, name)
     for name in [
         "ECONNABORTED",
@@ -119,7 +119,7 @@ class SocketListener(Listening):
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as cause:
-            if cause.errno not in _PEER_GONE:
+            if cause.errno not in PEER_GONE:
                 raise
             return None
 
