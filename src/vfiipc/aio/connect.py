@@ -25,7 +25,7 @@ from .protocol import MessageProtocol
 from .send_buffer import MAX_UNSENT
 from .settings import CLOSE_TIMEOUT, AsyncSettings
 
-__all__ = ["Connecting", "connect"]
+__all__ = ["PendingConnection", "connect"]
 
 
 def connect(
@@ -42,7 +42,7 @@ def connect(
     max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
     max_unsent: int = MAX_UNSENT,
     close_timeout: float = CLOSE_TIMEOUT,
-) -> Connecting:
+) -> PendingConnection:
     """Connects, when the result is awaited or entered with ``async with``.
 
     Args:
@@ -75,10 +75,10 @@ def connect(
     elif ssl is not None and target.scheme != "tls":
         raise ValueError(f"ssl= is for tls://HOST:PORT, but the address is {address!r}")
     name = _checked_name(target, ssl, server_hostname)
-    return Connecting(target, settings, timeout_of(timeout), ssl, name)
+    return PendingConnection(target, settings, timeout_of(timeout), ssl, name)
 
 
-class Connecting:
+class PendingConnection:
     """What ``connect`` returns: await it, or enter it with ``async with``, once, to connect."""
 
     def __init__(
