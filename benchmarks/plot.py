@@ -93,10 +93,11 @@ def _bar(result: Result, y: int) -> list[str]:
     label = f"{result.name}, against {result.against}".replace("`", "")
     start, end = sorted((_x(1), _x(result.value)))
     middle = y + 26
+    width = max(end - start, 1)
+    bar = f'x="{start:.1f}" y="{y + 19}" width="{width:.1f}" height="14" fill="{colour}"'
     parts = [
         f'<text x="{_MARGIN}" y="{y + 13}" {_HALO}>{escape(label)}</text>',
-        f'<rect x="{start:.1f}" y="{y + 19}" width="{max(end - start, 1):.1f}" height="14"'
-        f' fill="{colour}"/>',
+        f"<rect {bar}/>",
         f'<path d="M{_x(result.low):.1f} {middle}H{_x(result.high):.1f}" stroke="black"/>',
         f'<text x="{_WIDTH - _MARGIN}" y="{y + 31}" text-anchor="end">{result.value:.2g}</text>',
     ]
