@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Final
 
 from . import __version__
+from .cli import completion
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.signals import Ended, ending_signals
@@ -27,12 +28,17 @@ _COMMANDS: Final = {
     "demo": "demo",
     "echo": "echo",
     "send": "send",
+    "talk": "talk",
     "listen": "listen",
     "proxy": "proxy",
+    "inspect": "inspector.command",
     "dump": "dump",
     "replay": "replay",
     "bench": "bench",
+    "notifysvc": "notifysvc",
+    "notify": "notify",
     "spec": "spec",
+    "completion": "completion",
 }
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
@@ -41,8 +47,10 @@ examples:
   vfiipc demo                        watch two processes talk
   vfiipc echo 127.0.0.1:5000         a server that answers with what it gets
   vfiipc send 127.0.0.1:5000 hello   a client
+  vfiipc talk 127.0.0.1:5000         a conversation, line by line
   vfiipc listen 5000 --answer OK     stand in for a terminal
   vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
+  vfiipc inspect 5001 127.0.0.1:5000 the same in a table, hold and change them
   vfiipc dump session.pcap           explain a recording
   vfiipc spec --to protocol          write out the specification and its vectors
 
@@ -86,6 +94,7 @@ def _without_output(error: OSError) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
+        completion.complete(_parser)
         words = sys.argv[1:] if argv is None else argv
         parsed = _parser(_named(words)).parse_args(words)
     except SystemExit as ended:
