@@ -10,7 +10,7 @@ from .harness import Result, machine, markdown
 from .plot import svg
 
 _HERE = Path(__file__).resolve().parent
-_NAMES = ["codec", "transport", "pipe", "tls", "connections", "aio", "network"]
+_NAMES = ["codec", "transport", "pipe", "tls", "connections", "aio", "network", "notify"]
 
 
 def main() -> None:

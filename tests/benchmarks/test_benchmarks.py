@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from benchmarks import aio, codec, connections, network, pipe, tls, transport
+from benchmarks import aio, codec, connections, network, notify, pipe, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.plot import svg
 
@@ -129,4 +129,12 @@ def test_every_case_of_asyncio_runs() -> None:
     results = list(aio.run(aio.TINY, peers=False))
     assert {result.name for result in results} == {"ours"}
     assert len(results) >= 2
+    assert_measured(results)
+
+
+def test_every_case_of_the_notification_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(notify.run(notify.TINY, peers=False))
+    groups = ["One to one", "One to 2", "Memory of the server", "Routing alone"]
+    assert [result.group for result in results] == groups
     assert_measured(results)
