@@ -111,12 +111,24 @@ class ExchangeMachine(RuleBasedStateMachine):
             self.exchange.receivers.remove(receiver)
             self.receivers.remove(receiver)
 
+    @precondition(lambda self: not (self.returned or self.inbox or self.arrived or self.end))
+    @rule(receivers=st.integers(1, 3), over=st.booleans(), cancelled=st.lists(st.booleans()))
+    def receive_together(self, receivers: int, over: bool, cancelled: list[bool]) -> None:
+        """Several wait at once, for fewer or more messages, and wake in their order."""
+        for _ in range(receivers):
+            self.receive()
+        self.arrive([(0, 1)] * len(cancelled[:3]))
+        for receiver in self.receivers:
+            receiver.over |= over
+        for each in cancelled:
+            if self.woken:
+                self.wake(len(self.woken) - 1 if over else 0, each)
+
     @precondition(lambda self: self.woken)
-    @rule(data=st.data(), cancelled=st.booleans())
-    def wake(self, data: st.DataObject, cancelled: bool) -> None:
+    @rule(place=st.integers(0, 3), cancelled=st.booleans())
+    def wake(self, place: int, cancelled: bool) -> None:
         """One of those that were granted a message returns it, or puts it back."""
-        woken = data.draw(st.sampled_from(self.woken))
-        self.woken = [other for other in self.woken if other is not woken]
+        woken = self.woken.pop(place % len(self.woken))
         message = woken[1]
         if not cancelled:
             expected = message
@@ -171,6 +183,7 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     # --- the end
 
+    @precondition(lambda self: self.count > 40)
     @rule()
     def finish(self) -> None:
         self.count += 1
@@ -181,6 +194,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         for waiter in told:
             waiter.over = True
 
+    @precondition(lambda self: self.inbox or self.returned or self.arrived)
     @rule()
     def drop(self) -> None:
         self.exchange.drop()

@@ -14,7 +14,7 @@ from ..transport import system
 from ..transport.addresses import is_literal
 from ..transport.racing import Race
 from ..transport.tcp_sockets import begin_next, is_winner, look_up
-from ..transport.unix_sockets import address_of, connect_now, new_socket, pauses
+from ..transport.unix_sockets import address_of, attempts, new_socket
 from .threads import run_in_thread
 
 __all__ = ["dial", "reach"]
@@ -122,8 +122,6 @@ async def reach(path: str) -> socket.socket:
     with new_socket(path) as sock:
         sock.setblocking(False)
         # Loops mistake a full queue for a connection in progress, and then for an established one.
-        for pause in pauses():
-            if connect_now(sock, address):
-                return sock
+        for pause in attempts(sock, address):
             await asyncio.sleep(pause)
-    raise AssertionError("pauses have no end")
+        return sock

@@ -37,6 +37,7 @@ DEFAULT_PREFIX = 0xC0DEFACE
 DEFAULT_LIMIT = 16 << 20
 
 _PREFIX_SIZE: int = PREFIX.packer.size
+_AUTO = "auto"  # these four characters are no prefix
 _LONGEST_TIMEOUT = 2_000_000
 _MOST = 10_000_000
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -184,6 +185,8 @@ def _number(text: str) -> int | None:
 
 def prefix(text: str) -> int:
     """A decimal number, ``0x`` and hexadecimal digits, or the bytes as characters."""
+    if text == _AUTO:
+        raise ArgumentTypeError("the prefix has to be named here; dump and listen can find it")
     number = _number(text)
     if number is None and len(text) == _PREFIX_SIZE and text.isascii():
         (number,) = PREFIX.packer.unpack(text.encode("ascii"))
@@ -197,7 +200,7 @@ def prefix(text: str) -> int:
 
 def prefix_or_auto(text: str) -> int | None:
     """The same; ``auto`` gives None."""
-    return None if text.lower() == "auto" else prefix(text)
+    return None if text == _AUTO else prefix(text)
 
 
 def show_prefix(number: int) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import index
 from typing import Any, Final
 
-from ..codec import Framer
+from ..codec import Framer, check_integer
 from .exchange import Exchange
 
 __all__ = [
@@ -51,16 +50,12 @@ class Settings:
 
 
 def connection_limit(max_connections: int) -> int:
-    """How many connections a server may have at once (CON-S3).
+    """How many connections a server may have at once, as an ``int`` (CON-S3).
 
     Raises:
-        TypeError: it is not an integer.
-        ValueError: it is less than 1.
+        TypeError, ValueError: it is not an integer, or less than 1.
     """
-    number = index(max_connections)
-    if number < 1:
-        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more")
-    return number
+    return check_integer("max_connections", max_connections, 1)
 
 
 def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:

@@ -13,10 +13,9 @@ Rules: ``spec/connections.md``, sections 2 to 4.
 from __future__ import annotations
 
 from collections import deque
-from operator import index
 from typing import Final, Generic
 
-from ..codec import Message
+from ..codec import Message, check_integer
 from .errors import same_error
 from .requests import REQUEST_IDS, Requests, Waiting
 
@@ -68,8 +67,8 @@ class Exchange(Generic[Waiting]):
         self.receivers: list[Waiting] = []
         #: Why nothing more can arrive; what has arrived is delivered first (CON-C4).
         self.end: BaseException | None = None
-        self._max_count = _limit("max_unclaimed", max_count)
-        self._max_size = _limit("max_unclaimed_size", max_size)
+        self._max_count = check_integer("max_unclaimed", max_count, 1)
+        self._max_size = check_integer("max_unclaimed_size", max_size, 1)
         #: Messages that answer no request. Most connections never need it.
         self.inbox: deque[Message] | None = None
         #: How many messages at its front were put back.
@@ -260,13 +259,3 @@ class Exchange(Generic[Waiting]):
         """What requests raise while a full inbox stops the reading (CON-U3)."""
         held = f"{len(self)} messages with {self._size} bytes wait to be received"
         return BufferError(f"no answer can be read: {held}; call recv() or raise the limits")
-
-
-def _limit(name: str, value: int) -> int:
-    try:
-        number = index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
-    if number < 1:
-        raise ValueError(f"{name} is {number}, but must be 1 or more")
-    return number

@@ -10,6 +10,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -118,7 +119,7 @@ class ConnectionLog:
             self.message("received", msg_id, data)
 
     def sending(self, messages: Iterable[tuple[int, Buffer]]) -> Iterator[tuple[int, Buffer]]:
-        """The same messages, each of which is logged before it is passed on."""
+        """Logs each message, and passes it on."""
         for pair in messages:
             try:
                 msg_id, data = pair
@@ -139,7 +140,7 @@ def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog
     Args:
         logger_name: the logger of a channel.
         kind: the name of its class.
-        open_: whether it is a connection, which gets an ID; otherwise there is none yet.
+        open_: whether it is connected, and gets an ID.
     """
     logger = _LOGGERS[logger_name]
     # Without a handler, `logging` would still print warnings, where silence is documented (IPC-L2).
@@ -161,21 +162,13 @@ class _Form(logging.Formatter):
         return f"{record.relativeCreated / 1000:.3f} {channel} {record.message}"
 
 
-class _Selection(logging.Filter):
-    """Selects the records of one channel by a mask."""
-
-    def __init__(self, mask: int, logger_name: str) -> None:
-        super().__init__()
-        self._mask = mask
-        self._logger_name = logger_name
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        # One channel's logger is above the others', and gets their records, too.
-        names = (name for name, _ in CHANNELS.values() if record.name.startswith(name))
-        if max(names, key=len, default="") != self._logger_name:
-            return False
-        selected = (bits for bits, level in _BITS if record.levelno >= level)
-        return bool(self._mask & next(selected, 0))
+def _selected(mask: int, logger_name: str, record: logging.LogRecord) -> bool:
+    """Whether the mask of a channel selects this record."""
+    # One channel's logger is above the others', and gets their records, too.
+    names = (name for name, _ in CHANNELS.values() if record.name.startswith(name))
+    if max(names, key=len, default="") != logger_name:
+        return False
+    return bool(mask & next((bits for bits, level in _BITS if record.levelno >= level), 0))
 
 
 def _mask(variable: str, text: str) -> int:
@@ -208,7 +201,7 @@ def follow_masks(environment: Mapping[str, str]) -> list[logging.Handler]:
             continue
         handler = logging.StreamHandler()
         handler.setFormatter(_Form(channel))
-        handler.addFilter(_Selection(mask, name))
+        handler.addFilter(partial(_selected, mask, name))
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         logger.setLevel(min(level for bits, level in _BITS if mask & bits))

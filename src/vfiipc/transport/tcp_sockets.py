@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..codec import check_integer
 from .addresses import address_text, is_literal
 from .deadline import FOREVER, Deadline
 from .lifetime import Lifetime
 from .racing import Candidate, Race
-from .system import WRITE
+from .system import WRITE, closed_on_failure
 from .waiters import Waiters
 
 __all__ = [
@@ -44,31 +44,25 @@ def look_up(host: str, port: int) -> list[Candidate]:
     try:
         return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags))
     except UnicodeError:
-        raise OSError(errno.EINVAL, f"{host!r} is not a host name") from None
+        raise OSError(errno.EINVAL, f"invalid host name: {host!r}") from None
 
 
 def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[Candidate]:
-    """Like ``look_up``, but with a deadline.
+    """Like ``look_up``, but with a deadline; ``InterruptedError`` if the lifetime ends first.
 
     The resolver runs in a separate thread, because nothing can interrupt it. If no thread is
     available, it runs in the calling one, and may then outlast the deadline.
-
-    Raises:
-        OSError: the host is unknown, or the time is up (``TimeoutError``).
-        InterruptedError: the lifetime has ended.
     """
     if is_literal(host):
         return look_up(host, port)
-    found: list[Any] = []
+    found: list[list[Candidate] | OSError] = []
     waiters = Waiters()
 
     def work() -> None:
-        result: Any
         try:
-            result = look_up(host, port)
+            found.append(look_up(host, port))
         except OSError as cause:
-            result = cause
-        found.append(result)
+            found.append(cause)
         waiters.wake()
 
     lifetime.waiters.append(waiters)
@@ -85,9 +79,9 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
         raise InterruptedError
     if not found:
         raise TimeoutError(errno.ETIMEDOUT, f"the time was up before {host!r} was resolved")
-    if isinstance(found[0], OSError):
-        raise found[0]
-    result: list[Candidate] = found[0]
+    result = found[0]
+    if isinstance(result, OSError):
+        raise result
     return result
 
 
@@ -106,16 +100,12 @@ def begin_next(race: Race, now: float) -> socket.socket | None:
 
 def _begin(candidate: Candidate) -> socket.socket:
     family, kind, protocol, _, address = candidate
-    sock = socket.socket(family, kind, protocol)
-    try:
+    with closed_on_failure(socket.socket(family, kind, protocol)) as sock:
         sock.setblocking(False)
         number = sock.connect_ex(address)
         if number not in _UNDER_WAY:
             raise OSError(number, os.strerror(number))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+        return sock
 
 
 def is_winner(race: Race, sock: socket.socket) -> bool:
@@ -129,17 +119,11 @@ def is_winner(race: Race, sock: socket.socket) -> bool:
 
 
 def dial(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
-    """A connected, blocking socket.
-
-    Args:
-        host: a name, or an IP address.
-        port: 1..65535.
-        lifetime: ends when the caller's object is closed.
-        deadline: for resolving and connecting together.
+    """A connected, blocking socket. The deadline is for resolving and connecting together.
 
     Raises:
         OSError: the latest failure, if no address could be reached; ``TimeoutError`` on a time-out.
-        InterruptedError: the lifetime has ended.
+        InterruptedError: the lifetime has ended: the object was closed.
     """
     race = Race(resolve(host, port, lifetime, deadline))
     running: dict[int, socket.socket] = {}
@@ -182,11 +166,7 @@ def listening_socket(
         port: 0..65535; 0 lets the system choose.
         address: the interface's address; None for all interfaces, IPv4 and IPv6.
         backlog: connections that may wait, as returned by ``check_backlog``.
-        lifetime: its end interrupts the resolving of a name.
-
-    Raises:
-        OSError: it cannot listen there.
-        InterruptedError: the lifetime has ended.
+        lifetime: its end interrupts the resolving of a name, with ``InterruptedError``.
     """
     if address is None:
         if socket.has_ipv6:
@@ -203,8 +183,7 @@ def listening_socket(
 def _bind(
     family: int, address: tuple[object, ...], backlog: int, *, dual: bool = False
 ) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
+    with closed_on_failure(socket.socket(family, socket.SOCK_STREAM)) as sock:
         # On Windows this option would let other programs take over the port.
         if sys.platform != "win32":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -212,10 +191,7 @@ def _bind(
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
         sock.bind(address)
         sock.listen(backlog)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+        return sock
 
 
 def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socket, str]:

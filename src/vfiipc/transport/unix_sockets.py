@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from .lifetime import Lifetime
+from .system import closed_on_failure
 
 if sys.platform != "win32":
     import fcntl
@@ -24,11 +25,10 @@ if sys.platform != "win32":
 __all__ = [
     "SocketFile",
     "address_of",
+    "attempts",
     "bound_socket",
-    "connect_now",
     "new_socket",
     "path_text",
-    "pauses",
 ]
 
 # Bytes in the system's address structure, where a path needs a final NUL and an abstract name none.
@@ -38,7 +38,7 @@ _FULL: Final = {errno.EAGAIN, errno.EWOULDBLOCK}
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.02
 # Seconds to wait for others that lock the same directory, and between two attempts.
-_PATIENCE: Final = 1.0
+_LOCK_TIMEOUT: Final = 1.0
 _PAUSE: Final = 0.005
 # The second attempt takes a path, unless others keep putting files there and removing them.
 _ATTEMPTS: Final = 5
@@ -83,15 +83,11 @@ def _named(cause: OSError, path: str) -> OSError:
 @contextmanager
 def new_socket(path: str) -> Iterator[socket.socket]:
     """A new Unix socket for this path. If the block fails, it is closed, and the error named."""
-    sock = _unix_socket()
-    try:
-        yield sock
-    except OSError as cause:
-        sock.close()
-        raise _named(cause, path) from None
-    except BaseException:
-        sock.close()
-        raise
+    with closed_on_failure(_unix_socket()) as sock:
+        try:
+            yield sock
+        except OSError as cause:
+            raise _named(cause, path) from None
 
 
 def _unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
@@ -102,18 +98,16 @@ def _unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
     return socket.socket(family, kind)
 
 
-def connect_now(sock: socket.socket, address: bytes) -> bool:
-    """Connects a non-blocking socket; False while the listener's queue is full."""
-    number = sock.connect_ex(address)
-    if number and number not in _FULL:
-        raise OSError(number, os.strerror(number))
-    return not number
+def attempts(sock: socket.socket, address: bytes) -> Iterator[float]:
+    """Connects a non-blocking socket; yields the seconds to wait before each further attempt.
 
-
-def pauses() -> Iterator[float]:
-    """Seconds between attempts at a full queue: the system does not report when there is room."""
+    While the listener's queue is full, it must try again: the system does not report when there is
+    room.
+    """
     pause = _FIRST_PAUSE
-    while True:
+    while number := sock.connect_ex(address):
+        if number not in _FULL:
+            raise OSError(number, os.strerror(number))
         yield pause
         pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -172,16 +166,13 @@ def bound_socket(
     """A listening socket, and its file; None for an abstract name, which has none.
 
     Args:
-        path: where to listen.
+        path: where to listen; ``ValueError`` if it is invalid.
         mode: the file's permissions; None for 0o777 as reduced by the umask.
         backlog: connections that may wait to be accepted.
-        lifetime: of the object that is to listen.
+        lifetime: its end interrupts the wait for others, with ``InterruptedError``.
 
     Raises:
-        InterruptedError: the lifetime has ended.
-        OSError: it cannot listen there; EADDRINUSE if another server does, or if the file is not a
-            socket.
-        ValueError: the path is invalid.
+        OSError: it cannot listen there; EADDRINUSE if a server does, or the file is not a socket.
     """
     address = address_of(path)
     abstract = path.startswith("\0")
@@ -219,13 +210,13 @@ def _bound_file(sock: socket.socket, path: str) -> SocketFile:
         except OSError as cause:
             if cause.errno != errno.EADDRINUSE:
                 raise
-            _clear(path)
+            _remove_if_dead(path)
         else:
             return SocketFile(path)
     raise OSError(errno.EADDRINUSE, "other processes keep taking the path")
 
 
-def _clear(path: str) -> None:
+def _remove_if_dead(path: str) -> None:
     """Removes the file of a socket that is gone; ``OSError`` for anything else (IPC-U5)."""
     try:
         file = SocketFile(path)
@@ -266,7 +257,7 @@ class _Lock(list[int]):
                 self.extend(map(os.open, (directory,), (os.O_RDONLY | os.O_CLOEXEC,)))
 
     def acquire(self, lifetime: Lifetime) -> None:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _LOCK_TIMEOUT
         for descriptor in self:
             while not _locked(descriptor) and time.monotonic() < end:
                 lifetime.wait([], _PAUSE)

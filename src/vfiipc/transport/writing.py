@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate
 from sys import _getframe
 from typing import TYPE_CHECKING, Final
@@ -27,11 +27,11 @@ _BATCH_SIZE: Final = 65536
 
 
 class _Unsent:
-    """Buffers of one or more whole messages, and how much of them has been sent.
+    """Buffers to send, and how much of them has been sent.
 
     Args:
-        buffers: what to send; bytes, or flat views of bytes.
-        messages: the messages in them, each whole; None when they are one, or raw data.
+        buffers: flat bytes.
+        messages: the messages in them, each whole; None for a single one, or raw data.
     """
 
     __slots__ = ("_done", "_messages", "_total", "buffers", "uncertain")
@@ -62,26 +62,12 @@ class _Unsent:
     @property
     def inside(self) -> bool:
         """Whether a message is, or may be, half sent: the stream cannot go on (IPC-X8, FRM-S5)."""
-        return self.uncertain or self._done not in {
-            0,
-            self._total,
-            *accumulate(map(len, self._messages or ())),
-        }
+        ends = {0, self._total, *accumulate(map(len, self._messages or ()))}
+        return self.uncertain or self._done not in ends
 
     @property
     def progress(self) -> str:
         return f"{self._done} of {self._total} bytes were written"
-
-
-def _batches(
-    prefix: int, messages: Iterable[tuple[int, Buffer]]
-) -> Iterator[tuple[_Buffers, _Buffers | None]]:
-    """Buffers to send, each with the messages in them (None for one); errors come last.
-
-    Small messages are joined, so that one buffer holds many of them.
-    """
-    for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, _LARGE):
-        yield (pieces, None) if single else ([b"".join(pieces)], pieces)
 
 
 class WritingStream(StreamState):
@@ -115,9 +101,14 @@ class WritingStream(StreamState):
             return False
         if self.log is not None and self.log.messages:
             messages = self.log.sending(messages)
-        return all(
-            self._write(buffers, deadline, batch) for buffers, batch in _batches(prefix, messages)
-        )
+        for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, _LARGE):
+            if single:
+                written = self._write(pieces, deadline)
+            else:
+                written = self._write([b"".join(pieces)], deadline, pieces)
+            if not written:
+                return False
+        return True
 
     def _write(
         self, buffers: _Buffers, deadline: Deadline, messages: _Buffers | None = None

@@ -140,10 +140,17 @@ def test_chunks_of_every_kind_occur() -> None:
     finds(chunked(data), lambda chunks: b"" in chunks[1:-1])
 
 
-def test_without_hypothesis_the_import_says_what_to_install() -> None:
-    code = "import sys; sys.modules['hypothesis'] = None; import vfiipc.testing"
+@pytest.mark.parametrize("name", ["streams", "check_framer"])
+def test_without_hypothesis_the_import_says_what_to_install(name: str) -> None:
+    code = f"import sys; sys.modules['hypothesis'] = None; from vfiipc.testing import {name}"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: vfiipc.testing needs hypothesis; in a clone: pip install '.[testing]'"
+        f"ModuleNotFoundError: vfiipc.testing.{name} needs hypothesis; "
+        "in a clone: pip install '.[testing]'"
     )
+
+
+def test_a_scripted_peer_does_without_hypothesis() -> None:
+    code = "import sys; sys.modules['hypothesis'] = None; from vfiipc.testing import ScriptedPeer"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=50)

@@ -24,7 +24,10 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from .codec import (
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from ..codec import (
     HEADER,
     HEADER_SIZE,
     MAX_DATA_SIZE,
@@ -36,14 +39,6 @@ from .codec import (
     Message,
     encode,
 )
-
-try:
-    from hypothesis import strategies as st
-    from hypothesis.strategies import DrawFn, SearchStrategy
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "vfiipc.testing needs hypothesis; in a clone: pip install '.[testing]'", name=error.name
-    ) from error
 
 __all__ = [
     "Stream",
