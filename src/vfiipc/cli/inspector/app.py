@@ -48,7 +48,6 @@ Pane:focus-within { border-top: solid $accent; }
 #state { height: 1; color: $text-muted; }
 #state.wrong { color: $text-error; }
 #prompt { display: none; height: 1; border: none; padding: 0; }
-#prompt.open { display: block; }
 .whole Table, .whole #heading-row { display: none; }
 .whole Pane { height: 1fr; max-height: 100%; }
 Editor, Help { align: center middle; }
@@ -266,8 +265,9 @@ class Inspector(App[None]):
         prompt = self._prompt
         prompt.placeholder = question
         prompt.value = text
-        prompt.add_class("open")
-        prompt.focus()
+        # At once, so that a key that is pressed already goes to it.
+        prompt.display = True
+        self.screen.set_focus(prompt)
         self._prompted = then
         self._said = ""
         self._state.update(question)
@@ -289,8 +289,8 @@ class Inspector(App[None]):
 
     def _close_prompt(self) -> None:
         self._prompted = None
-        self._prompt.remove_class("open")
-        self._table.focus()
+        self._prompt.display = False
+        self.screen.set_focus(self._table)
         self._tell()
 
     def action_filter(self) -> None:
