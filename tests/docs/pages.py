@@ -4,7 +4,7 @@
 * A Python or JSON block with a title is a file of that name, which a console block uses.
 * A console block is run command by command, in the order of the page. In a block whose title
   begins with "in one terminal" the last command is left running until the page ends.
-* ``5000`` to ``5003`` stand for ports: each is replaced by a free one, in files, commands, output.
+* ``5000`` to ``5004`` stand for ports: each is replaced by a free one, in files, commands, output.
 * Times of day, ports of clients and measured speeds may be others than those that are shown.
 * A file of ``examples/`` is found wherever the command runs.
 * What sets up an environment (``make``, ``pip``) is looked up, not run.
@@ -29,7 +29,7 @@ from tests.helpers.source import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 TIMEOUT = 50
-PORTS = ["5000", "5001", "5002", "5003"]
+PORTS = ["5000", "5001", "5002", "5003", "5004"]
 KEPT_RUNNING = "in one terminal"
 _PROGRAMS = {"vfiipc": ["-m", "vfiipc"], "python": []}
 #: What differs from run to run, and what is compared in its place.

@@ -223,6 +223,18 @@ def test_a_filter_from_the_command_line() -> None:
     inspecting(drive, chosen=parse_filter("--from server rea"))
 
 
+def test_keys_that_come_at_once_go_to_the_prompt() -> None:
+    async def drive(screen: Screen) -> None:
+        for key in ("h", "enter"):  # without a pause between them
+            screen.app.simulate_key(key)
+        await screen.until(lambda: "holding everything" in screen.state())
+        assert screen.table.has_focus
+        await screen.press("h")
+        assert "nothing is held from now on" in screen.state()
+
+    inspecting(drive, is_live=True)
+
+
 def test_search_mark_save_and_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from vfiipc.__main__ import main
 
