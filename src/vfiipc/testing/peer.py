@@ -127,13 +127,17 @@ class ScriptedPeer:
 
     def _listen(self, stack: ExitStack) -> socket.socket:
         if not self._pipe:
-            listener = stack.enter_context(socket.create_server((_HOST, 0)))
+            listener = socket.create_server((_HOST, 0))
             scheme = "tls" if self._tls else "tcp"
             self.address = f"{scheme}://{_HOST}:{listener.getsockname()[1]}"
             return listener
         path = str(Path(_temporary(stack)) / "peer") if self._pipe is True else str(self._pipe)
-        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-        listener.bind(path)
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(path)
+        except OSError:
+            listener.close()
+            raise
         stack.callback(Path(path).unlink, missing_ok=True)
         self.address = f"pipe://{path}"
         return listener

@@ -98,11 +98,10 @@ def actions(
 def _sent(answer: Answer, message: Message, prefix: int, size_limit: int) -> Iterator[Action]:
     data = message.data.ljust(size_limit + 1, b"\x00") if answer.oversize else message.data
     stream = encode(answer.prefix(prefix), message.msg_id, data)
-    planner = Planner(answer.delivery)
-    yield from planner.feed(stream)
     cut = answer.delivery.cut_after
-    if cut is not None and not planner.ended:
+    if cut is not None and cut > len(stream):
         raise ValueError(f"at={cut} is behind the answer, which has {len(stream)} bytes")
+    yield from Planner(answer.delivery).feed(stream)
 
 
 class Reaction:
