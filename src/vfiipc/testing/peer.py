@@ -66,11 +66,12 @@ class ScriptedPeer:
         if tls and pipe:
             raise ValueError("tls and pipe cannot be combined")
         #: What the peer speaks.
-        self.prefix, self.size_limit = prefix, size_limit
+        self.prefix: int = prefix
+        self.size_limit: int = size_limit
         #: Where the program under test connects to: ``tcp://``, ``tls://`` or ``pipe://``.
-        self.address = ""
+        self.address: str = ""
         #: With ``tls=True``: the PEM file with the authority that the program has to believe.
-        self.ca_file = ""
+        self.ca_file: str = ""
         self._tls, self._pipe = tls, pipe
         self._runner = ScriptRunner(prefix, size_limit)
         self._reported: str | None = None

@@ -241,14 +241,15 @@ class Expectation(Reaction):
 
     def __init__(self, criteria: list[Criterion], connection: int | None, where: str) -> None:
         super().__init__()
-        self.criteria = criteria
-        self.connection = connection
-        self.where = where
-        self.met = 0
-        self.least, self.most = 1, 1.0
-        self.is_ordered = True
+        self.criteria: list[Criterion] = criteria
+        self.connection: int | None = connection
+        self.where: str = where
+        self.met: int = 0
+        self.least: int = 1
+        self.most: float = 1
+        self.is_ordered: bool = True
         #: Whether an ordered expectation behind it was met.
-        self.is_passed = False
+        self.is_passed: bool = False
 
     def times(self, least: int, most: float | None = None) -> Self:
         """How many messages are expected.
