@@ -37,7 +37,15 @@ _VARYING = [
     (r"^\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
     (r"\b127\.0\.0\.1:\d{5}\b", "CLIENT"),
     (r" +[\d,.]+ (µs|/s|MB/s)$", r" SPEED \1"),
+    (r" in \d+\.\d+s$", " in TIME"),
 ]
+
+_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONWARNINGS": "error",
+    "TZ": "UTC",
+    "PYTEST_ADDOPTS": "-pno:anyio -pno:asyncio -pno:cacheprovider",
+}
 
 
 def examples(page: str) -> list[Block]:
@@ -111,7 +119,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error", "TZ": "UTC"},
+            env={**os.environ, **_ENVIRONMENT},
         )
 
     def _replaced(self, text: str) -> str:
