@@ -29,7 +29,7 @@ FRONT_DOORS = [
 
 def _bound_names(source: Source) -> Iterator[str]:
     """What the module's own statements define or, in a package, take over from its modules."""
-    for node in source.tree.body:
+    for node in _statements(source):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name
         elif isinstance(node, ast.Assign):
@@ -38,6 +38,13 @@ def _bound_names(source: Source) -> Iterator[str]:
             yield node.target.id
         elif isinstance(node, ast.ImportFrom) and node.level and source.is_package:
             yield from (alias.asname or alias.name for alias in node.names)
+
+
+def _statements(source: Source) -> Iterator[ast.stmt]:
+    """Those at the top, and what a package declares for type checkers and imports later."""
+    for node in source.tree.body:
+        later = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        yield from node.body if isinstance(node, ast.If) and later else [node]
 
 
 def _offered(source: Source) -> set[str]:

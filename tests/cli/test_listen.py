@@ -221,8 +221,8 @@ def test_environment_variables_set_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("variable", "says"),
     [
-        ("VFIIPC_PREFIX", "argument --prefix: 'x' is no prefix; use"),
-        ("VFIIPC_LIMIT", "argument --limit: 'x' is no number of bytes; use"),
+        ("VFIIPC_PREFIX", "argument --prefix: invalid prefix: 'x'; use"),
+        ("VFIIPC_LIMIT", "argument --limit: invalid number of bytes: 'x'; use"),
     ],
 )
 def test_a_wrong_default_is_named(

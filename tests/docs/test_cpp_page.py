@@ -25,7 +25,9 @@ def rows(title: str) -> list[list[str]]:
 
 
 def own(owner: type) -> set[str]:
-    return {name for name in vars(owner) if not name.startswith("_")}
+    """The public members that the class adds to ``IPC``."""
+    inherited = set() if owner is IPC else own(IPC)
+    return {name for name in dir(owner) if not name.startswith("_")} - inherited
 
 
 def names(text: str) -> set[str]:

@@ -247,8 +247,7 @@ def test_the_table_of_differences_is_that_of_the_code() -> None:
     parameters = {
         name
         for owner in (IPC, TCP)
-        for member in vars(owner).values()
-        if inspect.isfunction(member)
+        for _, member in inspect.getmembers(owner, inspect.isfunction)
         for name in inspect.signature(member).parameters
     }
     named = set(re.findall(r"`(\w+)[`(=]", here)) - {"None"}

@@ -8,7 +8,6 @@ import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from ..exchange import (
@@ -16,6 +15,8 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     ConnectionClosed,
+    Settings,
+    connection_limit,
     serving_times,
 )
 from ..transport.addresses import Address, where_to_listen
@@ -25,10 +26,10 @@ from ..transport.unix_sockets import SocketFile
 from .accepting import Acceptor, listen, take_over
 from .connection import Connection
 from .handover import HANDSHAKE_TIMEOUT, hand_over
-from .outgoing import MAX_UNSENT
-from .settings import CLOSE_TIMEOUT, Settings
+from .send_buffer import MAX_UNSENT
+from .settings import CLOSE_TIMEOUT, AsyncSettings
 
-__all__ = ["Handler", "Server", "Serving", "serve"]
+__all__ = ["Handler", "PendingServer", "Server", "serve"]
 
 _logger = logging.getLogger("vfiipc")
 
@@ -56,7 +57,7 @@ def serve(
     max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
     max_unsent: int = MAX_UNSENT,
     close_timeout: float = CLOSE_TIMEOUT,
-) -> Serving:
+) -> PendingServer:
     """Serves, when the result is awaited or entered with ``async with``.
 
     Args:
@@ -89,28 +90,20 @@ def serve(
     Rules: ``spec/connections.md``.
     """
     target = where_to_listen(address, sock)
-    settings = Settings(
-        prefix=prefix,
-        size_limit=size_limit,
-        strict=strict,
-        request_ids=request_ids,
-        max_unclaimed=max_unclaimed,
-        max_unclaimed_size=max_unclaimed_size,
-        max_unsent=max_unsent,
-        close_timeout=close_timeout,
-    )
+    shared = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
+    settings = AsyncSettings(shared, max_unsent, close_timeout)
     where = target or check_listener(sock, tls=ssl is not None)
     if target and target.scheme != "fd" and (ssl is None) == (target.scheme == "tls"):
         needed = "tls:// needs ssl=, with a certificate" if ssl is None else "ssl= needs tls://"
         raise ValueError(f"{needed}; the address is {address!r}")
-    if max_connections is not None and max_connections < 1:
-        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more, or None")
+    if max_connections is not None:
+        max_connections = connection_limit(max_connections)
     times = serving_times(idle_timeout, grace)
     server = Server(handler, where, settings, ssl, max_connections, *times)
-    return Serving(server)
+    return PendingServer(server)
 
 
-class Serving:
+class PendingServer:
     """A server that is about to listen; await it or enter it with ``async with``, once."""
 
     def __init__(self, server: Server) -> None:
@@ -122,13 +115,8 @@ class Serving:
     async def __aenter__(self) -> Server:
         return await self._server._start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._server.__aexit__(kind, value, trace)
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.__aexit__()
 
 
 class _Guest:
@@ -150,7 +138,7 @@ class Server:
         self,
         handler: Handler,
         where: Address | socket.socket,
-        settings: Settings,
+        settings: AsyncSettings,
         context: tls.SSLContext | None,
         max_connections: int | None,
         idle_timeout: float | None,
@@ -201,12 +189,7 @@ class Server:
     async def __aenter__(self) -> Server:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
         try:
             await self.wait_closed()

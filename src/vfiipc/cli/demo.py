@@ -64,7 +64,7 @@ def _run(_: argparse.Namespace) -> int:
 # --- the server's process -------------------------------------------------------------------------
 
 
-class _Server(NamedTuple):
+class _DemoServer(NamedTuple):
     process: subprocess.Popen[str]
     address: str
 
@@ -82,7 +82,7 @@ def _server_command() -> list[str]:
 
 
 @contextmanager
-def _server() -> Iterator[_Server]:
+def _server() -> Iterator[_DemoServer]:
     with subprocess.Popen(_server_command(), stdout=subprocess.PIPE, text=True) as process:
         watchdog = threading.Timer(_GIVE_UP, process.kill)
         watchdog.daemon = True
@@ -92,7 +92,7 @@ def _server() -> Iterator[_Server]:
             words = process.stdout.readline().split()
             if not words:
                 raise Failure("the echo server did not start")
-            yield _Server(process, words[-1])
+            yield _DemoServer(process, words[-1])
         finally:
             watchdog.cancel()
             process.terminate()

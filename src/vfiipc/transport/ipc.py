@@ -12,15 +12,14 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .._version import __version__
 from ..codec import Message, check_integer
 from . import system
-from .byte_stream import ByteStream, Watchable
+from .byte_stream import ByteStream, Listening
 from .callbacks import Registration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
-from .lifetime import Lifetime
 from .logs import ConnectionLog, connection_log
 from .message_stream import MessageStream, PeekResult
 from .stream_state import not_connected
@@ -28,20 +27,9 @@ from .stream_state import not_connected
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
-__all__ = ["IPC", "AnyListener"]
+__all__ = ["IPC"]
 
 Callback = Callable[[Any, "IPC"], object]
-
-
-class AnyListener(Protocol):
-    """What ``IPC`` requires of a transport's listener, which is also a ``Watchable``."""
-
-    local: str
-    lifetime: Lifetime
-
-    def fileno(self) -> int: ...
-
-    def close(self) -> None: ...
 
 
 class IPC(ABC):
@@ -63,7 +51,7 @@ class IPC(ABC):
         #: Whether ``read_msg`` treats lost synchronisation as an error instead of searching on.
         self.strict = False
         self._messages = MessageStream()
-        self._listener: AnyListener | None = None
+        self._listener: Listening | None = None
         self._registration: Registration | None = None
 
     def __enter__(self) -> Self:
@@ -137,7 +125,7 @@ class IPC(ABC):
             messages.log.event(f"{how}: {stream.local or '?'} to {stream.remote or '?'}")
         return True
 
-    def _listen_on(self, messages: MessageStream, listener: AnyListener) -> bool:
+    def _listen_on(self, messages: MessageStream, listener: Listening) -> bool:
         """The same for a listener."""
         with system.exchanging:
             if self._messages is messages:
@@ -375,7 +363,7 @@ class IPC(ABC):
         if callback is None:
             wait_until_quiet(self)  # IPC-C5
             return True
-        if not self._in_use() or not isinstance(source, Watchable):
+        if not self._in_use():
             messages.note(not_connected())
             return False
         try:

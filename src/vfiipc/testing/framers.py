@@ -1,0 +1,166 @@
+"""``check_framer``: examines any framer with the vectors and with streams from Hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+
+from ..codec import Framer, Message
+from ..recording.annotate import Cut, Decoded, Discarded, Item
+from .annotated import annotated, items_of
+from .matching import shown
+from .strategies import Stream, chunked, streams
+from .vectors import StreamVector, stream_vectors
+
+__all__ = ["Feed", "FramerFailure", "check_framer"]
+
+#: Takes the next chunk of a stream; returns the messages that it completes, as ``(msg_id, data)``.
+Feed: TypeAlias = Callable[[bytes], Iterable[tuple[int, bytes]]]
+
+_BYTE_BY_BYTE = 4096  # bytes of a vector that are also fed one by one
+
+
+class FramerFailure(AssertionError):
+    """A framer breaks a rule of ``spec/framing.md``."""
+
+
+def check_framer(
+    factory: Callable[[int, int], Feed], *, false_headers: bool = True, max_examples: int = 100
+) -> None:
+    """Checks that a lenient framer finds the messages in every stream, however it is cut.
+
+    It has to pass the vectors, then streams of messages with harmless garbage, then streams in
+    which anything goes; see ``streams``. A message has to be returned with the chunk that completes
+    it.
+
+    Args:
+        factory: makes a framer from the receiver's prefix and size limit: a function that takes a
+            chunk of bytes and returns the messages that are complete.
+        false_headers: whether false headers occur; without, the vectors about them are skipped,
+            too. For a receiver that need not recover from them.
+        max_examples: streams of each kind.
+
+    Raises:
+        FramerFailure: the framer is wrong. The text names the rule that is broken, and shows the
+            smallest stream that was found, field by field.
+    """
+    for vector in stream_vectors():
+        if false_headers or "FRM-R5" not in vector.rules:
+            _check_vector(factory, vector)
+    for kind in (False, True) if false_headers else (False,):
+        _check_streams(factory, kind, max_examples)
+
+
+def _check_vector(factory: Callable[[int, int], Feed], vector: StreamVector) -> None:
+    ways = [[vector.data], vector.chunks or []]
+    if len(vector.data) <= _BYTE_BY_BYTE:
+        ways.append([vector.data[at : at + 1] for at in range(len(vector.data))])
+    origin = f"vector {vector.id}: {vector.title} ({', '.join(vector.rules) or 'no rule'})"
+    for chunks in filter(None, ways):
+        _check(factory, vector.prefix, vector.size_limit, chunks, origin)
+
+
+def _check_streams(
+    factory: Callable[[int, int], Feed], false_headers: bool, max_examples: int
+) -> None:
+    # Hypothesis would add to the text how it was found.
+    @settings(
+        max_examples=max_examples,
+        deadline=None,
+        database=None,
+        verbosity=Verbosity.quiet,
+        phases=[Phase.generate, Phase.shrink],
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(stream=streams(false_headers=false_headers), data=st.data())
+    def test(stream: Stream, data: st.DataObject) -> None:
+        chunks = data.draw(chunked(stream.data))
+        _check(factory, stream.prefix, stream.size_limit, chunks, "a stream from Hypothesis")
+
+    test()
+
+
+def _check(
+    factory: Callable[[int, int], Feed],
+    prefix: int,
+    size_limit: int,
+    chunks: list[bytes],
+    origin: str,
+) -> None:
+    broken = _broken_rule(factory, prefix, size_limit, chunks)
+    if broken is not None:
+        lines = [broken, f"  in {origin}", f"  prefix {prefix:#010x}, size limit {size_limit}"]
+        lines += [f"  {line}" for line in annotated(prefix, size_limit, chunks)]
+        raise FramerFailure("\n".join(lines))
+
+
+def _broken_rule(
+    factory: Callable[[int, int], Feed], prefix: int, size_limit: int, chunks: list[bytes]
+) -> str | None:
+    """What is wrong with the framer on this stream, and the rule that says so; None if nothing."""
+    difference = _difference(factory, prefix, size_limit, chunks)
+    if difference is None:
+        return None
+    if len(chunks) > 1 and _difference(factory, prefix, size_limit, [b"".join(chunks)]) is None:
+        return f"{difference} (FRM-C1: right for the whole stream at once, wrong in these chunks)"
+    return difference
+
+
+def _difference(
+    factory: Callable[[int, int], Feed], prefix: int, size_limit: int, chunks: list[bytes]
+) -> str | None:
+    """What the framer returns instead of the right messages, at the first chunk where it does."""
+    reference = Framer(prefix, size_limit)
+    feed = factory(prefix, size_limit)
+    fed = b""
+    for chunk in chunks:
+        fed += chunk
+        reference.receive_data(chunk)
+        expected = list(_drained(reference))
+        try:
+            found = [Message(*message) for message in feed(chunk)]
+        except Exception as error:  # noqa: BLE001  (of any framer)
+            return f"FRM-C4 is broken: {type(error).__name__} after {len(fed)} bytes: {error}"
+        if found != expected:
+            return _explained(prefix, size_limit, fed, expected, found)
+    return None
+
+
+def _drained(framer: Framer) -> Iterator[Message]:
+    while messages := framer.drain():
+        yield from messages
+
+
+def _explained(
+    prefix: int, size_limit: int, fed: bytes, expected: list[Message], found: list[Message]
+) -> str:
+    pairs = enumerate(zip(expected, found))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(found)))
+    wanted = shown(expected[at]) if at < len(expected) else "no message"
+    came = shown(found[at]) if at < len(found) else "no message"
+    if at < len(found) and len(found[at].data) > size_limit:
+        rule = "FRM-R5"
+    else:
+        rule = _rule_at(list(items_of(prefix, size_limit, fed)), len(expected) - at)
+    return f"{rule} is broken: after {len(fed)} bytes, expected {wanted}; came {came}"
+
+
+def _rule_at(items: list[Item], from_end: int) -> str:
+    """The rule that decides what is delivered there.
+
+    Args:
+        items: what a receiver makes of the stream.
+        from_end: how many of the messages come from there on.
+    """
+    decoded = [at for at, item in enumerate(items) if isinstance(item, Decoded)]
+    at = decoded[-from_end] if from_end else len(items)
+    before = items[at - 1] if at else None
+    if isinstance(before, Discarded):
+        return "FRM-R5" if before.false_headers else "FRM-R2"
+    if isinstance(before, Cut):
+        return "FRM-R6"
+    return "FRM-R7"

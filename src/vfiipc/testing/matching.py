@@ -1,0 +1,182 @@
+"""What an expectation asks of a message, and how a message differs from that.
+
+Values are shown elided: enough to see the difference, however large the payload.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..codec import Message, encode_header
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["ANYTHING", "Criterion", "criteria", "elided", "shown"]
+
+#: Where nothing is asked; None is a JSON value.
+ANYTHING: Final[Any] = object()
+
+_WIDTH = 72  # characters of a value that are shown
+_AROUND = 12  # bytes shown on each side of a difference
+_MOST_PATHS = 4  # differences between two JSON values that are shown
+
+
+class Criterion(NamedTuple):
+    """One thing that is asked of a message."""
+
+    text: str  #: as in the call of ``expect``
+    #: How a message differs, as lines; none if it does not.
+    differences: Callable[[Message], list[str]]
+
+
+def criteria(
+    data: Buffer | re.Pattern[bytes] | Callable[[bytes], object] | None,
+    msg_id: int | None,
+    json: Any,
+    json_subset: Any,
+) -> list[Criterion]:
+    """The criteria of ``expect``, which describes its arguments.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+    """
+    found = []
+    if msg_id is not None:
+        encode_header(0, msg_id, 0)  # raises where no message can have it
+        found.append(_id_is(msg_id))
+    if data is not None:
+        found.append(_data_is(data))
+    if json is not ANYTHING:
+        found.append(_json_is("json", json, subset=False))
+    if json_subset is not ANYTHING:
+        found.append(_json_is("json_subset", json_subset, subset=True))
+    return found
+
+
+def elided(text: str, width: int = _WIDTH) -> str:
+    """The text, without its middle where it is long."""
+    if len(text) <= width:
+        return text
+    half = (width - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def shown(message: Message) -> str:
+    """A message for human eyes: ID, size, and the beginning of its data, as JSON if it is JSON."""
+    size = len(message.data)
+    value = _decoded(message.data)
+    text = repr(message.data) if value is ANYTHING else f"JSON {value!r}"
+    return f"msg_id {message.msg_id}, {size:,} byte{'s' * (size != 1)}: {elided(text)}"
+
+
+def _decoded(data: bytes) -> Any:
+    """The JSON object or array that the data holds; ``ANYTHING`` if it does not hold one."""
+    if data.lstrip()[:1] not in (b"{", b"["):
+        return ANYTHING
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return ANYTHING
+
+
+def _id_is(msg_id: int) -> Criterion:
+    def differences(message: Message) -> list[str]:
+        if message.msg_id == msg_id:
+            return []
+        return [f"msg_id: expected {msg_id}, came {message.msg_id}"]
+
+    return Criterion(f"msg_id={msg_id}", differences)
+
+
+def _data_is(data: Buffer | re.Pattern[bytes] | Callable[[bytes], object]) -> Criterion:
+    if isinstance(data, re.Pattern):
+        if not isinstance(data.pattern, bytes):
+            raise TypeError("data must be a pattern of bytes: re.compile(b'...')")
+        return Criterion(f"data={elided(repr(data))}", lambda came: _unmatched(data, came.data))
+    if callable(data):
+        return Criterion(f"data={_name(data)}", lambda came: _refused("data", data, came.data))
+    try:
+        wanted = bytes(memoryview(data))
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"data must be bytes, a pattern or a function, not {kind}") from None
+    return Criterion(f"data={elided(repr(wanted))}", lambda came: _unequal(wanted, came.data))
+
+
+def _unmatched(pattern: re.Pattern[bytes], came: bytes) -> list[str]:
+    if pattern.fullmatch(came):
+        return []
+    wanted = elided(repr(pattern.pattern))
+    return [f"data: {elided(repr(came))} does not match {wanted} from end to end"]
+
+
+def _refused(what: str, predicate: Callable[[Any], object], value: Any) -> list[str]:
+    result = predicate(value)
+    if result:
+        return []
+    return [f"{what}: {_name(predicate)} returned {result!r} for {elided(repr(value))}"]
+
+
+def _name(function: Callable[..., object]) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+def _unequal(expected: bytes, came: bytes) -> list[str]:
+    if expected == came:
+        return []
+    pairs = enumerate(zip(expected, came))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(came)))
+    if at == len(came) or at == len(expected):
+        sizes = f"expected {len(expected):,} bytes, came {len(came):,}"
+        more = "is missing" if at == len(came) else "is too much"
+        rest = max(expected, came, key=len)[at : at + 2 * _AROUND]
+        return [f"data: {sizes}; from byte {at:,} on, {elided(repr(rest))} {more}"]
+    around = slice(max(0, at - _AROUND), at + _AROUND)
+    return [f"data: at byte {at:,}, expected {expected[around]!r}, came {came[around]!r}"]
+
+
+def _json_is(keyword: str, expected: Any, *, subset: bool) -> Criterion:
+    is_predicate = callable(expected)
+
+    def differences(message: Message) -> list[str]:
+        try:
+            came = json.loads(message.data)
+        except (ValueError, RecursionError) as error:
+            return [f"json: the data is not JSON ({error}): {elided(repr(message.data))}"]
+        if is_predicate:
+            return _refused("json", expected, came)
+        found = list(_unlike("$", expected, came, subset))
+        more = len(found) - _MOST_PATHS
+        return found[:_MOST_PATHS] + ([f"and {more} more differences"] if more > 0 else [])
+
+    text = _name(expected) if is_predicate else elided(repr(expected))
+    return Criterion(f"{keyword}={text}", differences)
+
+
+def _unlike(path: str, expected: Any, came: Any, subset: bool) -> Iterator[str]:
+    """The differences between two JSON values, each with its path."""
+    if isinstance(expected, dict) and isinstance(came, dict):
+        for key in expected:
+            if key in came:
+                yield from _unlike(f"{path}.{key}", expected[key], came[key], subset)
+            else:
+                yield f"{path}.{key}: expected {elided(repr(expected[key]))}, is missing"
+        if not subset:
+            for key in came.keys() - expected.keys():
+                yield f"{path}.{key}: not expected, came {elided(repr(came[key]))}"
+    elif isinstance(expected, (list, tuple)) and isinstance(came, list):
+        for number, (one, other) in enumerate(zip(expected, came)):
+            yield from _unlike(f"{path}[{number}]", one, other, subset)
+        if len(expected) != len(came):
+            yield f"{path}: expected {len(expected)} items, came {len(came)}"
+    elif not _same(expected, came):
+        yield f"{path}: expected {elided(repr(expected))}, came {elided(repr(came))}"
+
+
+def _same(expected: Any, came: Any) -> bool:
+    # True is not 1 in JSON, though it is in Python.
+    return bool(expected == came) and isinstance(expected, bool) == isinstance(came, bool)

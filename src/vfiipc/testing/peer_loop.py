@@ -1,0 +1,262 @@
+"""The connections of a scripted peer: an event loop in a thread, which does as it is told.
+
+asyncio brings TCP, TLS and Unix sockets in one manner, flushes what was written before a close,
+and needs one thread however many connections there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+import ssl
+import struct
+import sys
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from typing import Any, Final, Protocol
+
+from ..faults import Action, End, Ending, Send, Wait
+
+__all__ = ["Handler", "PeerConnection", "PeerLoop"]
+
+_SOON: Final = 5.0  # seconds for what should take no time
+_ROUNDS: Final = 5  # of the loop, from an accepted connection to its first event
+_FLUSH: Final = 0.001  # seconds between looks at whether everything was written
+# The C structure `linger`: switched on, with no time for what was not sent.
+_RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class Handler(Protocol):
+    """Who decides what happens. All methods are called in the thread of the loop."""
+
+    def connected(self, connection: PeerConnection) -> None:
+        """A program has connected."""
+
+    def received(self, connection: PeerConnection, data: bytes) -> None:
+        """Bytes have arrived."""
+
+    def ended(self, connection: PeerConnection) -> None:
+        """The program sends nothing more."""
+
+    def failed(self, error: BaseException) -> None:
+        """Something went wrong that nobody else learns of."""
+
+
+class PeerConnection(asyncio.Protocol):
+    """One connection. It performs what it is given one after another."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._jobs: asyncio.Queue[tuple[Iterable[Action], Future[None] | None]] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+        self._is_silent = False
+        self._at_eof = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the peer can still send."""
+        return self._worker is not None and not self.transport.is_closing()
+
+    def fileno(self) -> int:
+        """The descriptor on which something may arrive; -1 if nothing can."""
+        if not self.is_open or self._at_eof:
+            return -1
+        return int(self.transport.get_extra_info("socket").fileno())
+
+    def perform(self, actions: Iterable[Action], done: Future[None] | None = None) -> None:
+        """Performs actions after those before; ``done`` is told when that is over."""
+        if self._worker is not None and self._worker.done():
+            _tell(done)
+        else:
+            self._jobs.put_nowait((actions, done))
+
+    def abort(self) -> None:
+        """Closes at once."""
+        if self._worker is not None:
+            self.transport.abort()
+
+    # --- called by the loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._worker = asyncio.get_running_loop().create_task(self._work())
+        self._handler.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._handler.received(self, data)
+
+    def eof_received(self) -> bool:
+        self._at_eof = True
+        self._handler.ended(self)
+        self.perform([End("close")])
+        # Answers may still be under way. TLS cannot end one direction alone.
+        return self.transport.get_extra_info("sslcontext") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._at_eof:
+            self._handler.ended(self)
+        self._at_eof = True
+        if self._worker is not None:
+            self._worker.cancel()
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                actions, done = await self._jobs.get()
+                try:
+                    await self._do_all(actions)
+                finally:
+                    _tell(done)
+        except Exception as error:  # noqa: BLE001  (from a function of the test, for example)
+            self._handler.failed(error)
+            self.transport.close()
+        finally:
+            while not self._jobs.empty():
+                _tell(self._jobs.get_nowait()[1])
+
+    async def _do_all(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            if not self.is_open:
+                return
+            if isinstance(action, Wait):
+                await asyncio.sleep(action.seconds)
+            elif isinstance(action, Send):
+                if not self._is_silent:
+                    self.transport.write(action.data)
+            else:
+                await self._end(action.ending)
+
+    async def _end(self, ending: Ending) -> None:
+        if ending == "silence":
+            self._is_silent = True
+        elif ending == "close":
+            self.transport.close()
+        else:
+            sock = self.transport.get_extra_info("socket")
+            if sock.family not in (socket.AF_INET, socket.AF_INET6):
+                raise ValueError("a Unix socket cannot be reset; use cut()")
+            while self.transport.get_write_buffer_size():
+                await asyncio.sleep(_FLUSH)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.transport.abort()
+
+
+def _tell(done: Future[None] | None) -> None:
+    if done is not None:
+        done.set_result(None)
+
+
+class PeerLoop:
+    """Serves a listening socket, which it owns, in a thread. Thread safe.
+
+    Raises:
+        OSError, RuntimeError: there is no descriptor or thread left.
+    """
+
+    def __init__(
+        self, handler: Handler, listener: socket.socket, tls: ssl.SSLContext | None
+    ) -> None:
+        self._handler = handler
+        self._listener = listener
+        self._tls = tls
+        self._connections: list[PeerConnection] = []
+        self._started: Future[None] = Future()
+        self._stopping = asyncio.Event()
+        # A loop that can watch descriptors, whatever the policy is.
+        self._loop = asyncio.SelectorEventLoop()
+        self._loop.set_exception_handler(self._on_exception)
+        self._thread = threading.Thread(target=self._run, name="ScriptedPeer", daemon=True)
+        try:
+            self._thread.start()
+        except BaseException:
+            self._loop.close()
+            raise
+        self._started.result()
+
+    def stop(self) -> None:
+        """Closes everything.
+
+        Raises:
+            RuntimeError: a function of the test has not returned in time.
+        """
+        if not self._thread.is_alive():
+            return
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(_SOON)
+        if self._thread.is_alive():
+            raise RuntimeError(f"a function of the script has not returned within {_SOON:g} s")
+
+    def perform(self, connection: PeerConnection, actions: Iterable[Action]) -> None:
+        """Has a connection perform actions, and waits until it has."""
+        done: Future[None] = Future()
+        self._loop.call_soon_threadsafe(connection.perform, actions, done)
+        done.result()
+
+    def settle(self) -> None:
+        """Waits until everything that has been sent to the peer has been handled.
+
+        Returns after a few seconds even if more keeps coming.
+        """
+        if not self._thread.is_alive() or self._thread is threading.current_thread():
+            return
+        waiting = asyncio.run_coroutine_threadsafe(self._settle(), self._loop)
+        try:
+            waiting.result(_SOON)
+        except NotInTime:
+            waiting.cancel()
+
+    async def _settle(self) -> None:
+        quiet = 0
+        while quiet < _ROUNDS:
+            quiet = 0 if self._is_readable() else quiet + 1
+            await asyncio.sleep(0)
+
+    def _is_readable(self) -> bool:
+        with selectors.DefaultSelector() as selector:
+            for descriptor in self._listener.fileno(), *(c.fileno() for c in self._connections):
+                if descriptor >= 0:
+                    selector.register(descriptor, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    # --- in the thread
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        server = await self._loop.create_server(self._connect, sock=self._listener, ssl=self._tls)
+        try:
+            self._started.set_result(None)
+            await self._stopping.wait()
+        finally:
+            server.close()
+            for connection in self._connections:
+                connection.abort()
+            # Handshakes, too, that nobody will complete.
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for _ in range(_ROUNDS):  # in which the transports close
+                await asyncio.sleep(0)
+
+    def _connect(self) -> PeerConnection:
+        connection = PeerConnection(self._handler)
+        self._connections.append(connection)
+        return connection
+
+    def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._handler.failed(context.get("exception") or RuntimeError(context["message"]))

@@ -1,0 +1,115 @@
+"""Runs a script on what the connections of a peer receive, and remembers what came."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ..codec import Framer, Message, SyncLostError
+from ..faults import Action, End
+from .peer_loop import PeerConnection
+from .problems import Received, explain_unexpected, report
+from .script import Reaction, Script, actions
+
+__all__ = ["ScriptRunner"]
+
+_MOST_PROBLEMS: Final = 100  # that are kept, should a program run wild
+
+
+class ScriptRunner:
+    """The ``Handler`` of a loop. ``changed`` guards every attribute, and is notified of changes."""
+
+    def __init__(self, prefix: int, size_limit: int) -> None:
+        self.prefix, self.size_limit = prefix, size_limit
+        self.changed = threading.Condition()
+        self.script = Script()
+        self.greeting = Reaction()
+        self.connections: list[PeerConnection] = []
+        self.came: list[Received] = []
+        self.problems: list[str] = []
+        self._framers: dict[PeerConnection, Framer] = {}  # while messages are read
+
+    def connection(self, number: int | None) -> PeerConnection | None:
+        """The connection of this number, or the latest; None if there is none or it has ended."""
+        wanted = self.connections[-1:] if number is None else self.connections[number - 1 : number]
+        return wanted[0] if wanted and wanted[0].is_open else None
+
+    def wait(self, timeout: float) -> None:
+        """Waits until everything expected has come or something went wrong."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.problems or not self.script.unmet(), timeout)
+
+    def failure(self, place: str, complete: bool) -> str | None:
+        """What went wrong, in words; with ``complete``, that something has not come, too."""
+        with self.changed:
+            if not self.problems and not (complete and self.script.unmet()):
+                return None
+            return report(place, self.script, self.problems, self.came)
+
+    # --- called by the loop
+
+    def connected(self, connection: PeerConnection) -> None:
+        with self.changed:
+            self._framers[connection] = Framer(self.prefix, self.size_limit, strict=True)
+            self.connections.append(connection)
+            connection.perform(self._actions(self.greeting, None))
+            self.changed.notify_all()
+
+    def received(self, connection: PeerConnection, data: bytes) -> None:
+        with self.changed:
+            try:
+                for message in self._messages(connection, data):
+                    self._take(connection, message)
+            except SyncLostError as error:
+                self._refuse(connection, f"the program sent what is not a message: {error}")
+            self.changed.notify_all()
+
+    def ended(self, connection: PeerConnection) -> None:
+        with self.changed:
+            framer = self._framers.pop(connection, None)
+            number = self.connections.index(connection) + 1
+            if framer is not None and framer.pending and connection.is_open:
+                pending = framer.pending
+                self._note(f"connection {number} ended inside a message, after {pending:,} bytes")
+            self.changed.notify_all()
+
+    def failed(self, error: BaseException) -> None:
+        with self.changed:
+            self._note(f"{type(error).__name__}: {error}")
+            self.changed.notify_all()
+
+    def _messages(self, connection: PeerConnection, data: bytes) -> Iterator[Message]:
+        """The messages that are complete; nothing more is read after one that was not expected."""
+        framer = self._framers.get(connection)
+        if framer is not None:
+            framer.receive_data(data)
+        while connection in self._framers and (message := self._framers[connection].next_message()):
+            yield message
+
+    def _take(self, connection: PeerConnection, message: Message) -> None:
+        number = self.connections.index(connection) + 1
+        received = Received(number, message)
+        self.came.append(received)
+        try:
+            expectation = self.script.take(message, number)
+        except Exception as error:  # noqa: BLE001  (from a function of the test)
+            self._refuse(connection, f"an expectation raised {type(error).__name__}: {error}")
+            return
+        if expectation is None:
+            self._refuse(connection, explain_unexpected(self.script, received))
+        else:
+            connection.perform(self._actions(expectation, message))
+
+    def _actions(self, reaction: Reaction, message: Message | None) -> Iterable[Action]:
+        return actions(reaction.steps, message, self.prefix, self.size_limit)
+
+    def _refuse(self, connection: PeerConnection, problem: str) -> None:
+        """Notes a problem and closes, so that the program does not wait for an answer in vain."""
+        self._note(problem)
+        self._framers.pop(connection, None)
+        connection.perform([End("close")])
+
+    def _note(self, problem: str) -> None:
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)

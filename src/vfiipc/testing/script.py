@@ -1,0 +1,332 @@
+"""What a scripted peer expects and how it reacts. Pure: no I/O, no threads, no clock.
+
+A ``Reaction`` is a list of steps, which ``actions`` turns into what the engine of faults
+understands. An ``Expectation`` is a reaction to certain messages. A ``Script`` holds expectations
+and decides which of them a message meets.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from ..codec import PREFIX, Message, encode
+from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait
+from .matching import ANYTHING, Criterion
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer, Self
+
+__all__ = ["Answer", "Expectation", "Reaction", "Script", "actions", "answer_data"]
+
+#: Seconds between pieces, so that they also arrive as pieces.
+_PAUSE: Final = 0.001
+_SLICES_PER_SECOND: Final = 50
+
+#: Computes answers from a message: bytes for an answer with the same ID, a ``Message`` for one
+#: with its own, None for no answer, or several of these.
+Computed = Callable[[Message], Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One step of a reaction: a message, or what computes messages."""
+
+    data: bytes | Computed
+    msg_id: int | None = None  #: None for that of the message that is answered
+    prefix: Callable[[int], int] = lambda own: own  #: from the peer's
+    oversize: bool = False  #: padded to one byte above the size limit
+    delivery: Delivery = field(default_factory=Delivery)
+
+    def messages(self, request: Message | None) -> Iterator[Message]:
+        """What is sent, in answer to ``request``, or to nothing."""
+        if isinstance(self.data, bytes):
+            yield self._reply(self.data, request)
+            return
+        computed = self.data(request or Message(0, b""))
+        if computed is None:
+            return
+        several = isinstance(computed, (list, Iterator))
+        for reply in computed if several else [computed]:
+            yield self._reply(reply, request)
+
+    def _reply(self, data: Any, request: Message | None) -> Message:
+        if isinstance(data, Message):
+            return data
+        msg_id = request.msg_id if self.msg_id is None and request is not None else self.msg_id
+        return Message(msg_id or 0, answer_data(data, ANYTHING))
+
+
+_Step = Answer | Wait | Send | End
+
+
+def answer_data(data: Buffer | str, json: Any) -> bytes:
+    """The data of an answer.
+
+    Raises:
+        TypeError: it is neither bytes-like nor JSON, or there is both.
+    """
+    if json is not ANYTHING:
+        if data != b"":
+            raise TypeError("an answer takes data or json, not both")
+        return json_module.dumps(json).encode()
+    try:
+        return bytes(memoryview(data))  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"an answer must be bytes-like, not {type(data).__name__}") from None
+
+
+def actions(
+    steps: Iterable[_Step], request: Message | None, prefix: int, size_limit: int
+) -> Iterator[Action]:
+    """What to do for these steps, in order.
+
+    Raises:
+        ValueError: an answer is shorter than its cut; an answer was computed that cannot be sent.
+        TypeError: the same. Whatever a function that computes answers raises comes out, too.
+    """
+    for step in steps:
+        if isinstance(step, Answer):
+            for message in step.messages(request):
+                yield from _sent(step, message, prefix, size_limit)
+        else:
+            yield step
+
+
+def _sent(answer: Answer, message: Message, prefix: int, size_limit: int) -> Iterator[Action]:
+    data = message.data.ljust(size_limit + 1, b"\x00") if answer.oversize else message.data
+    stream = encode(answer.prefix(prefix), message.msg_id, data)
+    planner = Planner(answer.delivery)
+    yield from planner.feed(stream)
+    cut = answer.delivery.cut_after
+    if cut is not None and not planner.ended:
+        raise ValueError(f"at={cut} is behind the answer, which has {len(stream)} bytes")
+
+
+class Reaction:
+    """What the peer does, step by step. Every method returns the object, so that calls chain.
+
+    ``answer``, ``delay``, ``garbage``, ``close`` and ``silence`` append a step. The other methods
+    change the last answer; ``cut`` and ``reset`` without ``at`` come after it.
+    """
+
+    def __init__(self) -> None:
+        #: What is done, in order.
+        self.steps: tuple[_Step, ...] = ()
+
+    def answer(
+        self,
+        data: Buffer | Computed = b"",
+        *,
+        msg_id: int | None = None,
+        json: Any = ANYTHING,
+    ) -> Self:
+        """Sends a message. May be called several times.
+
+        Args:
+            data: bytes-like; or a function that is called with the message and returns bytes-like
+                data, a ``Message``, None for no answer, or a list of these.
+            msg_id: by default that of the message that is answered, or 0.
+            json: instead of data: a value that is sent as JSON.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+        """
+        computed = data if callable(data) else answer_data(data, json)
+        if callable(computed) and json is not ANYTHING:
+            raise TypeError("an answer takes data or json, not both")
+        if msg_id is not None:
+            encode(0, msg_id, b"")  # raises where no message can have it
+        return self._then(Answer(computed, msg_id))
+
+    def delay(self, seconds: float) -> Self:
+        """Waits before the next step."""
+        return self._then(Wait(Delivery(delay=seconds).delay))
+
+    def garbage(self, data: Buffer) -> Self:
+        """Sends bytes that are not a message."""
+        return self._then(Send(answer_data(data, ANYTHING)))
+
+    def close(self) -> Self:
+        """Closes the connection."""
+        return self._then(End("close"))
+
+    def silence(self) -> Self:
+        """Sends nothing more on this connection, which stays open. Messages are still read."""
+        return self._then(End("silence"))
+
+    def cut(self, at: int | None = None) -> Self:
+        """Closes the connection, in the middle of the last answer.
+
+        Args:
+            at: bytes of that answer that are sent before, its header included; by default, all.
+        """
+        return self._end("close", at)
+
+    def reset(self, at: int | None = None) -> Self:
+        """Resets the connection, which the program sees as a broken one.
+
+        Args:
+            at: as for ``cut``.
+        """
+        return self._end("reset", at)
+
+    def pieces(self, sizes: int | Iterable[int], *, pause: float = _PAUSE) -> Self:
+        """Sends the last answer in pieces.
+
+        Args:
+            sizes: of all pieces, or of one after another; the rest then comes at once.
+            pause: seconds between pieces.
+        """
+        sizes = sizes if isinstance(sizes, int) else tuple(sizes)
+        return self._spoil(pieces=sizes, pause=pause)
+
+    def slow(self, bytes_per_second: float) -> Self:
+        """Sends the last answer this slowly."""
+        if not bytes_per_second > 0:
+            raise ValueError(f"bytes_per_second is {bytes_per_second}, but must be above 0")
+        size = max(1, round(bytes_per_second / _SLICES_PER_SECOND))
+        return self.pieces(size, pause=size / bytes_per_second)
+
+    def damage(self, bits: Mapping[int, int]) -> Self:
+        """Flips bits of the last answer.
+
+        Args:
+            bits: offsets in the answer, its header included, and the bits (1..255) to flip there.
+        """
+        return self._spoil(damage=dict(bits))
+
+    def oversize(self) -> Self:
+        """Pads the last answer with zero bytes, to one byte more than ``size_limit`` allows."""
+        return self._change(oversize=True)
+
+    def wrong_prefix(self, prefix: int | None = None) -> Self:
+        """Sends the last answer with another prefix; by default, one that differs in every bit."""
+        if prefix is None:
+            return self._change(prefix=lambda own: PREFIX.highest - own)
+        encode(prefix, 0, b"")  # raises where the wire cannot hold it
+        return self._change(prefix=lambda _: prefix)
+
+    def _then(self, step: _Step) -> Self:
+        self.steps += (step,)
+        return self
+
+    def _end(self, ending: Ending, at: int | None) -> Self:
+        return self._then(End(ending)) if at is None else self._spoil(cut_after=at, ending=ending)
+
+    def _spoil(self, **faults: Any) -> Self:
+        delivery = self._last_answer().delivery
+        return self._change(delivery=replace(delivery, **faults))
+
+    def _change(self, **changes: Any) -> Self:
+        self.steps = (*self.steps[:-1], replace(self._last_answer(), **changes))
+        return self
+
+    def _last_answer(self) -> Answer:
+        last = self.steps[-1] if self.steps else None
+        if not isinstance(last, Answer):
+            raise ValueError("this changes an answer, so it must follow answer(...)")
+        return last
+
+
+class Expectation(Reaction):
+    """Messages that the peer expects, and its reaction to each of them.
+
+    Args:
+        criteria: what is asked of a message; nothing accepts every one.
+        connection: the number of the connection on which the message has to come; None for any.
+        where: the place in the test, for failures.
+    """
+
+    def __init__(self, criteria: list[Criterion], connection: int | None, where: str) -> None:
+        super().__init__()
+        self.criteria = criteria
+        self.connection = connection
+        self.where = where
+        self.met = 0
+        self.least, self.most = 1, 1.0
+        self.is_ordered = True
+        #: Whether an ordered expectation behind it was met.
+        self.is_passed = False
+
+    def times(self, least: int, most: float | None = None) -> Self:
+        """How many messages are expected.
+
+        Args:
+            least: the smallest number.
+            most: the greatest number, ``math.inf`` for any; by default the same as ``least``.
+        """
+        most = least if most is None else most
+        if not 0 <= least <= most or not most:
+            raise ValueError(f"times({least}, {most}) needs 0 <= least <= most, and most above 0")
+        self.least, self.most = least, most
+        return self
+
+    def any_order(self) -> Self:
+        """Lets the messages come at any time, before or after those of other expectations."""
+        self.is_ordered = False
+        return self
+
+    @property
+    def is_met(self) -> bool:
+        """Whether enough messages have come."""
+        return self.met >= self.least
+
+    def differences(self, message: Message) -> list[str]:
+        """How the message differs from what is expected, as lines; none if it does not."""
+        return [line for criterion in self.criteria for line in criterion.differences(message)]
+
+    def __str__(self) -> str:
+        texts = [criterion.text for criterion in self.criteria]
+        if self.connection is not None:
+            texts.append(f"connection={self.connection}")
+        times = "" if (self.least, self.most) == (1, 1) else f".times({self.least}, {self.most})"
+        times = f".times({self.least})" if self.least == self.most > 1 else times
+        return f"expect({', '.join(texts)}){times}{'' if self.is_ordered else '.any_order()'}"
+
+
+class Script:
+    """Expectations in their order. Not thread safe."""
+
+    def __init__(self) -> None:
+        self.expectations: list[Expectation] = []
+
+    def open(self, connection: int) -> list[Expectation]:
+        """The expectations that the next message of a connection may meet.
+
+        Those of one connection are ordered among themselves, and those of any connection are.
+        """
+        found, waiting = [], set()
+        for expectation in self.expectations:
+            sequence = expectation.connection
+            if sequence not in (None, connection) or expectation.met >= expectation.most:
+                continue
+            if expectation.is_ordered and (sequence in waiting or expectation.is_passed):
+                continue
+            found.append(expectation)
+            if expectation.is_ordered and not expectation.is_met:
+                waiting.add(sequence)
+        return found
+
+    def take(self, message: Message, connection: int) -> Expectation | None:
+        """The first open expectation that the message meets; it then counts as met once more."""
+        for expectation in self.open(connection):
+            if not expectation.differences(message):
+                expectation.met += 1
+                self._pass(expectation)
+                return expectation
+        return None
+
+    def _pass(self, met: Expectation) -> None:
+        """Closes the expectations before an ordered one, which may have been met fewer times."""
+        for earlier in self.expectations if met.is_ordered else ():
+            if earlier is met:
+                break
+            if earlier.is_ordered and earlier.connection == met.connection:
+                earlier.is_passed = True
+
+    def unmet(self) -> list[Expectation]:
+        """The expectations for which too few messages have come."""
+        return [expectation for expectation in self.expectations if not expectation.is_met]
