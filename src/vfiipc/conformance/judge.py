@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ..codec import HEADER_SIZE, MAX_DATA_SIZE, MSG_ID, PREFIX, Message
+from ..codec import (
+    HEADER_SIZE,
+    MAX_DATA_SIZE,
+    MSG_ID,
+    MSG_ID_SIZE,
+    PREFIX,
+    PREFIX_AND_SIZE,
+    SIZE,
+    Message,
+)
 from .evidence import Evidence, Seen, Stop
 from .receiver import receive
 from .setting import Setting
@@ -76,9 +85,9 @@ def control_failure(seen: Seen, evidence: Evidence) -> str:
 
 def _difference(seen: Seen, evidence: Evidence) -> str:
     """The first difference between what came and what was due; empty if there is none."""
+    setting = evidence.setting
     if seen.received == seen.echo:
         return ""
-    setting = evidence.setting
     if seen.stop is Stop.WRONG and seen.echo.startswith(seen.received):
         place = _place(len(_messages(seen.received, setting)[0]) - 1, seen, setting)
         return f"{place} came back before its last byte was sent (FRM-R6)"
@@ -90,20 +99,20 @@ def _difference(seen: Seen, evidence: Evidence) -> str:
     if len(came) > len(seen.due):  # the messages that are due have all come
         again = "again" if came[len(seen.due)] in seen.due else "which was not to be delivered"
         return f"after all others came {named(came[len(seen.due)], setting)}, {again}"
-    if rest and not _is_beginning(rest, setting.mark):
-        return (
-            f"behind {named(came[-1], setting) if came else 'nothing'} came bytes that are no "
-            f"message: {_header(rest)} (FRM-S1, FRM-S6)"
-        )
-    if seen.stop is Stop.CUT and seen.echo.startswith(seen.received):
-        return ""
-    if len(came) == len(seen.due):
-        return f"after all others came the beginning of one more message: {_header(rest)}"
-    return _lacking(came, rest, seen, evidence)
+    return _no_message(came, rest, seen, setting) or _lacking(came, rest, seen, setting)
 
 
-def _is_beginning(rest: bytes, mark: bytes) -> bool:
-    return mark.startswith(rest[: len(mark)])
+def _no_message(came: list[Message], rest: bytes, seen: Seen, setting: Setting) -> str:
+    """What is wrong with the bytes behind the last message, if anything is."""
+    if not setting.mark.startswith(rest[: len(setting.mark)]):
+        behind = named(came[-1], setting) if came else "nothing"
+        return f"behind {behind} came bytes that are no message: {_header(rest)} (FRM-S1, FRM-S6)"
+    if len(rest) >= PREFIX_AND_SIZE:
+        (size,) = SIZE.packer.unpack_from(rest, SIZE.offset)
+        if not MSG_ID_SIZE <= size <= MSG_ID_SIZE + MAX_DATA_SIZE:
+            place = _place(len(came), seen, setting)
+            return f"{place} has the size {size}, which no message has (FRM-S2)"
+    return ""
 
 
 def _messages(stream: bytes, setting: Setting) -> tuple[list[Message], bytes]:
@@ -134,8 +143,11 @@ def _instead(came: Message, index: int, due: Sequence[Message], setting: Setting
     return f", instead of {named(wanted, setting)}"
 
 
-def _lacking(came: list[Message], rest: bytes, seen: Seen, evidence: Evidence) -> str:
-    setting = evidence.setting
+def _lacking(came: list[Message], rest: bytes, seen: Seen, setting: Setting) -> str:
+    if seen.stop is Stop.CUT and seen.echo.startswith(seen.received):
+        return ""
+    if len(came) == len(seen.due):
+        return f"after all others came the beginning of one more message: {_header(rest)}"
     wanted = named(seen.due[len(came)], setting)
     if seen.stop is Stop.WRONG:
         place = _place(len(came), seen, setting)
@@ -153,7 +165,7 @@ def _lacking(came: list[Message], rest: bytes, seen: Seen, evidence: Evidence) -
 
 
 def _header(stream: bytes) -> str:
-    return stream[:HEADER_SIZE].hex(" ", PREFIX.packer.size)
+    return stream[:HEADER_SIZE].hex(" ", -PREFIX.packer.size)
 
 
 def named(message: Message, setting: Setting) -> str:

@@ -105,6 +105,8 @@ def may_decline(evidence: Evidence) -> Grade:
 def may_be_slow(evidence: Evidence) -> Grade:
     """The work SHOULD grow as the garbage does (FRM-C7)."""
     (seen,) = evidence.seen
+    if seen.fault:
+        return exactly(evidence)
     wrong = spoilt(evidence)
     late = seen.stop in (Stop.WAITED, Stop.BLOCKED) and seen.echo.startswith(seen.received)
     if wrong is not None and seen.controlled and late:
