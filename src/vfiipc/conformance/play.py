@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from .cases.case import USUAL
 from .evidence import Evidence, Seen, Stop
-from .link import Link, Log
+from .link import Log, PeerLink
 from .peers import Peer, Unreached
-from .plan import Plan, Track
+from .plan import ConnectionPlan, Plan
 from .steps import (
     Await,
     Close,
@@ -21,7 +21,7 @@ from .steps import (
     Open,
     Pause,
     Reset,
-    Send,
+    SendBytes,
     Step,
     StopReading,
     Weigh,
@@ -73,9 +73,9 @@ class _Connection:
     """A connection, with what has to come on it and what was found so far."""
 
     number: int
-    track: Track
+    track: ConnectionPlan
     opened: Open
-    link: Link | None = None
+    link: PeerLink | None = None
     good: int = 0  #: bytes received that were compared, and equal
     controlled: bool = False
     paused: bool = False
@@ -174,7 +174,7 @@ class _Player:
         else:
             connection = self._connections[step.on]
             assert connection.link is not None
-            if isinstance(step, Send):
+            if isinstance(step, SendBytes):
                 await self._send(connection, step.data)
             elif isinstance(step, Await):
                 await self._await(connection)
@@ -205,7 +205,7 @@ class _Player:
         connection.stop = Stop.DONE
         try:
             connection.link = await self._peer.connect(
-                lambda: Link(self.log, most), patience * self._scale
+                lambda: PeerLink(self.log, most), patience * self._scale
             )
         except Unreached as unreached:
             connection.stop = Stop.UNREACHED
@@ -322,7 +322,7 @@ class _Player:
         raise _Stopped
 
 
-def _act(connection: _Connection, link: Link, step: Step) -> None:
+def _act(connection: _Connection, link: PeerLink, step: Step) -> None:
     """A step that takes no time."""
     if isinstance(step, StopReading):
         connection.paused = True
