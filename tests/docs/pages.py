@@ -5,7 +5,7 @@
 * A console block is run command by command, in the order of the page. In a block whose title
   begins with "in one terminal" the last command is left running until the page ends.
 * A console block with the title "exit status 1" ends with that.
-* ``5000`` to ``5003`` stand for ports: each is replaced by a free one, in files, commands, output.
+* ``5000`` to ``5004`` stand for ports: each is replaced by a free one, in files, commands, output.
 * Times of day, ports of clients and measured speeds may be others than those that are shown.
 * A file of ``examples/`` is found wherever the command runs.
 * What sets up an environment (``make``, ``pip``) is looked up, not run.
@@ -30,7 +30,7 @@ from tests.helpers.source import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 TIMEOUT = 50
-PORTS = ["5000", "5001", "5002", "5003"]
+PORTS = ["5000", "5001", "5002", "5003", "5004"]
 KEPT_RUNNING = "in one terminal"
 _PROGRAMS = {
     "vfiipc": [sys.executable, "-m", "vfiipc"],
@@ -44,7 +44,15 @@ _VARYING = [
     (r"^\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
     (r"\b127\.0\.0\.1:\d{5}\b", "CLIENT"),
     (r" +[\d,.]+ (µs|/s|MB/s)$", r" SPEED \1"),
+    (r" in \d+\.\d+s$", " in TIME"),
 ]
+
+_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONWARNINGS": "error",
+    "TZ": "UTC",
+    "PYTEST_ADDOPTS": "-pno:anyio -pno:asyncio -pno:cacheprovider",
+}
 
 
 def examples(page: str) -> list[Block]:
@@ -120,7 +128,7 @@ class Terminal:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error", "TZ": "UTC"},
+            env={**os.environ, **_ENVIRONMENT},
         )
 
     def _replaced(self, text: str) -> str:

@@ -44,7 +44,7 @@ def test_there_are_pages_with_examples() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_blocks_are_of_kinds_that_are_run(page: str) -> None:
     kinds = {block.language for block in examples(page)}
-    assert kinds <= {"python", "json", "c", "yaml", "console", "text"}
+    assert kinds <= {"python", "json", "c", "cpp", "yaml", "console", "text"}
     assert all(block.title for block in examples(page) if block.language == "json")
     fences = re.findall(r"^ *```.", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) == len(examples(page))
@@ -89,3 +89,13 @@ def test_jobs_run_what_exists(page: str) -> None:
             words = [shlex.split(line) for line in lines]
             (command,) = (each for each in words if each[0] == "vfiipc")
             assert main([*command[1:], "--list"]) == 0
+
+
+def test_pictures_need_no_network() -> None:
+    pictures = list(DOCS.rglob("*.svg"))
+    assert pictures
+    for picture in pictures:
+        text = picture.read_text(encoding="utf-8")
+        links = re.findall(r"(?:https?:)?//[\w.]+[^\"'\s)]*", text)
+        assert set(links) <= {"http://www.w3.org/2000/svg"}, picture
+        assert "@font-face" not in text
