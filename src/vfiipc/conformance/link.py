@@ -92,7 +92,8 @@ class PeerLink(asyncio.Protocol):
         self._writable.set()
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        if not self.flooded:
+            self._writable.clear()
 
     def resume_writing(self) -> None:
         self._writable.set()

@@ -190,12 +190,16 @@ class _Player:
                 if opened.control:
                     await self._control(connection)
                 connection.controlled = True
-                return
+                break
             except _Stopped:
                 link = connection.link
                 if connection.stop is not Stop.LOST or link is None or link.received:
                     raise
-        raise _Stopped
+        else:
+            raise _Stopped
+        for other in self._connections.values():
+            if other is not connection:
+                self._look_at(other)
 
     async def _connect(self, connection: _Connection) -> None:
         patience = _DECLINING if connection.opened.optional else _CONNECTING
