@@ -1,30 +1,45 @@
-"""``python -m benchmarks [--save] [codec ...]``: runs benchmarks and writes tables and plots."""
+"""``python -m benchmarks [--save] [codec ...]``: runs benchmarks and writes tables and pictures.
+
+``--draw`` measures nothing: it draws the pictures in benchmarks/results anew from the tables there.
+"""
 
 from __future__ import annotations
 
 import argparse
+import textwrap
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from .harness import Result, machine, markdown
-from .plot import svg
+from .pages import results_of
+from .plot import CAPTION, svg
 
 _HERE = Path(__file__).resolve().parent
-_NAMES = ["codec", "transport", "pipe", "tls", "connections", "aio", "network"]
+_NAMES = ["codec", "transport", "pipe", "tls", "connections", "aio", "network", "notify"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="|".join(_NAMES), help="all without a name")
     parser.add_argument("--save", action="store_true", help="renew benchmarks/results")
+    parser.add_argument("--draw", action="store_true", help="only draw the pictures there anew")
     arguments = parser.parse_args()
     for name in arguments.names:
         if name not in _NAMES:
             parser.error(f"no benchmark is called {name!r}: choose from {', '.join(_NAMES)}")
-    folder = _HERE / "results" if arguments.save else _HERE.parent / "build" / "benchmarks"
+    folder = (
+        _HERE / "results"
+        if arguments.save or arguments.draw
+        else _HERE.parent / "build" / "benchmarks"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     for name in arguments.names or _NAMES:
-        _run(name, folder)
+        if arguments.draw:
+            page = (folder / f"{name}.md").read_text(encoding="utf-8")
+            _draw(import_module(f"benchmarks.{name}"), list(results_of(page)), name, folder)
+        else:
+            _run(name, folder)
 
 
 def _run(name: str, folder: Path) -> None:
@@ -36,16 +51,25 @@ def _run(name: str, folder: Path) -> None:
         )
         results.append(result)
     introduction = f"{benchmark.INTRODUCTION}\n\n{machine(benchmark.PACKAGES)}"
-    pictures = f"![plot]({name}.svg)"
-    if hasattr(benchmark, "growth"):
-        pictures += f"\n\n![growth]({name}_growth.svg)"
-        growth = benchmark.growth(results)
-        (folder / f"{name}_growth.svg").write_text(growth, encoding="utf-8")
-    page = markdown(benchmark.TITLE, f"{introduction}\n\n{pictures}", results)
+    page = markdown(benchmark.TITLE, f"{introduction}\n\n{_pictures(benchmark, name)}", results)
     (folder / f"{name}.md").write_text(page, encoding="utf-8")
+    _draw(benchmark, results, name, folder)
+    print(f"\n{page}\nwritten to {folder.relative_to(_HERE.parent)}/{name}.md and .svg")
+
+
+def _pictures(benchmark: ModuleType, name: str) -> str:
+    lines = [f"![Bars for the ratios of the tables below]({name}.svg)", CAPTION]
+    if hasattr(benchmark, "growth"):
+        lines += [f"![Curves for the same ratios]({name}_growth.svg)", benchmark.GROWTH_CAPTION]
+    return "\n\n".join(textwrap.fill(line, 100) for line in lines)
+
+
+def _draw(benchmark: ModuleType, results: list[Result], name: str, folder: Path) -> None:
     drawn = getattr(benchmark, "pictured", list)(results)  # where all would be too many
     (folder / f"{name}.svg").write_text(svg(benchmark.TITLE, drawn), encoding="utf-8")
-    print(f"\n{page}\nwritten to {folder.relative_to(_HERE.parent)}/{name}.md and .svg")
+    if hasattr(benchmark, "growth"):
+        growth = benchmark.growth(results)
+        (folder / f"{name}_growth.svg").write_text(growth, encoding="utf-8")
 
 
 def _verdict(result: Result) -> str:

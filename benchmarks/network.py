@@ -20,6 +20,7 @@ from .network_peer import NetworkPeer
 
 __all__ = [
     "FULL",
+    "GROWTH_CAPTION",
     "INTRODUCTION",
     "PACKAGES",
     "TINY",
@@ -71,6 +72,12 @@ def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
     yield from connections(scale.connections, peers)
 
 
+GROWTH_CAPTION = (
+    "How the ratios over TCP change with the size of the messages and with the number of "
+    "connections. Above 1, vfiipc is faster."
+)
+
+
 def pictured(results: Sequence[Result]) -> list[Result]:
     """Those that one picture has room for: small and large messages over TCP, many connections."""
     return [
@@ -85,6 +92,7 @@ def growth(results: Sequence[Result]) -> str:
     """A picture of how the ratios change with the size of messages, and with connections."""
     panels: dict[str, dict[str, list[tuple[float, float]]]] = {}
     labels: dict[float, str] = {}
+    axes: dict[str, str] = {}
     for result in results:
         amount, _, kind = result.name.partition(", ")
         if "TCP" not in result.group or not kind or kind.endswith("at once"):
@@ -94,9 +102,10 @@ def growth(results: Sequence[Result]) -> str:
         many = unit.startswith("conn")
         labels[place] = f"{int(number):,}" if many else amount
         title = "asyncio, many connections" if many else f"{result.group.split(',')[0]}, {kind}"
+        axes[title] = "connections to one server" if many else "data in a message"
         points = panels.setdefault(title, {}).setdefault(result.against, [])
         points.append((place, result.value))
-    return curves("The network: how it grows, over TCP", panels, labels)
+    return curves("TCP, by size and by number of connections", panels, labels, axes)
 
 
 def _count(scale: Scale, size: int) -> int:

@@ -1,56 +1,64 @@
-"""Draws results as SVG: a bar for each ratio, on a logarithmic scale, with its aim as a mark."""
+"""Draws results as SVG: a bar for each ratio, which starts at 1, on one scale for all pictures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from .harness import Result
 
-__all__ = ["opening", "svg"]
+__all__ = ["CAPTION", "axis_note", "opening", "svg"]
 
-_Scale = Callable[[float], float]
+CAPTION = (
+    "A bar to the right of 1, green: vfiipc is faster than what it is compared with. A bar to the "
+    "left, red: it is slower. The black line spans the quartiles; a blue mark is the aim."
+)
 
-_LEFT, _WIDTH, _RIGHT, _ROW, _TOP = 430, 420, 90, 18, 46
-_COLOURS = {True: "#7fc4aa", False: "#e59a90", None: "#b8c0c2"}
+# Narrow, so that a telephone shows the letters in a size that can be read.
+_WIDTH, _MARGIN, _NUMBER, _ROW, _TOP = 500, 12, 44, 36, 56
+_LEFT, _RIGHT = 2 * _MARGIN, _WIDTH - _MARGIN - _NUMBER
+_LOW, _HIGH = 1 / 32, 64.0
+_TICKS = {1 / 32: "1/32", 1 / 8: "1/8", 1 / 2: "1/2", 1: "1", 2: "2", 8: "8", 32: "32"}
+_FASTER, _SLOWER = "#5fb394", "#e0857a"
 
 
 def svg(title: str, results: Sequence[Result]) -> str:
     """The picture of all results that are ratios; the quartiles are whiskers."""
-    drawn = [result for result in results if not result.unit and result.value > 0]
-    bounds = [value for r in drawn for value in (r.low, r.high, r.aim or r.value) if value > 0]
-    low = 10 ** math.floor(math.log10(min(bounds)))
-    high = 10 ** math.ceil(math.log10(max(bounds)))
-
-    def x(value: float) -> float:
-        return _LEFT + _WIDTH * math.log10(max(value, low) / low) / math.log10(high / low)
-
-    rows = _rows(drawn)
+    rows = _rows([result for result in results if not result.unit and result.value > 0])
     bottom = _TOP + _ROW * len(rows)
-    width, height = _LEFT + _WIDTH + _RIGHT, bottom + 50
-    parts = opening(title, width, height)
-    for power in range(round(math.log10(low)), round(math.log10(high)) + 1):
-        parts += _grid_line(x(10.0**power), f"{10.0**power:g}", bottom)
+    parts = opening(title, _WIDTH, bottom + 48)
+    for value, label in _TICKS.items():
+        parts += _grid_line(_x(value), label, bottom, strong=value == 1)
     for number, row in enumerate(rows):
         y = _TOP + _ROW * number
-        parts += [_heading(row, y)] if isinstance(row, str) else _bar(row, y, x)
-    parts.append(
-        f'<text x="{_LEFT}" y="{bottom + 38}" fill="#555">'
-        "times the speed of what it is compared with; mark: aim; green: met</text>"
-    )
+        parts += [_heading(row, y)] if isinstance(row, str) else _bar(row, y)
+    parts.append(axis_note((_LEFT + _RIGHT) // 2, bottom + 36, _SPEED))
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+_SPEED = "speed of vfiipc, as a multiple of the other's"
+
+
+def axis_note(x: int, y: int, text: str) -> str:
+    """What the numbers on an axis are."""
+    return f'<text x="{x}" y="{y}" text-anchor="middle" fill="#444">{escape(text)}</text>'
 
 
 def opening(title: str, width: int, height: int) -> list[str]:
     """How a picture begins: its size, its ground and its title."""
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"',
-        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">',
+        f'width="{width}" height="{height}" font-family="sans-serif" font-size="14">',
         f"<title>{escape(title)}</title>",
         f'<rect width="{width}" height="{height}" fill="white"/>',
-        f'<text x="10" y="22" font-size="16">{escape(title)}</text>',
+        f'<text x="{_MARGIN}" y="24" font-size="17">{escape(title)}</text>',
     ]
+
+
+def _x(value: float) -> float:
+    share = math.log(min(max(value, _LOW), _HIGH) / _LOW) / math.log(_HIGH / _LOW)
+    return _LEFT + (_RIGHT - _LEFT) * share
 
 
 def _rows(results: Sequence[Result]) -> list[str | Result]:
@@ -64,28 +72,37 @@ def _rows(results: Sequence[Result]) -> list[str | Result]:
     return rows
 
 
-def _grid_line(x: float, label: str, bottom: int) -> list[str]:
+def _grid_line(x: float, label: str, bottom: int, *, strong: bool) -> list[str]:
+    colour = "#555" if strong else "#ddd"
     return [
-        f'<line x1="{x:.1f}" y1="{_TOP}" x2="{x:.1f}" y2="{bottom}" stroke="#ddd"/>',
-        f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle" fill="#555">{label}</text>',
+        f'<line x1="{x:.1f}" y1="{_TOP - 8}" x2="{x:.1f}" y2="{bottom}" stroke="{colour}"/>',
+        f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle" fill="#444">{label}</text>',
     ]
 
 
 def _heading(text: str, y: int) -> str:
-    return f'<text x="10" y="{y + 14}" font-weight="bold">{escape(text)}</text>'
+    return f'<text x="{_MARGIN}" y="{y + 24}" font-weight="bold" {_HALO}>{escape(text)}</text>'
 
 
-def _bar(result: Result, y: int, x: _Scale) -> list[str]:
-    colour = _COLOURS[result.met]
-    length, middle = max(x(result.value) - _LEFT, 1), y + _ROW // 2
-    label = f"{result.name} / {result.against}".replace("`", "")
+# Letters keep the lines of the grid away.
+_HALO = 'stroke="white" stroke-width="4" paint-order="stroke"'
+
+
+def _bar(result: Result, y: int) -> list[str]:
+    colour = _FASTER if result.value >= 1 else _SLOWER
+    label = f"{result.name}, against {result.against}".replace("`", "")
+    start, end = sorted((_x(1), _x(result.value)))
+    middle = y + 26
+    width = max(end - start, 1)
+    bar = f'x="{start:.1f}" y="{y + 19}" width="{width:.1f}" height="14" fill="{colour}"'
     parts = [
-        f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>',
-        f'<rect x="{_LEFT}" y="{y + 3}" width="{length:.1f}" height="{_ROW - 6}" fill="{colour}"/>',
-        f'<path d="M{x(result.low):.1f} {middle}H{x(result.high):.1f}" stroke="black"/>',
-        f'<text x="{_LEFT + _WIDTH + 10}" y="{y + 13}">{result.value:.3g}</text>',
+        f'<text x="{_MARGIN}" y="{y + 13}" {_HALO}>{escape(label)}</text>',
+        f"<rect {bar}/>",
+        f'<path d="M{_x(result.low):.1f} {middle}H{_x(result.high):.1f}" stroke="black"/>',
+        f'<text x="{_WIDTH - _MARGIN}" y="{y + 31}" text-anchor="end">{result.value:.2g}</text>',
     ]
     if result.aim is not None:
-        aim = x(result.aim)
-        parts.append(f'<path d="M{aim:.1f} {y}v{_ROW}" stroke="#1f3a93" stroke-width="2"/>')
+        parts.append(
+            f'<path d="M{_x(result.aim):.1f} {y + 17}v18" stroke="#1f3a93" stroke-width="3"/>'
+        )
     return parts

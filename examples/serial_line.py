@@ -2,7 +2,7 @@
 
 A serial line loses bytes and has noise on it: the framer drops what is no message and goes on with
 the next. There is no checksum in this protocol, so a flipped byte inside the data goes unnoticed.
-It needs Linux or macOS, and pyserial (``pip install pyserial``); on a real line, the two names are
+It needs Linux and pyserial (``pip install pyserial``); on a real line, the two names are
 ``/dev/ttyUSB0`` or the like.
 
 Run ``python examples/serial_line.py``; it prints::

@@ -8,6 +8,9 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
+
+from tools.docs_links import first_sentences, linked, rules_in
 
 #: Under the root of the repository. A link between them works in both places.
 DOCUMENTS = [
@@ -37,3 +40,9 @@ _VECTOR = re.compile(r"^( *)```vector (\S+)$", re.MULTILINE)
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     return _VECTOR.sub(r'\1```text title="vector \2"', markdown)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    page.meta.setdefault("description", first_sentences(html))
+    rules = rules_in(Path(config.config_file_path).parent / "spec")
+    return linked(html, rules, lambda url: get_relative_url(url, page.url))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Final
 
 from . import __version__
-from .cli import bench, demo, dump, echo, listen, proxy, replay, send
+from .cli import completion
 from .cli.arguments import Parser
 from .cli.failures import Failure, describe
 from .cli.signals import Ended, ending_signals
@@ -21,7 +23,24 @@ from .cli.streams import (
 
 __all__ = ["main"]
 
-_COMMANDS = (demo, echo, send, listen, proxy, dump, replay, bench)
+# Each command, and its module in `cli`, which is imported when the command is chosen.
+_COMMANDS: Final = {
+    "demo": "demo",
+    "echo": "echo",
+    "send": "send",
+    "talk": "talk",
+    "listen": "listen",
+    "proxy": "proxy",
+    "inspect": "inspector.command",
+    "dump": "dump",
+    "replay": "replay",
+    "bench": "bench",
+    "examine": "examine",
+    "notifysvc": "notifysvc",
+    "notify": "notify",
+    "spec": "spec",
+    "completion": "completion",
+}
 _INTERRUPTED = 130  # as shells give it: 128 + SIGINT
 
 _MORE = """\
@@ -29,9 +48,13 @@ examples:
   vfiipc demo                        watch two processes talk
   vfiipc echo 127.0.0.1:5000         a server that answers with what it gets
   vfiipc send 127.0.0.1:5000 hello   a client
+  vfiipc talk 127.0.0.1:5000         a conversation, line by line
   vfiipc listen 5000 --answer OK     stand in for a terminal
   vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
+  vfiipc inspect 5001 127.0.0.1:5000 the same in a table, hold and change them
   vfiipc dump session.pcap           explain a recording
+  vfiipc examine 127.0.0.1:5000      does a program keep to the protocol
+  vfiipc spec --to protocol          write out the specification and its vectors
 
 `vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the
 reason given; 2 wrong arguments, or a malformed file of answers; 130 ended by
@@ -73,7 +96,9 @@ def _without_output(error: OSError) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        parsed = _parser().parse_args(argv)
+        completion.complete(_parser)
+        words = sys.argv[1:] if argv is None else argv
+        parsed = _parser(_named(words)).parse_args(words)
     except SystemExit as ended:
         return int(ended.code or 0)
     program = f"vfiipc {parsed.command}"
@@ -90,7 +115,12 @@ def _run(argv: Sequence[str] | None) -> int:
         return 1
 
 
-def _parser() -> Parser:
+def _named(words: Sequence[str]) -> Iterable[str]:
+    """The command that the words name; all, if the answer depends on what there is."""
+    return words[:1] if words and words[0] in _COMMANDS else _COMMANDS
+
+
+def _parser(names: Iterable[str] = _COMMANDS) -> Parser:
     parser = Parser(
         prog="vfiipc",
         description="ADK IPC messages: send, receive, watch, record and explain them.",
@@ -100,8 +130,8 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"vfiipc {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add_to(commands)
+    for name in names:
+        import_module(f"{__package__}.cli.{_COMMANDS[name]}").add_to(commands)
     return parser
 
 

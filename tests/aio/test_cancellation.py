@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfiipc import Message, aio
-from vfiipc.aio.names import name_of
+from vfiipc.aio.protocol import name_of
 from vfiipc.codec import Framer, encode
 
 from .loops import FRAMING, LIMIT, PREFIX, SECONDS, plain_peer, plain_server, run

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
+from html import unescape
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from benchmarks import aio, codec, connections, network, pipe, tls, transport
+from benchmarks import aio, codec, connections, network, notify, pipe, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
+from benchmarks.pages import results_of
 from benchmarks.plot import svg
+from tests.helpers.source import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def assert_measured(results: Sequence[Result]) -> None:
@@ -129,4 +137,54 @@ def test_every_case_of_asyncio_runs() -> None:
     results = list(aio.run(aio.TINY, peers=False))
     assert {result.name for result in results} == {"ours"}
     assert len(results) >= 2
+    assert_measured(results)
+
+
+@pytest.mark.parametrize("page", sorted(RESULTS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_page_of_results_can_be_read_back_and_its_pictures_are_those_of_its_tables(
+    page: Path,
+) -> None:
+    benchmark = import_module(f"benchmarks.{page.stem}")
+    results = list(results_of(page.read_text(encoding="utf-8")))
+    assert results
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    assert len(results) == len([row for row in rows if not row.startswith("| case |")])
+    drawn = getattr(benchmark, "pictured", list)(results)
+    shown = page.with_suffix(".svg").read_text(encoding="utf-8")
+    found = re.findall(r'<text x="\d+" y="\d+" stroke[^>]*>([^<]+)</text>', shown)
+    labels = {unescape(label) for label in found}
+    assert labels == {
+        f"{result.name}, against {result.against}".replace("`", "")
+        for result in drawn
+        if not result.unit
+    }
+
+
+def test_a_result_is_read_back_as_it_was_written() -> None:
+    results = [
+        Result("G", "a", "b", 1.5, 1.25, 2.0, aim=1.2, rate="5/s"),
+        Result("G", "c", "d", 1.5, 1.25, 2.0, aim=2.0, at_most=True, unit=" times the time"),
+        Result("H", "e", "f", 48.0, 47.0, 49.0),
+    ]
+    assert list(results_of(markdown("T", "I", results))) == results
+
+
+def test_bars_start_at_one_on_one_scale() -> None:
+    results = [Result("G", "quick", "x", 2.0, 2, 2), Result("G", "slow", "x", 0.5, 0.5, 0.5)]
+    text = svg("T", results)
+    bars = re.findall(r'<rect x="([\d.]+)" y="\d+" width="([\d.]+)" height="14"', text)
+    (quick_x, quick_width), (slow_x, slow_width) = [tuple(map(float, bar)) for bar in bars]
+    assert quick_x == pytest.approx(slow_x + slow_width, abs=0.2)
+    assert quick_width == pytest.approx(slow_width, abs=0.2)
+    ticks = re.findall(r'<text x="([\d.]+)"[^>]*>1</text>', text)
+    assert [float(tick) for tick in ticks] == [pytest.approx(quick_x, abs=0.1)]
+    alone = svg("T", [Result("G", "quick", "x", 20.0, 20, 20)])
+    assert re.findall(r'<text x="([\d.]+)"[^>]*>1</text>', alone) == ticks
+
+
+def test_every_case_of_the_notification_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(notify.run(notify.TINY, peers=False))
+    groups = ["One to one", "One to 2", "Memory of the server", "Routing alone"]
+    assert [result.group for result in results] == groups
     assert_measured(results)

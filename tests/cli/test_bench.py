@@ -77,4 +77,4 @@ def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     refused, above, count = capsys.readouterr().err.splitlines()
     assert refused.startswith("vfiipc bench: connection refused")
     assert above == "vfiipc bench: --size 2,097,152 is above --limit 1,048,576"
-    assert "'0' is not a count; use 1..10000000" in count
+    assert "invalid count: '0'; use 1..10000000" in count

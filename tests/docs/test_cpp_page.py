@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 import vfiipc
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, examples
+from tests.helpers.markdown import Block
+from tests.helpers.requirements import program
 from vfiipc import IPC, TCP, TLS, Pipe
 
 PAGE = (DOCS / "guides" / "cpp.md").read_text(encoding="utf-8")
 CHAPTERS: dict[str, type] = {"IPC": IPC, "TCP": TCP, "Pipe": Pipe, "TLS": TLS}
+
+
+PROGRAMS = [block for block in examples("guides/cpp.md") if block.language == "cpp"]
 
 
 def chapter(title: str) -> str:
@@ -25,7 +32,9 @@ def rows(title: str) -> list[list[str]]:
 
 
 def own(owner: type) -> set[str]:
-    return {name for name in vars(owner) if not name.startswith("_")}
+    """The public members that the class adds to ``IPC``."""
+    inherited = set() if owner is IPC else own(IPC)
+    return {name for name in dir(owner) if not name.startswith("_")} - inherited
 
 
 def names(text: str) -> set[str]:
@@ -65,3 +74,18 @@ def test_signatures_are_those_of_the_code(title: str) -> None:
 def test_what_only_this_library_has_is_there() -> None:
     for name in names(chapter("What only this library has")):
         assert hasattr(TCP(), name) or hasattr(vfiipc, name), name
+
+
+def test_each_program_is_there_in_both_languages() -> None:
+    titles = {block.title for block in examples("guides/cpp.md") if block.title}
+    assert {"server.cpp", "server.py", "client.cpp", "client.py"} <= titles
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: block.title)
+def test_a_compiler_accepts_the_programs_in_cpp(block: Block, tmp_path: Path) -> None:
+    (tmp_path / block.title).write_text(block.text, encoding="utf-8")
+    options = ["-std=c++11", "-Wall", "-Werror", "-fsyntax-only", f"-I{Path(__file__).parent}"]
+    done = subprocess.run(
+        [program("g++"), *options, block.title], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -13,7 +13,12 @@ import pytest
 from .vectors import SPEC
 
 ROOT = SPEC.parent
-DOCUMENTS = {"FRM": "framing.md", "IPC": "ipc.md", "CON": "connections.md"}
+DOCUMENTS = {
+    "FRM": "framing.md",
+    "IPC": "ipc.md",
+    "CON": "connections.md",
+    "NFY": "notify.md",
+}
 # A rule begins an item of a list; whatever stands there in bold is meant as an identifier.
 BEGINNING = re.compile(r"^\* \*\*([A-Z-]*[A-Z]\d+)\*\*", re.MULTILINE)
 CITATION = re.compile(rf"\b(?:{'|'.join(DOCUMENTS)})-[A-Z]\d+\b")
@@ -46,7 +51,7 @@ def cited_by_vectors() -> set[str]:
     """The rules that the vectors name as those which decide them."""
     return {
         rule
-        for path in sorted((SPEC / "vectors").glob("*.json"))
+        for path in sorted((SPEC / "vectors").rglob("*.json"))
         for case in json.loads(path.read_text(encoding="utf-8"))["cases"]
         for rule in case["rules"]
     }

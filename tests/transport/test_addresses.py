@@ -53,9 +53,9 @@ class TestAddresses:
             ("localhost:" + "9" * 5000, 0, "1..65535"),
             ("", 80, "no host"),
             (":80", 0, "no host"),
-            ("[::1", 80, "not an address"),
-            ("[::1]80", 0, "not an address"),
-            ("a:b:80", 0, "not an address"),
+            ("[::1", 80, "invalid address"),
+            ("[::1]80", 0, "invalid address"),
+            ("a:b:80", 0, "invalid address"),
         ],
     )
     def test_what_is_none(self, name: str, port: int, reason: str) -> None:  # IPC-G3

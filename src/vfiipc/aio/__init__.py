@@ -1,4 +1,4 @@
-"""Connections for asyncio: the words of the blocking ones, with ``await`` and ``async with``."""
+"""Connections for asyncio: same API as the blocking ones, with ``await`` and ``async with``."""
 
 from __future__ import annotations
 

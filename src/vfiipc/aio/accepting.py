@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from ..transport.addresses import Address, parse
 from ..transport.failures import explained
 from ..transport.lifetime import Lifetime
 from ..transport.logs import shown
+from ..transport.sockets import PEER_GONE
 from ..transport.tcp_sockets import inherited, listening_at, listening_socket
 from ..transport.unix_sockets import SocketFile, bound_socket
 from .threads import run_in_thread
@@ -23,16 +23,16 @@ __all__ = ["Acceptor", "listen", "take_over"]
 _logger = logging.getLogger("vfiipc")
 
 _BACKLOG: Final = 128
-#: Seconds until accepting is retried after descriptors or memory ran out.
+#: Seconds until accepting is retried after a failure.
 _PAUSE: Final = 0.2
-_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Acceptor:
     """Accepts connections from a listening socket, unless paused.
 
     Further connections wait in the system's queue, where their peers may already send; none is
-    accepted only to be closed. When descriptors run out, this is logged once, and retried.
+    accepted only to be closed. A failure, such as a lack of descriptors, is logged once, and
+    accepting is retried.
 
     Args:
         listener: a listening socket; closed by ``close``.
@@ -47,7 +47,7 @@ class Acceptor:
         self._watching = False
         self._wanted = False
         self._timer: asyncio.TimerHandle | None = None
-        self._exhausted = False
+        self._failing = False
 
     def resume(self) -> None:
         """Starts or resumes accepting."""
@@ -83,16 +83,16 @@ class Acceptor:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    continue  # a connection that died before it was accepted: see accept(2)
-                self._wait_for_room(error)
+                if error.errno in PEER_GONE:
+                    continue  # CON-S8
+                self._retry_later(error)
                 return
-            self._exhausted = False
+            self._failing = False
             self._accepted(sock)
 
-    def _wait_for_room(self, error: OSError) -> None:
-        if not self._exhausted:  # CON-S4
-            self._exhausted = True
+    def _retry_later(self, error: OSError) -> None:
+        if not self._failing:  # CON-S4
+            self._failing = True
             _logger.warning("cannot accept connections for now, and try again: %s", shown(error))
         self._unwatch()
         self._timer = self._loop.call_later(_PAUSE, self._try_again)

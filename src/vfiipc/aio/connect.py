@@ -6,13 +6,13 @@ import asyncio
 import ssl as tls
 from collections.abc import Generator
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
+    Settings,
     timeout_of,
 )
 from ..transport.addresses import Address, parse
@@ -21,11 +21,11 @@ from .connection import Connection
 from .dial import dial, reach
 from .handover import HANDSHAKE_TIMEOUT, hand_over
 from .limits import within
-from .outgoing import MAX_UNSENT
 from .protocol import MessageProtocol
-from .settings import CLOSE_TIMEOUT, Settings
+from .send_buffer import MAX_UNSENT
+from .settings import CLOSE_TIMEOUT, AsyncSettings
 
-__all__ = ["Connecting", "connect"]
+__all__ = ["PendingConnection", "connect"]
 
 
 def connect(
@@ -42,7 +42,7 @@ def connect(
     max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
     max_unsent: int = MAX_UNSENT,
     close_timeout: float = CLOSE_TIMEOUT,
-) -> Connecting:
+) -> PendingConnection:
     """Connects, when the result is awaited or entered with ``async with``.
 
     Args:
@@ -68,31 +68,23 @@ def connect(
     Rules: ``spec/connections.md``.
     """
     target = parse(address)
-    settings = Settings(
-        prefix=prefix,
-        size_limit=size_limit,
-        strict=strict,
-        request_ids=request_ids,
-        max_unclaimed=max_unclaimed,
-        max_unclaimed_size=max_unclaimed_size,
-        max_unsent=max_unsent,
-        close_timeout=close_timeout,
-    )
+    shared = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
+    settings = AsyncSettings(shared, max_unsent, close_timeout)
     if ssl is None and target.scheme == "tls":
         ssl = tls.create_default_context()
     elif ssl is not None and target.scheme != "tls":
         raise ValueError(f"ssl= is for tls://HOST:PORT, but the address is {address!r}")
     name = _checked_name(target, ssl, server_hostname)
-    return Connecting(target, settings, timeout_of(timeout), ssl, name)
+    return PendingConnection(target, settings, timeout_of(timeout), ssl, name)
 
 
-class Connecting:
-    """A connection that is about to be made; await it or enter it with ``async with``, once."""
+class PendingConnection:
+    """What ``connect`` returns: await it, or enter it with ``async with``, once, to connect."""
 
     def __init__(
         self,
         target: Address,
-        settings: Settings,
+        settings: AsyncSettings,
         timeout: float | None,
         context: tls.SSLContext | None,
         server_hostname: str,
@@ -111,14 +103,9 @@ class Connecting:
         self._connection = await self._connect()
         return self._connection
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._connection is not None
-        await self._connection.__aexit__(kind, value, trace)
+        await self._connection.__aexit__()
 
     async def _connect(self) -> Connection:
         what = f"not connected to {self._target}"
@@ -137,7 +124,7 @@ class Connecting:
                 name = self._server_hostname if self._context is not None else None
                 make = partial(loop.create_connection, sock=sock, server_hostname=name)
             protocol = self._settings.protocol()
-            # A time-out of its own covers everything, the handshake included (CON-T2).
+            # ``timeout`` covers everything, including the handshake (CON-T2).
             limit = HANDSHAKE_TIMEOUT if self._timeout is None else self._timeout
             make = partial(make, lambda: protocol)
             await hand_over(sock, protocol, make, self._context, limit)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from ..codec import Message, encode, encode_header
+from ..codec import Message, encode_header
 from ..exchange import ConnectionClosed, same_error, timeout_of
 from ..transport.logs import shown
-from .incoming import Answer
-from .names import name_of
-from .outgoing import LARGE
-from .protocol import MessageProtocol
-from .waiter_queue import expire
+from .limits import expire_after
+from .protocol import MessageProtocol, name_of
+from .receiving import Waiter
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["Connection"]
-
-_LATE: Final = "no answer came"
 
 
 class Connection:
@@ -31,24 +25,19 @@ class Connection:
     """
 
     __slots__ = (
-        "_inbox",
-        "_incoming",
+        "_exchange",
         "_local",
-        "_log",
-        "_outgoing",
-        "_prefix",
+        "_loop",
         "_protocol",
         "_remote",
+        "_send_buffer",
     )
 
     def __init__(self, protocol: MessageProtocol) -> None:
         self._protocol = protocol
-        log = protocol.log
-        self._log = log if log is not None and log.messages else None  # of each message
-        self._prefix = protocol.framer.prefix
-        self._incoming = protocol.incoming
-        self._outgoing = protocol.outgoing
-        self._inbox = protocol.routing.inbox
+        self._loop = protocol.loop
+        self._exchange = protocol.exchange
+        self._send_buffer = protocol.send_buffer
         self._local = self._remote = ""
         if protocol.transport is not None:
             self._local = name_of(protocol.transport.get_extra_info("sockname"))
@@ -76,34 +65,25 @@ class Connection:
 
         After any exception, a cancellation included, nothing of the message has been sent (CON-C2).
         """
-        # The common case avoids a second coroutine.
-        if timeout is None and not self._outgoing.busy:
-            self._put(data, msg_id)
-        else:
+        if timeout is not None or self._send_buffer.busy:
             await self._send(data, msg_id, timeout)
+        else:  # the common case, without a second coroutine
+            self._send_buffer.put(msg_id, data)
 
     async def _send(self, data: Buffer, msg_id: int, timeout: float | None) -> None:
+        buffer = self._send_buffer
         timeout = timeout_of(timeout)
         data = data if type(data) is bytes else bytes(memoryview(data))
-        encode_header(self._prefix, msg_id, len(data))  # raises for invalid arguments
+        encode_header(buffer.prefix, msg_id, len(data))  # raises for invalid arguments
         self._raise_if_refused()
-        outgoing = self._outgoing
         try:
-            if outgoing.busy:
-                await outgoing.room(timeout)
+            if buffer.busy:
+                await buffer.room(timeout)
                 self._raise_if_refused()
-            self._put(data, msg_id)
-        finally:
-            outgoing.wake_next()
-
-    def _put(self, data: Buffer, msg_id: int) -> None:
-        if self._log is not None:
-            self._log.message("sent", msg_id, data)
-        if type(data) is bytes and len(data) >= LARGE:
-            header = encode_header(self._prefix, msg_id, len(data))
-            self._outgoing.put_large(header, data)
-        else:
-            self._outgoing.put(encode(self._prefix, msg_id, data))
+            buffer.put(msg_id, data)
+        except BaseException:
+            buffer.wake_next()
+            raise
 
     # Receiving
 
@@ -123,46 +103,37 @@ class Connection:
         """
         if timeout is not None:
             timeout = timeout_of(timeout)
-        incoming = self._incoming
-        waiters = incoming.receivers.waiters
-        if waiters or not self._inbox:
-            await self._wait_for_message(timeout)
-        message = incoming.take()
-        if waiters:
-            incoming.receivers.wake_next()
-        return message
-
-    async def _wait_for_message(self, timeout: float | None) -> None:
-        incoming = self._incoming
-        if not self._inbox and incoming.end is not None:
-            self._raise(incoming.end)
-        if not self._protocol.routing.requests:
-            self._outgoing.before_waiting()
-        await incoming.receivers.wait(timeout, "no message came")
-        if not self._inbox:
-            # A task that joined after the end was announced still has to be woken.
-            incoming.receivers.wake_next()
-            assert incoming.end is not None
-            self._raise(incoming.end)
+        exchange = self._exchange
+        if exchange.inbox or exchange.end is not None:
+            message = exchange.take()
+            if message is not None:
+                if self._protocol.paused:
+                    self._protocol.message_taken()
+                return message
+        if not exchange.requests.pending:
+            self._send_buffer.before_waiting()
+        waiter: Waiter = self._loop.create_future()
+        exchange.receivers.append(waiter)
+        if timeout is not None:
+            expire_after(timeout, waiter, "no message came")
+        try:
+            message = await waiter
+        except BaseException:
+            self._protocol.leave(waiter)
+            raise
+        return message if not exchange.returned else exchange.oldest(message)
 
     def __aiter__(self) -> Connection:
         return self
 
     async def __anext__(self) -> Message:
         """As ``recv``, but a clean end ends the iteration (CON-C6)."""
-        incoming = self._incoming
-        waiters = incoming.receivers.waiters
-        if waiters or not self._inbox:
-            try:
-                await self._wait_for_message(None)
-            except ConnectionClosed as closed:
-                if closed.rest:
-                    raise
-                raise StopAsyncIteration from None
-        message = incoming.take()
-        if waiters:
-            incoming.receivers.wake_next()
-        return message
+        try:
+            return await self.recv()
+        except ConnectionClosed as closed:
+            if closed.rest:
+                raise
+        raise StopAsyncIteration
 
     # Requests
 
@@ -179,48 +150,30 @@ class Connection:
             BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
-        timeout = timeout_of(timeout)
-        loop = asyncio.get_running_loop()
-        requests, outgoing = self._protocol.routing.requests, self._outgoing
-        answer: Answer = loop.create_future()
-        timer = (
-            None if timeout is None else loop.call_later(timeout, expire, answer, _LATE, timeout)
-        )
-        msg_id = None
+        exchange, buffer = self._exchange, self._send_buffer
+        answer: Waiter = self._loop.create_future()
+        if timeout is not None:
+            timeout = timeout_of(timeout)
+            if timeout is not None:
+                expire_after(timeout, answer, "no answer came")
+        msg_id, leave = None, exchange.withdraw
         try:
-            try:
-                if outgoing.busy:
-                    await outgoing.room(timeout)
-                self._raise_if_ended()
-                msg_id = requests.open(answer)  # CON-R1
-                self._put_request(data, msg_id)
-            finally:
-                outgoing.wake_next()  # the next sender must not wait for this request's answer
-            if len(requests) == 1:
-                outgoing.before_waiting()  # no other request is about to join the batch
+            if buffer.busy:
+                await buffer.room(timeout)
+                self._raise_if_refused()
+            msg_id = exchange.open_request(answer)
+            buffer.put(msg_id, data)
+            leave = self._protocol.give_up
+            if len(exchange.requests.pending) == 1:
+                buffer.before_waiting()  # no other request is about to join the batch
+            if self._protocol.paused:
+                self._protocol.schedule_stall_check()
             return await answer
         except BaseException:
-            self._give_up(answer, msg_id)
+            if msg_id is not None:
+                leave(msg_id, answer)
+            buffer.wake_next()
             raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    def _put_request(self, data: Buffer, msg_id: int) -> None:
-        try:
-            self._put(data, msg_id)
-        except BaseException:
-            self._protocol.routing.requests.withdraw(msg_id)
-            raise
-        self._incoming.schedule_stall_check()
-
-    def _give_up(self, answer: Answer, msg_id: int | None) -> None:
-        requests = self._protocol.routing.requests
-        if answer.done() and not answer.cancelled() and answer.exception() is None:
-            # It came in the turn of the loop in which this task was cancelled (CON-R3).
-            requests.late_answers += 1
-        elif msg_id is not None:
-            requests.give_up(msg_id)
 
     # State
 
@@ -237,7 +190,7 @@ class Connection:
     @property
     def late_answers(self) -> int:
         """Answers to abandoned requests, which arrived late and were dropped."""
-        return self._protocol.routing.requests.late_answers
+        return self._exchange.requests.late_answers
 
     @property
     def discarded(self) -> int:
@@ -274,17 +227,12 @@ class Connection:
 
     async def wait_closed(self) -> None:
         """Waits until the connection is gone; call it after ``close`` or ``abort``."""
-        await self._protocol.lost.wait()
+        await self._protocol.wait_closed()
 
     async def __aenter__(self) -> Connection:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
         try:
             await self.wait_closed()
@@ -294,13 +242,4 @@ class Connection:
 
     def _raise_if_refused(self) -> None:
         if self._protocol.refusal is not None:
-            self._raise(self._protocol.refusal)
-
-    def _raise_if_ended(self) -> None:
-        error = self._protocol.refusal or self._incoming.end
-        if error is not None:
-            self._raise(error)
-
-    @staticmethod
-    def _raise(error: BaseException) -> NoReturn:
-        raise same_error(error)
+            raise same_error(self._protocol.refusal)

@@ -14,7 +14,7 @@ from ..transport import system
 from ..transport.addresses import is_literal
 from ..transport.racing import Race
 from ..transport.tcp_sockets import begin_next, is_winner, look_up
-from ..transport.unix_sockets import address_of, connect_now, new_socket, pauses
+from ..transport.unix_sockets import address_of, attempts, new_socket
 from .threads import run_in_thread
 
 __all__ = ["dial", "reach"]
@@ -55,9 +55,7 @@ class _Attempts:
     async def run(self) -> socket.socket:
         """The first socket that connects; raises ``OSError`` if none does."""
         while True:
-            winner = self._begin_those_due()
-            if winner is not None:
-                return winner
+            self._begin_those_due()
             self._race.check()
             pause = self._race.pause(self._loop.time())
             ready, _ = await asyncio.wait(
@@ -67,17 +65,13 @@ class _Attempts:
             if winner is not None:
                 return winner
 
-    def _begin_those_due(self) -> socket.socket | None:
-        while (begun := begin_next(self._race, self._loop.time())) is not None:
-            sock, connected = begun
-            if connected:
-                return sock
+    def _begin_those_due(self) -> None:
+        while (sock := begin_next(self._race, self._loop.time())) is not None:
             try:
                 self._running[self._writable(sock)] = sock
             except BaseException:
                 sock.close()
                 raise
-        return None
 
     def _writable(self, sock: socket.socket) -> asyncio.Future[None]:
         """A future that is done when the attempt has succeeded or failed."""
@@ -128,8 +122,6 @@ async def reach(path: str) -> socket.socket:
     with new_socket(path) as sock:
         sock.setblocking(False)
         # Loops mistake a full queue for a connection in progress, and then for an established one.
-        for pause in pauses():
-            if connect_now(sock, address):
-                return sock
+        for pause in attempts(sock, address):
             await asyncio.sleep(pause)
-    raise AssertionError("pauses have no end")
+        return sock

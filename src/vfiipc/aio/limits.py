@@ -1,4 +1,4 @@
-"""Time limits for tasks that must leave nothing behind."""
+"""Time limits: for a wait, and for tasks that must leave nothing behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["until_done", "within"]
+__all__ = ["expire_after", "until_done", "within"]
 
 T = TypeVar("T")
 
@@ -64,3 +64,14 @@ async def until_done(task: asyncio.Future[T]) -> bool:
     if not task.cancelled():
         task.exception()
     return cancelled
+
+
+def expire_after(timeout: float, waiter: asyncio.Future[Any], what: str) -> None:
+    """Ends a wait with ``TimeoutError`` when the time is up; ``what`` says what did not happen."""
+
+    def expire() -> None:
+        if not waiter.done():
+            waiter.set_exception(TimeoutError(f"{what} within {timeout:g} s"))
+
+    timer = waiter.get_loop().call_later(timeout, expire)
+    waiter.add_done_callback(lambda _: timer.cancel())

@@ -8,7 +8,6 @@ import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, TypeAlias
 
 from ..exchange import (
@@ -16,6 +15,8 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     ConnectionClosed,
+    Settings,
+    connection_limit,
     serving_times,
 )
 from ..transport.addresses import Address, where_to_listen
@@ -25,10 +26,10 @@ from ..transport.unix_sockets import SocketFile
 from .accepting import Acceptor, listen, take_over
 from .connection import Connection
 from .handover import HANDSHAKE_TIMEOUT, hand_over
-from .outgoing import MAX_UNSENT
-from .settings import CLOSE_TIMEOUT, Settings
+from .send_buffer import MAX_UNSENT
+from .settings import CLOSE_TIMEOUT, AsyncSettings
 
-__all__ = ["Handler", "Server", "Serving", "serve"]
+__all__ = ["Handler", "PendingServer", "Server", "serve"]
 
 _logger = logging.getLogger("vfiipc")
 
@@ -56,7 +57,7 @@ def serve(
     max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
     max_unsent: int = MAX_UNSENT,
     close_timeout: float = CLOSE_TIMEOUT,
-) -> Serving:
+) -> PendingServer:
     """Serves, when the result is awaited or entered with ``async with``.
 
     Args:
@@ -89,29 +90,21 @@ def serve(
     Rules: ``spec/connections.md``.
     """
     target = where_to_listen(address, sock)
-    settings = Settings(
-        prefix=prefix,
-        size_limit=size_limit,
-        strict=strict,
-        request_ids=request_ids,
-        max_unclaimed=max_unclaimed,
-        max_unclaimed_size=max_unclaimed_size,
-        max_unsent=max_unsent,
-        close_timeout=close_timeout,
-    )
+    shared = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
+    settings = AsyncSettings(shared, max_unsent, close_timeout)
     where = target or check_listener(sock, tls=ssl is not None)
     if target and target.scheme != "fd" and (ssl is None) == (target.scheme == "tls"):
         needed = "tls:// needs ssl=, with a certificate" if ssl is None else "ssl= needs tls://"
         raise ValueError(f"{needed}; the address is {address!r}")
-    if max_connections is not None and max_connections < 1:
-        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more, or None")
+    if max_connections is not None:
+        max_connections = connection_limit(max_connections)
     times = serving_times(idle_timeout, grace)
     server = Server(handler, where, settings, ssl, max_connections, *times)
-    return Serving(server)
+    return PendingServer(server)
 
 
-class Serving:
-    """A server that is about to listen; await it or enter it with ``async with``, once."""
+class PendingServer:
+    """What ``serve`` returns: await it, or enter it with ``async with``, once, to listen."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -122,17 +115,12 @@ class Serving:
     async def __aenter__(self) -> Server:
         return await self._server._start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._server.__aexit__(kind, value, trace)
+    async def __aexit__(self, *_: object) -> None:
+        await self._server.__aexit__()
 
 
-class _Guest:
-    """A connection being served, from the accepted socket to the end of its handler."""
+class _ServedConnection:
+    """One connection, from the accepted socket to the end of its handler."""
 
     __slots__ = ("connection", "sock", "task")
 
@@ -150,7 +138,7 @@ class Server:
         self,
         handler: Handler,
         where: Address | socket.socket,
-        settings: Settings,
+        settings: AsyncSettings,
         context: tls.SSLContext | None,
         max_connections: int | None,
         idle_timeout: float | None,
@@ -167,7 +155,7 @@ class Server:
         self._started = False
         self._acceptor: Acceptor | None = None
         self._file: SocketFile | None = None  # of a pipe
-        self._guests: set[_Guest] = set()
+        self._served: set[_ServedConnection] = set()
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -178,7 +166,7 @@ class Server:
     @property
     def connections(self) -> int:
         """How many connections it has, including those in the TLS handshake."""
-        return len(self._guests)
+        return len(self._served)
 
     def close(self) -> None:
         """Stops accepting, and gives handlers ``grace`` seconds to finish.
@@ -201,12 +189,7 @@ class Server:
     async def __aenter__(self) -> Server:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.close()
         try:
             await self.wait_closed()
@@ -233,19 +216,19 @@ class Server:
         return self
 
     def _accepted(self, sock: socket.socket) -> None:
-        # Everything is set up first (CON-S1): a task of an eager factory starts at once.
-        guest = _Guest(sock)
-        self._guests.add(guest)
-        if self._max_connections is not None and len(self._guests) >= self._max_connections:
+        # Set up before the task is made (CON-S1): an eager task factory starts it at once.
+        served = _ServedConnection(sock)
+        self._served.add(served)
+        if self._max_connections is not None and len(self._served) >= self._max_connections:
             assert self._acceptor is not None
             self._acceptor.pause()  # CON-S3
-        guest.task = asyncio.get_running_loop().create_task(self._serve(guest))
-        guest.task.add_done_callback(partial(self._done, guest))
+        served.task = asyncio.get_running_loop().create_task(self._serve(served))
+        served.task.add_done_callback(partial(self._done, served))
 
-    def _done(self, guest: _Guest, task: asyncio.Task[None]) -> None:
-        self._guests.remove(guest)
-        if guest.sock is not None:
-            guest.sock.close()  # cancelled before it started
+    def _done(self, served: _ServedConnection, task: asyncio.Task[None]) -> None:
+        self._served.remove(served)
+        if served.sock is not None:
+            served.sock.close()  # cancelled before it started
         if self._closing is None and self._acceptor is not None:
             self._acceptor.resume()
         error = None if task.cancelled() else task.exception()
@@ -253,10 +236,10 @@ class Server:
             address = shown(self.address)
             _logger.error("a connection to %s was not served", address, exc_info=error)
 
-    async def _serve(self, guest: _Guest) -> None:
-        assert guest.sock is not None
-        sock, guest.sock = guest.sock, None
-        connection = guest.connection = await self._take_over(sock)
+    async def _serve(self, served: _ServedConnection) -> None:
+        assert served.sock is not None
+        sock, served.sock = served.sock, None
+        connection = served.connection = await self._take_over(sock)
         if connection is None:
             return
         where = shown(connection.remote_address or self.address)
@@ -264,7 +247,7 @@ class Server:
             await self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, shown(closed))
-        except (Exception, SystemExit):  # which would end the loop, and all others (CON-S2)
+        except (Exception, SystemExit):  # CON-S2: asyncio would end the loop for a SystemExit
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             connection.close()
@@ -272,7 +255,9 @@ class Server:
 
     async def _take_over(self, sock: socket.socket) -> Connection | None:
         loop = asyncio.get_running_loop()
-        protocol = self._settings.protocol()  # kept, because uvloop returns another one for TLS
+        protocol = (
+            self._settings.protocol()
+        )  # not taken from `make`: uvloop returns another one for TLS
         make = partial(loop.connect_accepted_socket, lambda: protocol, sock)
         limit = HANDSHAKE_TIMEOUT
         if self._idle_timeout is not None:
@@ -291,24 +276,24 @@ class Server:
 
     async def _end(self) -> None:  # CON-S6
         await self._wait(self._grace)
-        for guest in self._guests:
-            if guest.connection is not None:
-                guest.connection.close()
+        for served in self._served:
+            if served.connection is not None:
+                served.connection.close()
         await self._wait(_AFTER_CLOSE)
         self._abort()
         await self._wait(_AFTER_CLOSE)
-        if self._guests:
-            _logger.error("%d handlers go on although they were cancelled", len(self._guests))
+        if self._served:
+            _logger.error("%d handlers go on although they were cancelled", len(self._served))
 
     async def _wait(self, seconds: float) -> None:
-        tasks = [guest.task for guest in self._guests if guest.task is not None]
+        tasks = [served.task for served in self._served if served.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
             await asyncio.sleep(0)  # lets their done callbacks run
 
     def _abort(self) -> None:
-        for guest in list(self._guests):
-            if guest.connection is not None:
-                guest.connection.abort()
-            if guest.task is not None:
-                guest.task.cancel()
+        for served in list(self._served):
+            if served.connection is not None:
+                served.connection.abort()
+            if served.task is not None:
+                served.task.cancel()

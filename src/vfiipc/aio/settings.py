@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import index
 
-from .. import exchange
-from ..exchange import duration_of
+from ..codec import check_integer
+from ..exchange import Settings, duration_of
 from .protocol import MessageProtocol
 
-__all__ = ["CLOSE_TIMEOUT", "Settings"]
+__all__ = ["CLOSE_TIMEOUT", "AsyncSettings"]
 
 #: Seconds that closing may take.
 CLOSE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
-class Settings(exchange.Settings):
-    """Adds what only asyncio needs; validated on creation.
+class AsyncSettings:
+    """The settings of a connection, with those that only asyncio needs; validated on creation.
 
     Raises:
         TypeError, ValueError: a value is of the wrong type, or out of range.
     """
 
+    shared: Settings
     max_unsent: int
     close_timeout: float
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        try:
-            too_low = index(self.max_unsent) < 0
-        except TypeError:
-            kind = type(self.max_unsent).__name__
-            raise TypeError(f"max_unsent must be an int, not {kind}") from None
-        if too_low:
-            raise ValueError(f"max_unsent is {self.max_unsent}, but must be 0 or more")
+        check_integer("max_unsent", self.max_unsent, 0)
         duration_of(self.close_timeout, "close_timeout")
 
     def protocol(self) -> MessageProtocol:
         """A protocol for a new connection in the running loop."""
         close_timeout = duration_of(self.close_timeout, "close_timeout")
-        return MessageProtocol(self.framer(), self.routing(), self.max_unsent, close_timeout)
+        framer, exchange = self.shared.framer(), self.shared.exchange()
+        return MessageProtocol(framer, exchange, self.max_unsent, close_timeout)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+import math
 
 from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     Settings,
+    timeout_of,
 )
 from ..transport.addresses import Address, parse
 from ..transport.failures import explained
-from ..transport.ipc import IPC
-from ..transport.pipe import Pipe
-from ..transport.tcp import TCP
 from ..transport.tls import TLS
-from .clock import deadline_of, msec
 from .connection import Connection
+from .schemes import connect_to, object_for
 
 __all__ = ["check_tls", "connect"]
-
-_WITHOUT_TLS: Final = "tls= is for tls://HOST:PORT"
 
 
 def connect(
@@ -59,11 +55,13 @@ def connect(
     """
     target = parse(address)
     settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
-    deadline = deadline_of(timeout)
+    seconds = timeout_of(timeout)
     check_tls(target, tls)
-    ipc = _object_for(target, tls)
+    ipc = object_for(target.scheme, tls)
+    if isinstance(ipc, TLS) and tls is None:
+        ipc.addDefaultCA()  # CON-T1
     try:
-        if not _reach(ipc, target, msec(deadline.remaining())):
+        if not connect_to(ipc, target, -1 if seconds is None else math.ceil(seconds * 1000)):
             raise explained(ipc.last_error, f"not connected to {target}")
         return Connection(ipc, **vars(settings))
     except BaseException:  # CON-A8
@@ -83,22 +81,4 @@ def check_tls(target: Address | None, tls: TLS | None) -> None:
     if not isinstance(tls, TLS):
         raise TypeError(f"tls must be a TLS object, not {type(tls).__name__}")
     if target is not None and target.scheme not in ("tls", "fd"):
-        raise ValueError(f"{_WITHOUT_TLS}, but the address is {target}")
-
-
-def _object_for(target: Address, tls: TLS | None) -> IPC:
-    if target.scheme == "pipe":
-        return Pipe()
-    if target.scheme == "tcp":
-        return TCP()
-    if tls is None:
-        tls = TLS()
-        tls.addDefaultCA()
-    return tls
-
-
-def _reach(ipc: IPC, target: Address, timeout_msec: int) -> bool:
-    if isinstance(ipc, Pipe):
-        return ipc.connect(target.path, timeout_msec)
-    assert isinstance(ipc, (TCP, TLS))
-    return ipc.connect(target.host, target.port, timeout_msec)
+        raise ValueError(f"tls= is for tls://HOST:PORT, but the address is {target}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..codec import Message
@@ -11,14 +10,14 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     ConnectionClosed,
-    Routing,
+    Exchange,
     Settings,
     same_error,
+    timeout_of,
 )
-from ..transport.deadline import Deadline
+from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
-from .clock import deadline_of, msec
-from .incoming import SENT_IN_PART, Incoming, Waiter, broken_by
+from .shared_reader import SENT_IN_PART, SharedReader, Waiter, broken_by
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -61,13 +60,13 @@ class Connection:
         settings = Settings(
             prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size
         )
-        routing: Routing[Waiter] = settings.routing()
+        exchange: Exchange[Waiter] = settings.exchange()
         ipc.strict = strict
         self._ipc = ipc
         self._prefix = prefix
-        self._requests = routing.requests
-        self._incoming = Incoming(ipc, prefix, size_limit, routing)
-        self._incoming.on_idle = self._end_idle
+        self._requests = exchange.requests
+        self._reader = SharedReader(ipc, prefix, size_limit, exchange)
+        self._reader.on_idle = self._end_idle
         self._refusal: BaseException | None = None  # why nothing can be sent any more
         self._discarded: int | None = None  # known at the end only
         self._local, self._remote = ipc.local_addr(), ipc.remote_addr()
@@ -92,7 +91,7 @@ class Connection:
             ConnectionClosed: this side has closed.
             OSError: the connection is broken.
         """
-        if not self._write(msg_id, data, deadline_of(timeout)):  # CON-C1
+        if not self._write(msg_id, data, _deadline(timeout)):  # CON-C1
             raise TimeoutError(f"not sent within {timeout:g} s")
 
     def recv(self, timeout: float | None = None) -> Message:
@@ -109,7 +108,7 @@ class Connection:
             SyncLostError: the connection is strict, and what arrived is not a message.
             OSError: the connection is broken.
         """
-        message = self._incoming.receive(deadline_of(timeout))
+        message = self._reader.receive(_deadline(timeout))
         if message is None:
             raise TimeoutError(f"no message came within {timeout:g} s")
         return message
@@ -127,20 +126,20 @@ class Connection:
             BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.
         """
-        end = deadline_of(timeout)
+        end = _deadline(timeout)
         waiter = Waiter()
         try:
-            sent = self._write(self._incoming.open_request(waiter), data, end)
+            sent = self._write(self._reader.open_request(waiter), data, end)
         except (TypeError, ValueError, BufferError):
-            self._incoming.withdraw(waiter)
+            self._reader.withdraw(waiter)
             raise
         except BaseException:
-            self._incoming.give_up(waiter)
+            self._reader.give_up(waiter)
             raise
         if not sent:
-            self._incoming.withdraw(waiter)
+            self._reader.withdraw(waiter)
             raise TimeoutError(f"not sent within {timeout:g} s")
-        answer = self._incoming.answer_to(waiter, end)
+        answer = self._reader.answer_to(waiter, end)
         if answer is None:
             raise TimeoutError(f"no answer came within {timeout:g} s")
         return answer
@@ -165,7 +164,7 @@ class Connection:
             raise same_error(self._refusal)
         ipc = self._ipc
         try:
-            if ipc.write_msg(self._prefix, msg_id, data, msec(end.remaining())):
+            if ipc._messages.write_msg(self._prefix, msg_id, data, end):
                 return True
         except (TypeError, ValueError):
             raise
@@ -226,11 +225,11 @@ class Connection:
         if self._refusal is None:
             self._refusal = ConnectionClosed(reason)
             self._refusal.__cause__ = cause
-        self._incoming.finish(self._refusal, drop=True)
+        self._reader.finish(self._refusal, drop=True)
         self._let_go()
 
     def _end_idle(self) -> None:
-        self._refusal = self._refusal or self._incoming.end
+        self._refusal = self._refusal or self._reader.end
         self._let_go()
 
     def _let_go(self) -> None:
@@ -241,10 +240,15 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _deadline(timeout: float | None) -> Deadline:
+    """The deadline for a time-out in seconds; None never expires.
+
+    Raises:
+        TypeError, ValueError: ``timeout`` is not a number, or negative.
+    """
+    seconds = timeout_of(timeout)
+    return FOREVER if seconds is None else Deadline(seconds * 1000)

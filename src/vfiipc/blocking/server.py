@@ -8,8 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from operator import index
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ..exchange import (
@@ -18,6 +16,7 @@ from ..exchange import (
     REQUEST_IDS,
     ConnectionClosed,
     Settings,
+    connection_limit,
     serving_times,
     timeout_of,
 )
@@ -25,13 +24,12 @@ from ..transport.addresses import Address, parse, where_to_listen
 from ..transport.failures import explained
 from ..transport.ipc import IPC
 from ..transport.logs import shown
-from ..transport.pipe import Pipe
-from ..transport.tcp import TCP
 from ..transport.tcp_sockets import check_listener, inherited, listening_at
 from ..transport.tls import TLS
 from ..transport.waiters import Waiters
 from .connect import check_tls
 from .connection import Connection
+from .schemes import SchemeIPC, listen_at, object_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -100,8 +98,7 @@ def serve(
     check_tls(target, tls)
     if target is not None and target.scheme == "tls" and tls is None:
         raise ValueError(f"tls:// needs tls=, with a certificate; the address is {address!r}")
-    if index(max_connections) < 1:
-        raise ValueError(f"max_connections is {max_connections}, but must be 1 or more")
+    max_connections = connection_limit(max_connections)
     idle_timeout, grace = serving_times(idle_timeout, grace)
     settings = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
     if tls is not None and idle_timeout is not None:
@@ -119,7 +116,7 @@ class Server:
     def __init__(
         self,
         handler: Handler,
-        listener: TCP | TLS | Pipe,
+        listener: SchemeIPC,
         target: Address,
         settings: Settings,
         max_connections: int,
@@ -189,7 +186,7 @@ class Server:
     def _begin(self, peer: IPC) -> Exception | None:
         """Starts the handler's thread; on failure, closes the connection and returns the reason."""
         connection = Connection(peer, **vars(self._settings))
-        connection._incoming.idle_timeout = self._idle_timeout
+        connection._reader.idle_timeout = self._idle_timeout
         thread = threading.Thread(
             target=self._serve, args=(connection,), name="vfiipc handler", daemon=True
         )  # CON-S1
@@ -293,12 +290,7 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -308,36 +300,29 @@ def _shorten_handshakes(tls: TLS, msec: float) -> None:
     tls.handshake_timeout_msec = msec if allowed < 0 else min(allowed, msec)
 
 
-def _take_over(sock: socket.socket, at: str, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
-    """Listens on an existing socket, whose address is ``at``."""
+def _listen(target: Address | socket.socket, tls: TLS | None) -> tuple[SchemeIPC, Address]:
+    """Listens; returns the object, and the address by which it can be reached."""
+    if isinstance(target, Address) and target.scheme != "fd":
+        listener = object_for(target.scheme, tls)
+        if not listen_at(listener, target):
+            raise explained(listener.last_error, f"cannot listen on {target}")
+        _, _, port = listener.local_addr().rpartition(":")
+        return listener, target.reachable(int(port or target.port))
+    what, encrypted = "the socket that was given", tls is not None
+    try:
+        if isinstance(target, Address):
+            what = str(target)
+            return _take_over(*inherited(target.fd, _BACKLOG, tls=encrypted), tls)
+        return _take_over(target, listening_at(target, _BACKLOG, tls=encrypted), tls)
+    except OSError as cause:
+        raise explained(cause, f"cannot listen on {what}") from cause
+
+
+def _take_over(sock: socket.socket, at: str, tls: TLS | None) -> tuple[SchemeIPC, Address]:
+    """Listens on an existing socket, whose address is ``at`` (CON-A6)."""
     target = parse(at, listening=True)
-    listener = tls if tls is not None else Pipe() if target.scheme == "pipe" else TCP()
+    listener = object_for(target.scheme, tls)
     if not listener._adopt_listener(sock):
         assert listener.last_error is not None
         raise listener.last_error
     return listener, target.reachable(target.port)
-
-
-def _listen(target: Address | socket.socket, tls: TLS | None) -> tuple[TCP | TLS | Pipe, Address]:
-    encrypted = tls is not None
-    if isinstance(target, socket.socket):
-        try:
-            return _take_over(target, listening_at(target, _BACKLOG, tls=encrypted), tls)
-        except OSError as cause:
-            raise explained(cause, "cannot listen on the socket that was given") from cause
-    if target.scheme == "fd":
-        try:
-            return _take_over(*inherited(target.fd, _BACKLOG, tls=encrypted), tls)
-        except OSError as cause:
-            raise explained(cause, f"cannot listen on {target}") from cause
-    listener: TCP | TLS | Pipe
-    if target.scheme == "pipe":
-        listener = Pipe()
-        listening = listener.listen(target.path)
-    else:
-        listener = TCP() if tls is None else tls
-        listening = listener.listen(target.port, target.host or None)
-    if not listening:
-        raise explained(listener.last_error, f"cannot listen on {target}")
-    _, _, port = listener.local_addr().rpartition(":")
-    return listener, target.reachable(int(port or target.port))

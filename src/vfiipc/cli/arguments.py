@@ -1,4 +1,4 @@
-"""What users type on the command line, and the one line they get where it cannot be right."""
+"""The arguments of the commands, and the one line that reports an invalid one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, NoReturn, cast
 
-from ..codec import HEADER, Framer, encode_header
+from ..codec import PREFIX, Framer, encode_header
 from .streams import complain
 
 __all__ = [
@@ -32,11 +32,12 @@ __all__ = [
     "timeout",
 ]
 
-#: No text in UTF-8 holds these bytes, and no beginning of them is also their end.
+#: Not part of any text in UTF-8, and no beginning of it is also its end.
 DEFAULT_PREFIX = 0xC0DEFACE
 DEFAULT_LIMIT = 16 << 20
 
-_PREFIX_SIZE: int = HEADER.prefix.sizeof()
+_PREFIX_SIZE: int = PREFIX.packer.size
+_AUTO = "auto"  # these four characters are no prefix
 _LONGEST_TIMEOUT = 2_000_000
 _MOST = 10_000_000
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -91,7 +92,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_command(commands: Commands, name: str, run: Run, *, does: str, more: str) -> Parser:
-    """Declares a command: what ``--help`` says first, and what it says after the arguments."""
+    """Declares a command; ``--help`` begins with ``does`` and ends with ``more``."""
     parser = commands.add_parser(
         name,
         help=does,
@@ -165,7 +166,7 @@ def add_framing(
 
 
 def add_timeout(parser: Parser, awaited: str) -> None:
-    """How long to wait for what ``awaited`` names; 10 seconds, if nothing is said."""
+    """Adds ``--timeout``, by default 10 seconds; ``awaited`` names what it waits for."""
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
@@ -183,13 +184,15 @@ def _number(text: str) -> int | None:
 
 
 def prefix(text: str) -> int:
-    """A decimal number, ``0x`` and hexadecimal digits, or else the bytes as characters."""
+    """A decimal number, ``0x`` and hexadecimal digits, or the bytes as characters."""
+    if text == _AUTO:
+        raise ArgumentTypeError("the prefix has to be named here; dump and listen can find it")
     number = _number(text)
     if number is None and len(text) == _PREFIX_SIZE and text.isascii():
-        return int(HEADER.prefix.parse(text.encode("ascii")))
+        (number,) = PREFIX.packer.unpack(text.encode("ascii"))
     if number is None:
         raise ArgumentTypeError(
-            f"{text!r} is no prefix; use {show_prefix(DEFAULT_PREFIX)}, a decimal number, "
+            f"invalid prefix: {text!r}; use {show_prefix(DEFAULT_PREFIX)}, a decimal number, "
             f"or {_PREFIX_SIZE} characters such as ADKI"
         )
     return _checked(number, lambda: encode_header(number, 0, 0))
@@ -197,11 +200,11 @@ def prefix(text: str) -> int:
 
 def prefix_or_auto(text: str) -> int | None:
     """The same; ``auto`` gives None."""
-    return None if text.lower() == "auto" else prefix(text)
+    return None if text == _AUTO else prefix(text)
 
 
 def show_prefix(number: int) -> str:
-    """A prefix as the commands print it and take it."""
+    """A prefix as the commands print and accept it."""
     return f"{number:#0{2 + 2 * _PREFIX_SIZE}x}"
 
 
@@ -209,25 +212,25 @@ def msg_id(text: str) -> int:
     """A decimal number, or ``0x`` and hexadecimal digits."""
     number = _number(text)
     if number is None:
-        raise ArgumentTypeError(f"{text!r} is no message ID; use a number such as 7, -7 or 0x7")
+        raise ArgumentTypeError(f"invalid message ID: {text!r}; use a number such as 7, -7 or 0x7")
     return _checked(number, lambda: encode_header(0, number, 0))
 
 
 def limit(text: str) -> int:
-    """A number of bytes, where K, M and G stand for 2**10, 2**20 and 2**30."""
+    """A number of bytes; K, M and G stand for 2**10, 2**20 and 2**30."""
     match = re.fullmatch(r"(\d{1,20})([kmg]?)", text.lower(), re.ASCII)
     if match is None:
-        raise ArgumentTypeError(f"{text!r} is no number of bytes; use 65536, 64K or 16M")
+        raise ArgumentTypeError(f"invalid number of bytes: {text!r}; use 65536, 64K or 16M")
     number = int(match[1]) * _UNITS[match[2]]
     return _checked(number, lambda: Framer(0, number))
 
 
 def timeout(text: str) -> int:
-    """A time in seconds, given back in milliseconds."""
+    """A time in seconds; returns milliseconds."""
     seconds = _seconds(text)
     if not 0 < seconds <= _LONGEST_TIMEOUT:
         raise ArgumentTypeError(
-            f"{text!r} is not a time-out; use seconds above 0, up to {_LONGEST_TIMEOUT}"
+            f"invalid time-out: {text!r}; use seconds above 0, up to {_LONGEST_TIMEOUT}"
         )
     return max(1, round(seconds * 1000))
 
@@ -237,7 +240,7 @@ def delay(text: str) -> float:
     seconds = _seconds(text)
     if not 0 <= seconds <= _LONGEST_TIMEOUT:
         raise ArgumentTypeError(
-            f"{text!r} is not a delay; use seconds from 0 up to {_LONGEST_TIMEOUT}"
+            f"invalid delay: {text!r}; use seconds from 0 up to {_LONGEST_TIMEOUT}"
         )
     return seconds
 
@@ -246,7 +249,7 @@ def count(text: str) -> int:
     """A number of things, at least one."""
     match = re.fullmatch(r"0*(\d{1,8})", text, re.ASCII)
     if match is None or not 0 < int(match[1]) <= _MOST:
-        raise ArgumentTypeError(f"{text!r} is not a count; use 1..{_MOST}")
+        raise ArgumentTypeError(f"invalid count: {text!r}; use 1..{_MOST}")
     return int(match[1])
 
 
@@ -258,7 +261,7 @@ def _seconds(text: str) -> float:
 
 
 def hex_bytes(text: str) -> bytes:
-    """Bytes written as pairs of hexadecimal digits, spaces and colons between them allowed."""
+    """Bytes as pairs of hexadecimal digits, perhaps with spaces or colons between them."""
     try:
         return bytes.fromhex(text.replace(":", " "))
     except ValueError:
@@ -268,7 +271,7 @@ def hex_bytes(text: str) -> bytes:
 
 
 def _checked(number: int, try_out: Callable[[], object]) -> int:
-    """The number, if the codec takes it: the ranges are known there alone."""
+    """The number, if the codec accepts it: only the codec knows the ranges."""
     try:
         try_out()
     except ValueError as error:

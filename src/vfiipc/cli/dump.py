@@ -18,13 +18,14 @@ from ..recording import (
     guess_prefixes,
 )
 from . import arguments
+from .explained import Explained, Seen
 from .failures import INSTALL_CLI, Failure, describe
 from .filters import add_filters, chosen_filter
-from .finding import Framing, Reader, nothing_found, tell_guesses
+from .finding import Framing, nothing_found, tell_guesses
 from .progress import progress
 from .sources import FORMATS, Damaged, Source
 from .streams import flush_output, note
-from .view import NOWHERE, Printer, Way, add_view
+from .view import Printer, add_view
 
 __all__ = ["add_to", "find_prefix", "open_source"]
 
@@ -82,19 +83,19 @@ def _run(parsed: argparse.Namespace) -> int:
         if prefix is None and not parsed.follow:
             prefix, chunks = find_prefix(chunks, parsed.limit)
         printer = Printer(parsed, prefix, prompt=source.size is None, chosen=chosen)
-        view = _View(printer, Framing(prefix, parsed.limit, printer.set_prefix), timed=timed)
+        framing = Framing(prefix, parsed.limit, printer.set_prefix)
+        explained = Explained(framing, timed=timed)
+        view = _View(printer, explained, timed=timed)
         try:
             with closing(progress(chunks, source, parsed.file)) as shown:
-                for chunk in shown:
-                    view.show(chunk)
-        except (Damaged, KeyboardInterrupt) as error:
-            view.finish()
-            view.summary(source.skipped)
-            if isinstance(error, KeyboardInterrupt):
-                raise
+                view.show(explained.items(shown))
+        except Damaged as error:
             raise Failure(f"{parsed.file}: {error}") from error
-        view.finish()
-        view.summary(source.skipped)
+        except KeyboardInterrupt:
+            view.show(explained.finish())
+            raise
+        finally:
+            view.summary(source.skipped)
     return 0
 
 
@@ -115,50 +116,17 @@ def open_source(path: str, form: str, *, follow: bool = False) -> Source:
 
 
 class _View:
-    """Every direction of every connection, each explained by itself."""
+    """Prints what there is, and counts it."""
 
-    def __init__(self, printer: Printer, framing: Framing, *, timed: bool) -> None:
+    def __init__(self, printer: Printer, explained: Explained, *, timed: bool) -> None:
         self._printer = printer
-        self._framing = framing
+        self._explained = explained
         self._timed = timed
-        self._time: float | None = None
-        self._open: dict[tuple[RecordedConnection, bool], tuple[Way, Reader]] = {}
-        self._connections: set[RecordedConnection] = set()
         self._counts: Counter[str] = Counter()
         self._hidden = 0  # messages that the filter did not let pass
 
-    def show(self, chunk: Chunk) -> None:
-        key = (chunk.connection, chunk.from_client)
-        direction = self._open.get(key)
-        if direction is None:
-            direction = self._open[key] = self._begin(*key)
-        way, reader = direction
-        time = chunk.time if self._timed else None
-        if chunk.data:
-            self._items(way, reader.feed(chunk.data), time)
-        if chunk.gap:
-            self._items(way, reader.gap(chunk.gap), time)
-        if chunk.end:
-            self._items(way, reader.finish(), time)
-            del self._open[key]
-        self._time = time
-
-    def finish(self) -> None:
-        """What was begun and did not end."""
-        for way, reader in self._open.values():
-            self._items(way, reader.finish(), self._time)
-        self._open.clear()
-
-    def _begin(self, connection: RecordedConnection, from_client: bool) -> tuple[Way, Reader]:
-        self._connections.add(connection)
-        way = NOWHERE
-        if connection.number:
-            ends = (connection.sender(from_client), connection.sender(not from_client))
-            way = Way(connection.number, *ends, from_client)
-        return way, self._framing.reader()
-
-    def _items(self, way: Way, items: Iterable[Item], time: float | None) -> None:
-        for item in items:
+    def show(self, items: Iterable[Seen]) -> None:
+        for way, item, time in items:
             self._count(item, shown=self._printer.item(way, item, time))
 
     def _count(self, item: Item, *, shown: bool) -> None:
@@ -179,11 +147,12 @@ class _View:
         said = [f"messages: {messages:,}"]
         if self._hidden:
             said.append(f"shown: {messages - self._hidden:,}")
+        connections = self._explained.connections
         if self._timed:
-            said.append(f"connections: {len(self._connections):,}")
+            said.append(f"connections: {len(connections):,}")
         said += [f"{what}: {count:,}" for what, count in self._counts.items()]
-        again = sum(connection.retransmitted for connection in self._connections)
-        early = sum(connection.reordered for connection in self._connections)
+        again = sum(connection.retransmitted for connection in connections)
+        early = sum(connection.reordered for connection in connections)
         if again:
             said.append(f"bytes sent again: {again:,}")
         if early:

@@ -12,7 +12,7 @@ import shlex
 import warnings
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any, Final, NoReturn
@@ -26,6 +26,7 @@ __all__ = [
     "add_filters",
     "chosen_filter",
     "compile_pattern",
+    "filter_line",
     "parse_filter",
 ]
 
@@ -44,6 +45,7 @@ class Numbers:
     """Numbers and ranges of numbers, as ``1,5..9,-1`` lists them."""
 
     ranges: tuple[range, ...]
+    typed: str = field(default="", compare=False)
 
     def __contains__(self, number: object) -> bool:
         return any(number in each for each in self.ranges)
@@ -56,6 +58,7 @@ class JSONMatch:
     path: tuple[Step, ...]
     text: str  #: the value as it was typed
     value: Any  #: the value as JSON; the text again where it is not JSON
+    typed: str = field(default="", compare=False)
 
     def accepts(self, document: Any) -> bool:
         return any(self._is_value(found) for found in _at(document, self.path))
@@ -137,6 +140,7 @@ class Moment:
     """A date and time, or a time on every day."""
 
     when: datetime | time
+    typed: str = field(default="", compare=False)
 
     def is_reached(self, seconds: float | None) -> bool:
         seen = self._comparable(seconds)
@@ -249,6 +253,21 @@ def parse_filter(line: str) -> Filter:
     return replace(chosen_filter(parsed), patterns=(*(parsed.patterns or ()), *parsed.words))
 
 
+def filter_line(chosen: Filter) -> str:
+    """The line that ``parse_filter`` makes this filter of."""
+    words: list[str] = []
+    places = (("--id", chosen.ids), ("--connection", chosen.connections))
+    times = (("--since", chosen.since), ("--until", chosen.until))
+    for name, value in (*places, *times):
+        words += [name, value.typed] if value is not None else []
+    words += ["--from", chosen.side] if chosen.side is not None else []
+    for pattern in chosen.patterns:
+        words += ["--match", pattern.pattern.decode()]
+    for match in chosen.json_matches:
+        words += ["--json-match", match.typed]
+    return shlex.join(words)
+
+
 def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """What argparse calls, so that it shows why a text is refused."""
 
@@ -272,7 +291,7 @@ def _numbers(text: str) -> Numbers:
         if last < first:
             raise ArgumentTypeError(f"{part!r} is empty; the smaller number comes first")
         ranges.append(range(first, last + 1))
-    return Numbers(tuple(ranges))
+    return Numbers(tuple(ranges), text)
 
 
 def compile_pattern(text: str) -> re.Pattern[bytes]:
@@ -307,9 +326,9 @@ def _json_match(text: str) -> JSONMatch:
     if not equals or not steps or at < len(path):
         raise ValueError("is not PATH=VALUE; use amount=1999 or items[0].name=tea")
     try:
-        return JSONMatch(tuple(steps), value, _loaded(value))
+        return JSONMatch(tuple(steps), value, _loaded(value), text)
     except _UNREADABLE:
-        return JSONMatch(tuple(steps), value, value)
+        return JSONMatch(tuple(steps), value, value, text)
 
 
 def _loaded(text: str | bytes) -> Any:
@@ -341,10 +360,10 @@ def _members(value: Any, step: Step) -> list[Any]:
 def _moment(text: str) -> Moment:
     exact = _FRACTION.sub(lambda found: f".{found[1]:0<6}", text.replace("Z", "+00:00"))
     try:
-        return Moment(time.fromisoformat(exact).replace(tzinfo=None))
+        return Moment(time.fromisoformat(exact).replace(tzinfo=None), text)
     except ValueError:
         pass
     try:
-        return Moment(datetime.fromisoformat(exact).astimezone())
+        return Moment(datetime.fromisoformat(exact).astimezone(), text)
     except (ValueError, OverflowError, OSError):
         raise ValueError("is not a time; use 08:10, 08:10:00.5 or 2026-03-01T08:10") from None

@@ -39,9 +39,9 @@ class Framing:
         self._helped = False
         self._lock = threading.Lock()
 
-    def reader(self) -> Reader:
-        """What explains one direction of one connection."""
-        return Reader(self)
+    def reader(self, position: int = 0) -> Reader:
+        """What explains one direction of one connection, from ``position`` on."""
+        return Reader(self, position)
 
     def settle(self, data: bytes, *, last: bool) -> int | None:
         """The prefix, if ``data``, the beginning of a stream, show it, or another stream did.
@@ -83,11 +83,12 @@ class Framing:
 class Reader:
     """Explains one direction of a connection, as an ``Annotator`` does. Not thread safe."""
 
-    def __init__(self, framing: Framing) -> None:
+    def __init__(self, framing: Framing, position: int) -> None:
         self._framing = framing
+        self._position = position
         self._annotator: Annotator | None = None
         if framing.prefix is not None:
-            self._annotator = Annotator(framing.prefix, framing.limit)
+            self._annotator = Annotator(framing.prefix, framing.limit, position)
         self._sample = bytearray()  # what has come without a message
         self._count = 0
         self._looked = 0  # bytes of the sample at the last look
@@ -139,7 +140,7 @@ class Reader:
         if last or self._framing.prefix is not None or self._is_due():
             prefix = self._framing.settle(bytes(self._sample), last=last)
             if prefix is not None:
-                self._annotator = Annotator(prefix, self._framing.limit)
+                self._annotator = Annotator(prefix, self._framing.limit, self._position)
         return self._annotator
 
     def _watched(self, items: Iterable[Item]) -> Iterator[Item]:

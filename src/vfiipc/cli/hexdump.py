@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..codec import MESSAGE
+from ..codec import HEADER, MESSAGE
 
-__all__ = ["dump", "dump_message"]
+__all__ = ["PER_LINE", "dump", "dump_header", "dump_message"]
 
-_PER_LINE = 16
+PER_LINE = 16  #: bytes
 _PER_FIELD_LINE = 8
 
 
-class _Part(NamedTuple):
+class _DumpPart(NamedTuple):
     """One declared field in a message: its place, its bytes and its value."""
 
     name: str
@@ -22,18 +22,27 @@ class _Part(NamedTuple):
     value: Any
 
 
-def dump(data: bytes, stop: int | None = None) -> Iterator[str]:
-    """Lines of offset, bytes of ``data[:stop]`` in hexadecimal, and what is printable ASCII."""
+def dump(data: bytes, stop: int | None = None, start: int = 0) -> Iterator[str]:
+    """Lines of offset, bytes of ``data[start:stop]`` in hexadecimal, and the printable ASCII."""
     stop = len(data) if stop is None else stop
-    for offset in range(0, stop, _PER_LINE):
-        piece = data[offset : min(offset + _PER_LINE, stop)]
-        yield f"{offset:08x}  {piece.hex(' '):{3 * _PER_LINE - 1}}  {_as_ascii(piece)}"
+    for offset in range(start, stop, PER_LINE):
+        piece = data[offset : min(offset + PER_LINE, stop)]
+        yield f"{offset:08x}  {piece.hex(' '):{3 * PER_LINE - 1}}  {_as_ascii(piece)}"
 
 
 def dump_message(frame: bytes) -> Iterator[str]:
     """One whole message as lines, each field with the place and name that are declared for it."""
+    yield from _fields(frame, MESSAGE)
+
+
+def dump_header(header: bytes) -> Iterator[str]:
+    """The same of the header alone."""
+    yield from _fields(header, HEADER)
+
+
+def _fields(frame: bytes, declaration: Any) -> Iterator[str]:
     yield f"offset  width  {'field':8}  {'bytes':{3 * _PER_FIELD_LINE - 1}}  value"
-    for part in _parts(frame):
+    for part in _parts(frame, declaration):
         place = f"{part.offset:6}  {len(part.raw):5}  {part.name:8}"
         for piece in _pieces(part.raw):
             value = _as_ascii(piece) if isinstance(part.value, bytes) else _number(part)
@@ -41,19 +50,18 @@ def dump_message(frame: bytes) -> Iterator[str]:
             place = " " * len(place)
 
 
-def _number(part: _Part) -> str:
+def _number(part: _DumpPart) -> str:
     # Prefixes are written in hexadecimal everywhere; the other fields count or are counted.
     return f"{part.value:#0{2 + 2 * len(part.raw)}x}" if part.name == "prefix" else str(part.value)
 
 
-def _parts(frame: bytes) -> Iterator[_Part]:
-    fields = MESSAGE.parse(frame)
+def _parts(frame: bytes, declaration: Any) -> Iterator[_DumpPart]:
+    fields = declaration.parse(frame)
     offset = 0
-    declared: Any
-    for declared in MESSAGE.subcons:
+    for declared in declaration.subcons:
         width = declared.sizeof(**fields)
         raw = frame[offset : offset + width]
-        yield _Part(declared.name, offset, raw, fields[declared.name])
+        yield _DumpPart(declared.name, offset, raw, fields[declared.name])
         offset += width
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentTypeError
-from typing import Any
 
-from .. import IPC, TCP, TLS, Pipe
+from .. import IPC, TLS
+from ..blocking.schemes import SchemeIPC, connect_to, listen_at, object_for
 from ..transport.addresses import Address, parse
 from ..transport.tcp_sockets import inherited
 from . import arguments
@@ -98,8 +98,7 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     if place.scheme == "fd":
         return _take_over(place, parsed)
     listener = _new(place, parsed, listening=True)
-    where = (place.path,) if place.scheme == "pipe" else (place.port, place.host)
-    if not listener.listen(*where):
+    if not listen_at(listener, place):
         reason = describe(listener.last_error)
         listener.close()
         raise Failure(f"cannot listen at {shown(place)}: {reason}")
@@ -129,22 +128,19 @@ def dial(place: Address, timeout_msec: int, parsed: argparse.Namespace) -> IPC:
         Failure: it cannot be done.
     """
     link = _new(place, parsed, listening=False)
-    where = (place.path,) if place.scheme == "pipe" else (place.host, place.port)
-    if not link.connect(*where, timeout_msec=timeout_msec):
+    if not connect_to(link, place, timeout_msec):
         reason = link.last_error
         link.close()
         raise no_connection(shown(place), reason, timeout_msec)
-    return link  # type: ignore[no-any-return]
+    return link
 
 
-def _new(place: Address, parsed: argparse.Namespace, *, listening: bool) -> Any:
-    if place.scheme == "tcp":
-        return TCP()
-    if place.scheme == "pipe":
-        return Pipe()
+def _new(place: Address, parsed: argparse.Namespace, *, listening: bool) -> SchemeIPC:
+    link = object_for(place.scheme)
+    if not isinstance(link, TLS):
+        return link
     if listening and not parsed.cert:
         raise Failure(f"to listen at {place} takes a certificate: --cert, and --key")
-    link = TLS()
     given = [path for path in (parsed.cert, parsed.key) if path]
     if given and not link.setKeyCert(given[-1], given[0]):
         raise Failure(f"cannot use {' and '.join(given)}: {describe(link.last_error)}")

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import socket
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import closing
-from typing import NamedTuple
 
-from .. import IPC, TLS
+from .. import IPC
 from ..faults import Delivery, Planner, Send, Wait
+from ..recording import Item
 from . import arguments, links
-from .failures import Failure, describe
+from .failures import Failure
 from .filters import add_filters, chosen_filter
 from .finding import Framing, Reader
+from .pairs import DESCRIPTORS, Direction, Pair
 from .record import RecordedTrack, Recording
 from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
 
 __all__ = ["add_to"]
 
-_PIECE = 65536
-_DESCRIPTORS = 6  # for each connection: two sockets, and what waiting for both takes
-_PATIENCE = 2.0  # seconds for a thread to end whose connections were closed
 _PAUSE = 0.001  # seconds between pieces, so that they also arrive as pieces
 
 _MORE = """\
@@ -105,7 +102,7 @@ def _run(parsed: argparse.Namespace) -> int:
         printer = Printer(parsed, parsed.prefix, chosen=chosen_filter(parsed))
         printer.started(where)
         proxy = _Proxy(parsed, printer, recording)
-        Serving("vfiipc proxy", listener, proxy.serve, parsed, _DESCRIPTORS).serve()
+        Serving("vfiipc proxy", listener, proxy.serve, parsed, DESCRIPTORS).serve()
     return 0
 
 
@@ -129,138 +126,88 @@ class _Proxy:
             return
         with target:
             self._printer.event(way, "connected", "connected", time.time())
-            ends = (client.remote_addr(), target.remote_addr())
-            track = self._recording.connection(*ends)
-            pair = _Pair(self._parsed, self._printer, self._framing, track, client, target)
-            said = pair.run(way)
+            track = self._recording.connection(client.remote_addr(), target.remote_addr())
+            there = Direction(client, target, way)
+            back = Direction(target, client, way.reversed())
+            cut = _Cut(self._parsed.cut_after)
+            try:
+                said = Pair(there, back).run(
+                    self._flow(there, track, cut), self._flow(back, track, cut)
+                )
+            finally:
+                track.cut()
             self._printer.event(way, "closed", said, time.time())
 
-
-class _Direction(NamedTuple):
-    from_client: bool
-    source: IPC
-    target: IPC
-    way: Way
-    planner: Planner
-
-
-class _Pair:
-    """Two connections, and what passes between them."""
-
-    def __init__(
-        self,
-        parsed: argparse.Namespace,
-        printer: Printer,
-        framing: Framing,
-        track: RecordedTrack,
-        client: IPC,
-        target: IPC,
-    ) -> None:
-        self._parsed = parsed
-        self._printer = printer
-        self._framing = framing
-        self._track = track
-        self._client = client
-        self._target = target
-        self._lock = threading.Lock()
-        self._cut = Delivery(cut_after=parsed.cut_after)
-        self._passed = 0  # bytes, in both directions
-        self._said = ""
-        self._failed: Exception | None = None
-
-    def run(self, way: Way) -> str:
-        """Passes everything on until both directions have ended; what ended it."""
+    def _flow(self, direction: Direction, track: RecordedTrack, cut: _Cut) -> _Flow:
         pieces = self._parsed.pieces
         faults = Delivery(pieces, delay=self._parsed.delay, pause=_PAUSE if pieces else 0)
-        there = _Direction(True, self._client, self._target, way, Planner(faults))
-        answers = _Direction(False, self._target, self._client, way.reversed(), Planner(faults))
-        other = threading.Thread(target=self._pass_on, args=(answers,), daemon=True)
-        try:
-            other.start()
-        except RuntimeError as error:  # no threads left
-            raise OSError(errno.EAGAIN, str(error)) from error
-        try:
-            self._pass_on(there)
-            other.join()
-        finally:  # after Ctrl-C, too
-            self._end("")
-            other.join(_PATIENCE)
-        self._track.cut()
-        if self._failed is not None:
-            raise self._failed
-        return self._said or "closed"
+        printed = _Printed(self._printer, self._framing.reader(), direction.way)
+        return _Flow(direction.target, Planner(faults), cut, track, printed)
 
-    def _pass_on(self, direction: _Direction) -> None:
-        try:
-            self._pass_all_on(direction)
-        except OSError as error:  # the process has no descriptors left, for example
-            self._end(f"given up: {describe(error)}")
-        except Exception as error:  # noqa: BLE001  (`run` raises it)
-            self._failed = error
-            self._end("")
 
-    def _pass_all_on(self, direction: _Direction) -> None:
-        reader = self._framing.reader()
-        while data := direction.source.read(_PIECE, -1, 0):
-            data, last = self._allowed(data)
-            if not self._send(direction, data, reader) or last:
-                self._end(f"cut after {self._parsed.cut_after:,} bytes" if last else "")
-                break
-        else:
-            self._half_close(direction)
-        for item in reader.finish():
-            self._printer.item(direction.way, item, time.time())
+class _Cut:
+    """Where a connection is cut, both directions counted. Thread safe."""
 
-    def _send(self, direction: _Direction, data: bytes, reader: Reader) -> bool:
-        for action in direction.planner.feed(data):
+    def __init__(self, after: int | None) -> None:
+        self._after = after
+        self._delivery = Delivery(cut_after=after)
+        self._passed = 0
+        self._lock = threading.Lock()
+
+    def allowed(self, data: bytes) -> tuple[bytes, str | None]:
+        """What of ``data`` may pass, and what to say if that is the last."""
+        with self._lock:
+            data, last = self._delivery.arriving(self._passed, data)
+            self._passed += len(data)
+        return data, f"cut after {self._after:,} bytes" if last else None
+
+
+class _Printed:
+    """One direction, as it is printed."""
+
+    def __init__(self, printer: Printer, reader: Reader, way: Way) -> None:
+        self._printer = printer
+        self._reader = reader
+        self.way = way
+
+    def feed(self, data: bytes) -> None:
+        self._print(self._reader.feed(data))
+
+    def finish(self) -> None:
+        self._print(self._reader.finish())
+
+    def _print(self, items: Iterable[Item]) -> None:
+        for item in items:
+            self._printer.item(self.way, item, time.time())
+
+
+class _Flow:
+    """One direction: recorded, made worse, passed on and printed."""
+
+    def __init__(
+        self, target: IPC, planner: Planner, cut: _Cut, track: RecordedTrack, printed: _Printed
+    ) -> None:
+        self._target = target
+        self._planner = planner
+        self._cut = cut
+        self._track = track
+        self._printed = printed
+
+    def pass_on(self, data: bytes) -> str | None:
+        data, last = self._cut.allowed(data)
+        for action in self._planner.feed(data):
             if isinstance(action, Wait):
                 time.sleep(action.seconds)
             elif isinstance(action, Send):
                 # Recorded first, or the answer might come before it in the recording.
-                self._track.data(direction.from_client, action.data)
-                if not direction.target.write(action.data):
-                    return False
-        for item in reader.feed(data):
-            self._printer.item(direction.way, item, time.time())
-        return True
+                self._track.data(self._printed.way.from_client, action.data)
+                if not self._target.write(action.data):
+                    return last or ""
+        self._printed.feed(data)
+        return last
 
-    def _allowed(self, data: bytes) -> tuple[bytes, bool]:
-        """What of ``data`` may pass, and whether that is the last."""
-        with self._lock:
-            data, last = self._cut.arriving(self._passed, data)
-            self._passed += len(data)
-            return data, last
+    def end(self) -> None:
+        self._printed.finish()
 
-    def _half_close(self, direction: _Direction) -> None:
-        source = direction.source
-        over_tls = isinstance(direction.target, TLS)  # which cannot end one way alone
-        if source.eof() and not source.error() and not over_tls:
-            self._track.end(direction.from_client)
-            with self._lock:  # nobody may close it now: its descriptor could be another's then
-                _shut_down(direction.target)
-        else:
-            self._end(f"broke: {describe(source.last_error)}" if source.error() else "")
-
-    def _end(self, said: str) -> None:
-        """Closes both connections; the first who does tells why."""
-        with self._lock:
-            self._said = self._said or said
-            self._client.close()
-            self._target.close()
-
-
-def _shut_down(link: IPC) -> None:
-    """Tells the peer that no more will come, while it may go on sending."""
-    descriptor = link.getFD()
-    if descriptor < 0:
-        return
-    try:
-        sock = socket.socket(fileno=descriptor)  # the same descriptor: a copy may not be had
-    except OSError:
-        return  # it has gone already
-    try:
-        sock.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-    finally:
-        sock.detach()
+    def half_close(self) -> None:
+        self._track.end(self._printed.way.from_client)

@@ -68,7 +68,7 @@ _NOTHING_TO_COMPARE = (
 )
 
 
-class _Step(NamedTuple):
+class _ReplayStep(NamedTuple):
     """Bytes to send, or the message that has to come."""
 
     send: bytes = b""
@@ -93,7 +93,7 @@ def _run(parsed: argparse.Namespace) -> int:
         return replay.compare(steps) if recorded else replay.print_answers(steps)
 
 
-def _steps(chunks: list[Chunk], parsed: argparse.Namespace, prefix: int) -> Iterator[_Step]:
+def _steps(chunks: list[Chunk], parsed: argparse.Namespace, prefix: int) -> Iterator[_ReplayStep]:
     """What to do, in the order of the recording."""
     number = parsed.connection
     if number is None:
@@ -107,11 +107,11 @@ def _steps(chunks: list[Chunk], parsed: argparse.Namespace, prefix: int) -> Iter
             raise Failure(f"connection {number} is not recorded whole: {chunk.gap:,} bytes missing")
         if chunk.from_client == (parsed.side == "client"):
             if chunk.data:
-                yield _Step(send=chunk.data)
+                yield _ReplayStep(send=chunk.data)
         else:
             for item in annotator.feed(chunk.data):
                 if isinstance(item, Decoded):
-                    yield _Step(expect=item.message)
+                    yield _ReplayStep(expect=item.message)
 
 
 def _first_with_messages(chunks: Iterable[Chunk], parsed: argparse.Namespace, prefix: int) -> int:
@@ -137,7 +137,7 @@ class _Replay:
         self._printer = Printer(parsed, prefix)
         self._position = 0
 
-    def compare(self, steps: Iterable[_Step]) -> int:
+    def compare(self, steps: Iterable[_ReplayStep]) -> int:
         """Goes through the recording; the exit status."""
         same = different = 0
         for step in steps:
@@ -161,7 +161,7 @@ class _Replay:
         self._printer.event(NOWHERE, "result", said)
         return 1 if different or extra is not None else 0
 
-    def print_answers(self, steps: Iterable[_Step]) -> int:
+    def print_answers(self, steps: Iterable[_ReplayStep]) -> int:
         """Sends everything, prints what comes; the exit status."""
         for step in steps:
             self._send(step.send)

@@ -72,15 +72,23 @@ class Serving:
         self._threads: dict[IPC, threading.Thread] = {}
         self._failed: OutputFailed | None = None
         self._refusing = False
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Has ``serve`` end, from another thread, and closes all connections."""
+        self._stopped = True
+        self._listener.close()
+        for connection in list(self._threads):
+            connection.close()
 
     def serve(self) -> None:
-        """Serves for ever, or one connection.
+        """Serves until ``stop``, or one connection.
 
         Raises:
             OutputFailed: the output cannot be written.
         """
         try:
-            while self._failed is None:
+            while self._failed is None and not self._stopped:
                 if not self._places.acquire(timeout=_LOOK):
                     continue
                 connection = self._accept()
@@ -105,7 +113,8 @@ class Serving:
         except OSError as error:  # waiting takes a descriptor, too
             connection, reason = None, error
         # Where nobody came in time, the error is still the former one.
-        if connection is None and reason is not former and self._failed is None:
+        ended = self._failed is not None or self._stopped
+        if connection is None and reason is not former and not ended:
             complain(self._program, f"cannot accept: {describe(reason)}")
             time.sleep(_PAUSE)
         return connection

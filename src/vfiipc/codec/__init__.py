@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .arguments import check_integer
-from .batches import EncodedBatch, encode_batches
+from .arguments import check_integer, flat_bytes
 from .errors import FramingError, SyncLostError
 from .framer import Framer
 from .layout import (
@@ -16,7 +15,7 @@ from .layout import (
     SIZE,
     Field,
 )
-from .message import Message, encode, encode_header, encode_many
+from .message import EncodedBatch, Message, encode, encode_batches, encode_header, encode_many
 from .wire import HEADER, MESSAGE
 
 __all__ = [
@@ -40,4 +39,5 @@ __all__ = [
     "encode_batches",
     "encode_header",
     "encode_many",
+    "flat_bytes",
 ]

@@ -1,4 +1,4 @@
-"""Checks of arguments, in one place, so that every door of the codec gives the same errors."""
+"""Checks of arguments, so that every function reports the same errors."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = [
     "check_msg_id",
     "check_prefix",
     "check_size_limit",
+    "flat_bytes",
 ]
 
 
@@ -38,7 +39,7 @@ def check_integer(name: str, value: int, lowest: int, highest: int | None = None
 
 
 def check_prefix(prefix: int) -> int:
-    """The prefix as an ``int``; ``TypeError`` or ``ValueError`` where the wire cannot hold it."""
+    """The prefix as an ``int``; ``TypeError`` or ``ValueError`` if the wire cannot hold it."""
     return check_integer("prefix", prefix, PREFIX.lowest, PREFIX.highest)
 
 
@@ -58,13 +59,24 @@ def check_data_size(data_size: int) -> int:
 
 
 def as_bytes(name: str, data: Buffer) -> bytes:
-    """A copy of any bytes-like object that later changes of the original cannot reach.
+    """A copy of any bytes-like object, which later changes of the original do not affect.
 
-    Wider items count as their bytes, and a memoryview with gaps gives the bytes that it shows, in
-    its own order. What is ``bytes`` already needs no copy: callers ask that first, which saves
-    them this call.
+    Wider items count as their bytes, and a memoryview with gaps as the bytes that it shows, in its
+    own order. Callers check for ``bytes`` first, which saves them this call.
+    """
+    return bytes(flat_bytes(name, data))
+
+
+def flat_bytes(name: str, data: Buffer, copied_below: int = 0) -> bytes | memoryview:
+    """Any bytes-like object as flat bytes; ``TypeError`` if it is not one.
+
+    A contiguous object of ``copied_below`` bytes or more is not copied: later changes show in the
+    result.
     """
     try:
-        return memoryview(data).tobytes()
+        view = memoryview(data)
     except TypeError:
         raise TypeError(f"{name} must be bytes-like, not {type(data).__name__}") from None
+    if not view.c_contiguous or view.nbytes < max(1, copied_below):
+        return view.tobytes()
+    return view.cast("B")

@@ -1,13 +1,12 @@
-"""Bytes that were fed and not looked at yet: a queue that costs little more than they weigh.
+"""A queue of bytes that were fed and not examined yet.
 
-It must offer appending in pieces of any size and taking from the front, both in linear time
-overall, and give memory back as it is read. Small pieces are gathered in one growing buffer
-(two-byte pieces in a list would take 20 times their size); large ones are kept as they came,
-without a copy.
+It appends pieces of any size, and takes from the front, both in linear time overall. It needs
+little more memory than its bytes, and releases it as it is read. Small pieces are gathered in one
+growing buffer, because a list of them would take many times their size; large ones are kept as they
+came, without a copy.
 
-Where its bytes begin and end is told by positions in the stream. Whoever takes bytes moves
-``start``, in the same step that stores them elsewhere; so an exception out of a signal handler
-neither loses nor doubles any.
+Its ends are positions in the stream. Code that takes bytes moves ``start`` in the same step that
+stores them elsewhere, so that an exception from a signal handler neither loses nor repeats any.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from io import BytesIO
 
 __all__ = ["PORTION", "Backlog"]
 
-#: Bytes in a gathered piece, and at most in what ``front`` gives at once.
+#: The bytes of a gathered piece, and the most that ``front`` returns.
 PORTION = 65536
 
 
@@ -31,7 +30,7 @@ class Backlog:
     __slots__ = ("_first", "_gathered", "_gathered_size", "_pieces", "end", "start")
 
     def __init__(self, start: int) -> None:
-        #: The position of the next byte to take; the taker moves it.
+        #: The position of the next byte to take; code that takes bytes moves it.
         self.start = start
         #: The position behind the last byte.
         self.end = start
@@ -46,7 +45,7 @@ class Backlog:
     def append(self, data: bytes, position: int) -> None:
         """Adds ``data``, which begins at ``position``, at the end.
 
-        Data that an interrupted call has added already is not added again.
+        What an interrupted call has added is not added again.
         """
         if position != self.end:
             return
@@ -65,9 +64,9 @@ class Backlog:
             self._seal()
 
     def front(self, limit: int) -> bytes:
-        """Bytes at the front, left there: at least one, at most ``limit``, not always all.
+        """Bytes at the front, which stay there: at least one, at most ``limit``, perhaps fewer.
 
-        Not to be asked of an empty backlog; ``limit`` is 1 or more.
+        The backlog must not be empty, and ``limit`` is 1 or more.
         """
         while self._pieces and self._first + len(self._pieces[0]) <= self.start:
             size = len(self._pieces[0])
@@ -79,7 +78,7 @@ class Backlog:
         return self._pieces[0][at : at + min(limit, PORTION)]
 
     def peek(self, limit: int) -> bytes:
-        """The first ``limit`` bytes, or all if there are fewer, left where they are."""
+        """The first ``limit`` bytes, or all if there are fewer; they stay there."""
         parts = []
         at = self.start - self._first
         for piece in self._pieces:
@@ -96,7 +95,7 @@ class Backlog:
         return b"".join(parts)
 
     def _seal(self) -> None:
-        """Makes a piece of what was gathered."""
+        """Turns the gathered bytes into a piece."""
         if self._gathered_size:
             piece, fresh = self._gathered.getvalue()[: self._gathered_size], BytesIO()
             self._pieces += (piece,)

@@ -1,4 +1,4 @@
-"""What a framer raises, and only in strict mode."""
+"""The exceptions of a strict framer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ __all__ = ["FramingError", "SyncLostError"]
 
 
 class FramingError(Exception):
-    """The byte stream does not keep to the framing of ``spec/framing.md``."""
+    """The byte stream violates the framing of ``spec/framing.md``."""
 
 
 class SyncLostError(FramingError):
-    """A strict framer found something that is no header where a header should have started.
+    """A strict framer found something else where a header should have begun.
 
     Args:
-        position: offset in the stream, in bytes from its beginning, of the first byte that should
-            have been part of a header.
-        found: the bytes found there, as far as they had arrived, never more than prefix and size.
+        position: in the stream, in bytes, of the first byte that should have been a header.
+        found: the bytes found there, as far as they had arrived: at most prefix and size.
         expected: what should have been there, in words.
     """
 

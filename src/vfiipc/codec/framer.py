@@ -1,14 +1,12 @@
 """The receiver: a pure state machine that turns chunks of bytes into messages.
 
-Offers feeding, the next message or all of them, and the raw bytes in between. The cost aimed at:
-one pass over the bytes, whatever the stream and the chunks; memory for what is buffered and little
+It takes bytes in, and gives out the next message, all of them, or raw bytes. It aims at one pass
+over the bytes, whatever the stream and the chunks, and at memory for what is buffered and little
 more.
 
-The plan: messages are parsed where they lie, in the block of bytes that arrived, and only the tail
-that is not a whole message yet is joined with what comes next (0.77 of a bare ``unpack_from`` loop
-when both make plain tuples, 0.7 with ``Message`` objects; deleting from the front of a
-``bytearray``, with tuples, 0.6). A large message in progress leaves the block and is gathered
-apart, in pieces or in a buffer of its own. What is fed faster than it is asked for waits in a
+Messages are parsed in place, in the block of bytes that arrived. Only the tail that is not yet a
+whole message is joined with what comes next. A large message in progress leaves the block, and is
+gathered in pieces or in a buffer of its own. Data that is fed faster than it is taken waits in a
 backlog.
 """
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Framer"]
 
-#: Messages above this size are gathered apart; tails up to it are joined with new bytes.
+#: Messages above this size are gathered separately; tails up to it are joined with new bytes.
 _LARGE = 4096
 
 
@@ -44,7 +42,7 @@ class Framer:
         strict: raise ``SyncLostError`` instead of searching for the next header. May be changed.
 
     Raises:
-        TypeError: an argument is no integer.
+        TypeError: an argument is not an integer.
         ValueError: an argument is out of its range.
 
     A caller feeds ``receive_data`` and takes messages with ``drain`` (the fast way) or one by one
@@ -76,11 +74,11 @@ class Framer:
         #: Bytes that were fed so far; read only.
         self.received = 0
         self._discarded = 0
-        self._wanted = 0  # bytes that complete the next step; 0 where that is not known
+        self._wanted = 0  # bytes that complete the next step; 0 if unknown
         self._fault: tuple[int, bytes, str] | None = None  # what to raise from now on
         self._strict = bool(strict)
-        #: Called with position, bytes found (at most eight) and number of the bytes that are about
-        #: to be thrown away; one loss of synchronisation may take several calls.
+        #: Called before bytes are discarded: with their position, the bytes found there (at most
+        #: eight), and their number. One loss of synchronisation may take several calls.
         self.on_discard: Callable[[int, bytes, int], object] | None = None
         self._prefix = check_prefix(prefix)
         self._mark = PREFIX.packer.pack(self._prefix)
@@ -95,14 +93,14 @@ class Framer:
 
     @property
     def prefix(self) -> int:
-        """The prefix to expect, 0..2**32-1. A new one judges what is buffered anew."""
+        """The prefix to expect, 0..2**32-1. After a change, buffered bytes are judged again."""
         return self._prefix
 
     @prefix.setter
     def prefix(self, prefix: int) -> None:
         if prefix is self._prefix:
             return
-        prefix = check_prefix(prefix)  # FRM-E6: the former value stays when this raises
+        prefix = check_prefix(prefix)  # FRM-E6: the previous value stays if this raises
         if prefix != self._prefix:
             self._prefix = prefix
             self._mark = PREFIX.packer.pack(prefix)
@@ -110,7 +108,7 @@ class Framer:
 
     @property
     def size_limit(self) -> int:
-        """The most bytes of data, 0..2**31-5. A new one judges what is buffered anew."""
+        """The most bytes of data, 0..2**31-5. After a change, buffered bytes are judged again."""
         return self._size_limit
 
     @size_limit.setter
@@ -125,7 +123,7 @@ class Framer:
 
     @property
     def strict(self) -> bool:
-        """Whether garbage and bad sizes are a fault. A change lifts no fault (FRM-F6)."""
+        """Whether garbage and bad sizes are a fault. A change does not end a fault (FRM-F6)."""
         return self._strict
 
     @strict.setter
@@ -138,7 +136,7 @@ class Framer:
     @property
     def pending(self) -> int:
         """Bytes held; more than 0 at the end of a stream means that it was cut short (FRM-E1)."""
-        # Each attribute is read once: a transport asks in one thread while another one reads.
+        # Each attribute is read once: another thread may be receiving.
         large, backlog = self._large, self._backlog
         held = len(self._block) - self._at
         held += len(large) if large is not None else 0
@@ -146,7 +144,7 @@ class Framer:
 
     @property
     def discarded(self) -> int:
-        """Bytes thrown away so far while looking for a header."""
+        """Bytes discarded so far while looking for a header."""
         return self._discarded
 
     def receive_data(self, data: Buffer) -> None:
@@ -165,7 +163,7 @@ class Framer:
             data = as_bytes("data", data)
         if not data:
             return
-        # FRM-R1: the bytes are only kept; asking examines them.
+        # FRM-R1: the bytes are only stored, and not examined yet.
         position, block, at = self.received, self._block, self._at
         received, rest = position + len(data), len(block) - at
         large = self._large
@@ -182,43 +180,43 @@ class Framer:
         else:
             self._backlog = Backlog(position)
             self._backlog.append(data, position)
-        # No call between these lines: an exception out of a signal handler comes before all of
-        # them, and then the same data may be fed again, or after.
+        # No call between these lines: an exception from a signal handler comes before all of them,
+        # and then the same data may be fed again, or after all of them.
         self.received = received
         self._block = block
         self._at = at
         self._wanted = 0
 
     def next_message(self) -> Message | None:
-        """The next message, or None when more data is needed; then ``bytes_wanted`` is exact.
+        """The next message, or None if more data is needed; then ``bytes_wanted`` is exact.
 
         Raises:
             SyncLostError: the framer is strict and has lost synchronisation, now or before.
         """
         block, at = self._block, self._at
-        # The common case, a message that lies whole where it should, without the call of _receive:
-        # 1.6 times its speed. _receive gives the same, so a mutant that comes here less is unseen.
+        # The common case, a whole message at the front, without a call of _receive, which would
+        # return the same: so tests cannot notice a mutant that comes here less often.
         if self._large is None and len(block) - at >= HEADER_SIZE and self._fault is None:
             found, size, msg_id = unpack_header(block, at)
             stop = at + PREFIX_AND_SIZE + size
             if found == self._prefix and MIN_SIZE <= size <= self._max_size and stop <= len(block):
                 message = make_message(Message, (msg_id, block[at + HEADER_SIZE : stop]))
-                # As _give_out does it. No call follows, so that no exception can take the message.
+                # Like _give_out. No call follows, so no exception can lose the message.
                 if stop < len(block):
                     self._at = stop
                 else:
                     self._block, self._at = b"", 0
                 return message
-        # Nothing is held: 2.2 times the speed where each message comes in a chunk of its own.
+        # Nothing is held: common if each message comes in its own chunk.
         elif not block and self._backlog is None and self._large is None and self._fault is None:
             return None
         return self._receive()
 
     def drain(self, into: list[Message] | None = None) -> list[Message]:
-        """All messages that are complete, in order: the fast way to take them.
+        """All complete messages, in order: the fast way to take them.
 
         Args:
-            into: a list to append them to, as they are taken; a new one by default.
+            into: a list to append them to; a new one by default.
 
         Returns:
             The list.
@@ -245,8 +243,8 @@ class Framer:
             raise
 
     def _take_in_place(self, messages: list[Message]) -> None:
-        """Appends the messages at the front of the block, as far as they need no ``_receive``."""
-        # Everything in locals, for attributes cost time inside the loop.
+        """Appends the messages at the front of the block that do not need ``_receive``."""
+        # Local variables, because attributes cost time inside the loop.
         block, at = self._block, self._at
         prefix, max_size = self._prefix, self._max_size
         header_size, min_size = HEADER_SIZE, MIN_SIZE
@@ -264,13 +262,13 @@ class Framer:
             at = stop
         if at == end:
             block, at = b"", 0
-        # No call between these lines: an exception neither loses nor doubles a message.
+        # No call between these lines: an exception neither loses nor repeats a message.
         messages += taken
         self._block = block
         self._at = at
 
     def _receive(self) -> Message | None:
-        """The receiver algorithm of ``spec/framing.md``, step by step, for every case there is."""
+        """The receiver algorithm of ``spec/framing.md``, step by step, for every case."""
         if self._fault is not None:
             raise SyncLostError(*self._fault)
         large = self._large
@@ -283,23 +281,23 @@ class Framer:
             self._large = None
             return message
         while True:
-            # FRM-R2: find the prefix, and drop what lies before it.
+            # FRM-R2: find the prefix, and discard what lies before it.
             block, at = self._block, self._at
             start = block.find(self._mark, at)
             if start < 0:
-                # FRM-R3: there is none. Keep the longest tail that may be its beginning.
+                # FRM-R3: there is none. Keep the longest tail that may begin one.
                 tail = block[max(at, len(block) - len(self._mark) + 1) :]
                 start = len(block) - prefix_tail(self._mark, tail)
             if start > at:
                 self._discard_to(start)
-            # FRM-R4: prefix and size, eight bytes, are enough to decide.
+            # FRM-R4: prefix and size are enough to decide.
             if len(block) - start < PREFIX_AND_SIZE:
                 if self._refill():
                     continue
                 self._wait_for(HEADER_SIZE)
                 return None
-            # FRM-R5: judge the size. If it is bad, drop one byte, then (one pass for speed) all
-            # that the next steps would drop.
+            # FRM-R5: judge the size. If it is bad, discard one byte, and in the same pass all
+            # that the next steps would discard.
             (size,) = SIZE.packer.unpack_from(block, start + SIZE.offset)
             if MIN_SIZE <= size <= self._max_size:
                 return self._complete(PREFIX_AND_SIZE + size)
@@ -307,7 +305,7 @@ class Framer:
             self._discard_to(next_candidate(pattern, block, start + 1))
 
     def _complete(self, size: int) -> Message | None:
-        """FRM-R6 and FRM-R7: the message of ``size`` bytes, header included, when it is whole."""
+        """FRM-R6 and FRM-R7: the message of ``size`` bytes, with its header, when it is whole."""
         while self._at + size > len(self._block):
             if size > _LARGE and len(self._block) - self._at >= HEADER_SIZE:
                 self._start_large(size - HEADER_SIZE)
@@ -322,19 +320,19 @@ class Framer:
         return message
 
     def _give_out(self, stop: int) -> None:
-        """Moves on; a block that is used up is let go of, for it may be large."""
+        """Moves on; a block that is used up is released, because it may be large."""
         if stop < len(self._block):
             self._at = stop
         else:
             self._block, self._at = b"", 0
 
     def _wait_for(self, size: int) -> None:
-        """Records that ``size`` bytes from the front on complete the next step."""
-        self._block, self._at = self._block[self._at :], 0  # lets go of what has been given out
+        """Records that the next step needs ``size`` bytes from the front on."""
+        self._block, self._at = self._block[self._at :], 0  # releases what was given out
         self._wanted = size - len(self._block)
 
     def _refill(self) -> bool:
-        """Joins the rest of the block with the next of the backlog; False when there is none."""
+        """Joins the rest of the block with bytes from the backlog; False if there are none."""
         self._drop_empty_backlog()
         backlog = self._backlog
         if backlog is None:
@@ -352,7 +350,7 @@ class Framer:
             self._backlog = None
 
     def _discard_to(self, start: int) -> None:
-        """Drops what lies before ``start``; in strict mode that is a fault (FRM-F1, FRM-F2)."""
+        """Discards what lies before ``start``; in strict mode, that is a fault (FRM-F1, FRM-F2)."""
         if self._strict:
             found = self.peek(PREFIX_AND_SIZE)  # FRM-F4: never more than prefix and size
             position = self.received - self.pending  # FRM-F3
@@ -381,7 +379,7 @@ class Framer:
         """Moves what belongs to the message from the backlog, unless the block is in between."""
         backlog = self._backlog
         while backlog is not None and not self._block:
-            # What an interrupted call has moved lies before the end of the message's bytes.
+            # An interrupted call may have moved bytes without moving the start.
             backlog.start = max(backlog.start, large.end)
             self._drop_empty_backlog()
             if self._backlog is None or not large.missing:
@@ -395,28 +393,24 @@ class Framer:
             self._large = None
 
     def _revalidate(self) -> None:
-        """FRM-E4: after a change, a message in progress that no longer fits is judged again."""
+        """FRM-E4: after a change, judges a message in progress again if it no longer fits."""
         self._wanted = 0
         if self._large is not None and not self._large.fits(self._prefix, self._max_size):
             self._return_large()
 
     def bytes_wanted(self) -> int:
-        """How many bytes complete the next step, so that a transport can read no byte too many.
+        """How many bytes complete the next step, so that a transport reads none too many.
 
-        Exact after ``next_message`` gave None (or ``drain`` returned), and when nothing is held:
-        the rest of the header while the size is not known (FRM-E8), then the rest of the message
-        (FRM-E9). Otherwise 1, which means "ask first" (FRM-E10).
+        Exact after ``next_message`` returned None, or ``drain`` returned, and if nothing is held:
+        the rest of the header while the size is unknown (FRM-E8), then the rest of the message
+        (FRM-E9). Otherwise 1: take messages first (FRM-E10).
         """
         if self._wanted:
             return self._wanted
         return 1 if self.pending or self._fault is not None else HEADER_SIZE
 
     def peek(self, n: int) -> bytes:
-        """The first ``n`` bytes (0 or more) of the buffer, or all if fewer, left where they are.
-
-        Raises:
-            TypeError, ValueError: ``n`` is no integer, or negative.
-        """
+        """The first ``n`` bytes of the buffer (0 or more), or all if fewer; they stay there."""
         n = check_integer("n", n, 0)
         parts = [self._block[self._at : self._at + n]]
         if self._large is not None:
@@ -426,18 +420,15 @@ class Framer:
         return b"".join(parts)[:n]
 
     def take(self, n: int) -> bytes:
-        """Up to ``n`` raw bytes (0 or more) off the front, for stream reads between messages.
+        """Removes up to ``n`` raw bytes (0 or more), for stream reads between messages.
 
-        If some bytes of a message are taken, what is left of it is judged as if it came alone.
-
-        Raises:
-            TypeError, ValueError: ``n`` is no integer, or negative.
+        If some bytes of a message are taken, the rest is judged as if it came alone.
         """
         n = check_integer("n", n, 0)
         if not n:
             return b""
         self._wanted = 0
-        self._return_large()  # FRM-E7: the next ask begins with the first byte left
+        self._return_large()  # FRM-E7: the next message begins with the first byte left
         stop = self._at + n
         parts = [self._block[self._at : stop]]
         self._give_out(stop)

@@ -1,14 +1,12 @@
-"""A large message in progress, whose data are kept apart from the rest of the stream.
+"""A large message in progress, whose data is kept apart from the rest of the stream.
 
-It must take bytes in pieces of any size in linear time, cost little more than they weigh, and hand
-the data out with as few copies as can be. Nothing is reserved for what has not arrived.
+It takes bytes in pieces of any size in linear time, needs little more memory than they do, and
+copies them as rarely as possible. Nothing is reserved for what has not arrived.
 
-A message of up to 1 MiB keeps its pieces as they came and joins them once, which takes its size
-twice at the end. A growing buffer is moved as it grows, and its memory goes back to the system and
-comes from there anew with each message, page by page: 0.2 to 0.9 of an unframed flood over TCP,
-from run to run, where joining has 0.7 to 1.2 on a quiet machine. Above 1 MiB, or in many small
-pieces, each of which weighs more than its bytes, ``io.BytesIO`` gathers them, and gives its content
-without a copy when it is read as a whole: 1.1 times the payload at the peak.
+A message of up to 1 MiB keeps its pieces as they came and joins them once, which takes twice its
+size at the end. A growing buffer would be slower: it moves as it grows, and page-faulting its
+memory for every message takes time. Above 1 MiB, and for many small pieces, whose overhead would be
+larger than their bytes, ``io.BytesIO`` gathers them. It returns its whole content without a copy.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from .message import Message, make_message
 
 __all__ = ["LargeMessage"]
 
-# The most data that are joined, and the most pieces of them.
+# The most bytes of data that are joined, and the most pieces.
 _JOINED: Final = 1 << 20
 _PIECES: Final = 256
 
@@ -31,7 +29,7 @@ class LargeMessage:
 
     Args:
         header: the whole header, with a size that was accepted.
-        data_size: the number of bytes of data that this size means.
+        data_size: the bytes of data that follow from this size.
         position: where the data begins in the stream.
     """
 
@@ -42,20 +40,20 @@ class LargeMessage:
         self._pieces: list[bytes] = []
         self._gathered = BytesIO() if data_size > _JOINED else None  # instead of the pieces
         self._size = 0
-        #: The number of bytes that the message still lacks.
+        #: The number of bytes that are still missing.
         self.missing = data_size
-        #: The position in the stream up to which it has its bytes, and that behind its last one.
+        #: Positions in the stream: behind the last byte so far, and behind the last of the message.
         self.end, self.stop = position, position + data_size
 
     def __len__(self) -> int:
         return len(self._header) + self._size
 
     def extend(self, data: bytes | memoryview, position: int) -> int:
-        """Adds ``data`` as far as it belongs to the message; gives how many bytes do not.
+        """Adds ``data`` as far as it belongs to the message; returns how many bytes do not.
 
         Args:
             data: the next bytes of the stream.
-            position: where they begin; what an interrupted call has added is not added again.
+            position: where they begin. What an interrupted call has added is not added again.
         """
         behind = position + len(data) - self.stop
         if behind > 0:
@@ -65,13 +63,13 @@ class LargeMessage:
             if self._gathered is None and len(self._pieces) >= _PIECES:
                 self._gather()
             if self._gathered is None:
-                pieces = (bytes(data),)  # a view would keep all that it is a part of
+                pieces = (bytes(data),)  # a view would keep the whole chunk in memory
             else:
                 self._gathered.seek(self._size)
                 self._gathered.write(data)
             end = position + len(data)
-            # No call between these lines: an exception out of a signal handler comes before or
-            # after all of them.
+            # No call between these lines: an exception from a signal handler comes before or after
+            # all of them.
             self._pieces += pieces
             self._size += end - position
             self.missing -= end - position
@@ -90,7 +88,7 @@ class LargeMessage:
         return bool(found == prefix and size <= max_size)
 
     def message(self) -> Message:
-        """The message, once nothing is missing; this ends the object's use."""
+        """The message, once nothing is missing; the object is not used afterwards."""
         _, _, msg_id = unpack_header(self._header)
         gathered = self._gathered
         data = b"".join(self._pieces) if gathered is None else gathered.getvalue()

@@ -1,7 +1,7 @@
 """Numbers and packers derived from the declaration in ``wire.py``.
 
-construct declares; it costs about a hundred times a bare ``struct`` call per header, so it never
-runs per message. Everything here is computed once, at import, by walking the declaration.
+construct declares. It is about a hundred times slower than ``struct``, so it never runs per
+message. Everything here is computed once, at import, by walking the declaration.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class HeaderStruct(Protocol):
 
 
 class Field(NamedTuple):
-    """One field of the header as declared: where it is, how it is packed, what it can hold."""
+    """One field of the header as declared: its place, its format and its range."""
 
     name: str
     offset: int
@@ -51,7 +51,7 @@ class Field(NamedTuple):
 
 
 class _FieldByField:
-    """Packs a header whose fields do not share one byte order, which one ``struct`` cannot."""
+    """Packs a header with fields of different byte orders, which one ``struct`` cannot."""
 
     def __init__(self, formats: Sequence[str]) -> None:
         self._packers = [struct.Struct(text) for text in formats]
@@ -68,7 +68,7 @@ class _FieldByField:
 
 
 def header_struct(formats: Sequence[str]) -> HeaderStruct:
-    """The quickest packer for fields with these ``struct`` formats, byte order included."""
+    """The fastest packer for fields with these ``struct`` formats, which include the byte order."""
     orders = {text[0] for text in formats}
     if len(orders) == 1:
         return struct.Struct(orders.pop() + "".join(text[1:] for text in formats))

@@ -1,28 +1,33 @@
 """What blocking and asyncio connections share, independent of how bytes move.
 
-Exceptions, request IDs, and unclaimed messages. No I/O, no clock, no locks: each side
-brings its own.
+Arguments, exceptions, and the ``Exchange``: who gets which message. No I/O, no clock, no locks:
+each side brings its own.
 """
 
 from __future__ import annotations
 
+from .arguments import (
+    Settings,
+    check_timeout,
+    connection_limit,
+    duration_of,
+    serving_times,
+    timeout_of,
+)
 from .errors import ConnectionClosed, cut_or_ended, same_error
-from .inbox import Inbox
+from .exchange import MAX_UNCLAIMED, MAX_UNCLAIMED_SIZE, Exchange
 from .requests import REQUEST_IDS, Requests
-from .routing import MAX_UNCLAIMED, MAX_UNCLAIMED_SIZE, Routing
-from .seconds import check_timeout, duration_of, serving_times, timeout_of
-from .settings import Settings
 
 __all__ = [
     "MAX_UNCLAIMED",
     "MAX_UNCLAIMED_SIZE",
     "REQUEST_IDS",
     "ConnectionClosed",
-    "Inbox",
+    "Exchange",
     "Requests",
-    "Routing",
     "Settings",
     "check_timeout",
+    "connection_limit",
     "cut_or_ended",
     "duration_of",
     "same_error",

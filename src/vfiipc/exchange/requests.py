@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from ..codec import encode_header
 
-__all__ = ["REQUEST_IDS", "Requests"]
+__all__ = ["REQUEST_IDS", "Requests", "Waiting"]
 
 REQUEST_IDS: Final = range(1, 2**31)
 
-Waiting = TypeVar("Waiting")
+
+class Waitable(Protocol):
+    """What a call waits with, as an ``asyncio.Future``."""
+
+    def done(self) -> bool:
+        """Whether it has a result, or waits no more: nothing may be given to it."""
+
+
+Waiting = TypeVar("Waiting", bound=Waitable)
 
 _BLOCK: Final = 1024
 
@@ -29,58 +36,46 @@ class Requests(Generic[Waiting]):
         ValueError: it is empty, descending, or contains a number that is not a message ID.
     """
 
+    __slots__ = ("_count", "_given_up", "_ids", "_next", "abandoned", "late_answers", "pending")
+
     def __init__(self, ids: range = REQUEST_IDS) -> None:
         self._ids = _checked(ids)
+        self._count = len(self._ids)
         self._next = 0
         #: The waiters for answers, by the ID of their request.
         self.pending: dict[int, Waiting] = {}
         self._given_up = _IDs(self._ids)
+        #: Empty unless late answers may come: for a quick check.
+        self.abandoned = self._given_up.blocks
         #: Answers to abandoned requests, which arrived late and were dropped.
         self.late_answers = 0
 
     def __len__(self) -> int:
         return len(self.pending)
 
-    @property
-    def expecting(self) -> bool:
-        """Whether any message can be an answer, in time or late."""
-        return bool(self.pending) or bool(self._given_up.blocks)
-
     def open(self, waiting: Waiting) -> int:
-        """The ID for a new request (CON-R2); ``waiting`` is what its answer is matched with.
+        """The ID for a new request (CON-R2); ``waiting`` is who gets its answer.
 
         Raises:
             BufferError: as many requests wait for answers as there are IDs.
         """
         pending = self.pending
-        if len(pending) >= len(self._ids):
-            raise BufferError(f"all {len(self._ids)} request IDs wait for answers")
+        if len(pending) >= self._count:
+            raise BufferError(f"all {self._count} request IDs wait for answers")
         given_up = self._given_up
         # IDs of abandoned requests are skipped, unless there are no others (CON-R3).
-        sparing = given_up.blocks and len(pending) + given_up.count < len(self._ids)
+        sparing = given_up.blocks and len(pending) + given_up.count < self._count
         while True:
             place = given_up.next_out(self._next) if sparing else self._next
             msg_id = self._ids[place]
             self._next = place + 1
-            if self._next == len(self._ids):
+            if self._next == self._count:
                 self._next = 0
             if msg_id not in pending:
                 if given_up.blocks:
                     given_up.discard(msg_id)
                 pending[msg_id] = waiting
                 return msg_id
-
-    def match(self, msg_id: int) -> Waiting | None:
-        """Removes and returns the waiter whose answer has this ID; None if there is none."""
-        return self.pending.pop(msg_id, None)
-
-    def is_late(self, msg_id: int) -> bool:
-        """Whether it answers an abandoned request: it is counted, and to be dropped (CON-R3)."""
-        if not self.was_given_up(msg_id):
-            return False
-        self.late_answers += 1
-        self.forget(msg_id)
-        return True
 
     def was_given_up(self, msg_id: int) -> bool:
         """Whether a late answer with this ID may still come."""
@@ -107,10 +102,12 @@ class Requests(Generic[Waiting]):
 class _IDs:
     """A subset of a range of IDs, one bit each: a peer that never answers costs little memory."""
 
+    __slots__ = ("_ids", "blocks", "count")
+
     def __init__(self, ids: range) -> None:
         self._ids = ids
         #: The non-empty blocks of the range, each as the bits of an int.
-        self.blocks: defaultdict[int, int] = defaultdict(int)
+        self.blocks: dict[int, int] = {}
         #: The number of IDs in the subset.
         self.count = 0
 
@@ -123,7 +120,7 @@ class _IDs:
     def add(self, msg_id: int) -> None:
         """Adds an ID that is not in the subset."""
         block, place = divmod(self._ids.index(msg_id), _BLOCK)
-        self.blocks[block] |= 1 << place
+        self.blocks[block] = self.blocks.get(block, 0) | 1 << place
         self.count += 1
 
     def next_out(self, place: int) -> int:

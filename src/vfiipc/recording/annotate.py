@@ -1,4 +1,4 @@
-"""What a framer makes of a stream: its messages, what it dropped and why, what was cut off."""
+"""Explains a stream: its messages, what the framer discarded and why, what was cut off."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, SIZE, Framer, Message
+from ..codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, Framer, Message
 
 __all__ = ["Annotator", "Cut", "Decoded", "Discarded", "FalseHeader", "Gap", "Item"]
 
-_SHOWN = 8  # as everywhere: not more of a stream than a prefix and a size
+_SHOWN = PREFIX_AND_SIZE  # as everywhere: no more of a stream than prefix and size
 
 
 class Decoded(NamedTuple):
-    """A message, and the place of its first byte in the stream."""
+    """A message, and the position of its first byte in the stream."""
 
     position: int
     message: Message
 
     @property
     def size(self) -> int:
-        """What the field of this name holds."""
+        """The value of the size field."""
         return len(self.message.data) + MSG_ID_SIZE
 
 
 @dataclass(frozen=True)
 class FalseHeader:
-    """A prefix that no header began with, and the size that told so."""
+    """A prefix that did not begin a header, and the size that showed this."""
 
     position: int
     size: int
@@ -36,18 +36,18 @@ class FalseHeader:
 
 @dataclass
 class Discarded:
-    """Bytes that were dropped, one behind the other, while looking for a header."""
+    """Consecutive bytes that were discarded while looking for a header."""
 
     position: int
     count: int = 0
     head: bytes = b""  #: the first of them, at most 8
-    #: Prefixes among them, the first three; ``false_count`` tells how many there were.
+    #: The first three prefixes among them; ``false_count`` is the number of all.
     false_headers: list[FalseHeader] = field(default_factory=list)
     false_count: int = 0
     size_limit: int = 0
 
     def reason(self) -> str:
-        """Why they are no messages, in words."""
+        """Why they are not messages, in words."""
         if not self.false_headers:
             return "no prefix"
         first = self.false_headers[0]
@@ -62,12 +62,12 @@ class Discarded:
 
 @dataclass(frozen=True)
 class Cut:
-    """The beginning of a message, or of a header, that never became whole."""
+    """The beginning of a message, or of a header, that was never completed."""
 
     position: int
     count: int  #: bytes that are there
-    missing: int  #: bytes that are not, at least
-    msg_id: int | None  #: None where the header is cut off, too
+    missing: int  #: bytes that are missing, at least
+    msg_id: int | None  #: None if the header is cut off, too
 
     def reason(self) -> str:
         """What is cut off, in words."""
@@ -94,22 +94,22 @@ class Annotator:
     Args:
         prefix: 0..2**32-1.
         size_limit: the most bytes of data in a message, 0..2**31-5.
+        position: where in the stream the first byte is that it will be given.
 
     Raises:
         ValueError: an argument is out of its range.
 
-    The framer is that of the library, so what is told here is what a receiver would do. Not thread
-    safe.
+    It uses the library's framer, so it shows what a receiver would do. Not thread safe.
     """
 
-    def __init__(self, prefix: int, size_limit: int) -> None:
+    def __init__(self, prefix: int, size_limit: int, position: int = 0) -> None:
         self._prefix = prefix
         self._size_limit = size_limit
         self._framer = Framer(prefix, size_limit)
         mark = re.escape(PREFIX.packer.pack(prefix))
         self._mark = re.compile(b"(?=" + mark + b")")  # also those that overlap
-        self._end = 0  # where in the stream the framer's bytes end
-        self._position = 0  # everything before has been told of
+        self._end = position  # where in the stream the framer's bytes end
+        self._position = position  # everything before it has been reported
         self._discarded: Discarded | None = None
 
     @property
@@ -118,10 +118,10 @@ class Annotator:
         return self._framer.pending
 
     def feed(self, data: bytes) -> Iterator[Item]:
-        """What can be told after some more bytes, however the stream is cut into pieces."""
+        """The items that are complete after some more bytes, in pieces of any size."""
         framer = self._framer
         pending = framer.pending
-        # Only what is not known to begin a message may yet be dropped, and that is short.
+        # Held bytes may be discarded only while they are too few for a header.
         window = framer.peek(pending) + data if 0 < pending < HEADER_SIZE else data
         self._end = end = self._end + len(data)
         first = end - len(window)
@@ -130,16 +130,16 @@ class Annotator:
             stop = end - framer.pending
             start = stop - HEADER_SIZE - len(message.data)
             if start > self._position:
-                self._drop(start, window, first)
+                self._discard(start, window, first)
             if self._discarded is not None:
-                yield from self._told()
+                yield from self._take_discarded()
             self._position = stop
             yield Decoded(start, message)
         if end - framer.pending > self._position:
-            self._drop(end - framer.pending, window, first)
+            self._discard(end - framer.pending, window, first)
 
     def gap(self, count: int) -> Iterator[Item]:
-        """Bytes are missing here, 1 or more: what was half received cannot be completed."""
+        """Reports that bytes are missing here, 1 or more; a message in progress is cut off."""
         yield from self.finish()
         yield Gap(self._position, count)
         self._position += count
@@ -147,8 +147,8 @@ class Annotator:
         self._framer = Framer(self._prefix, self._size_limit)
 
     def finish(self) -> Iterator[Item]:
-        """What is left at the end of the stream."""
-        yield from self._told()
+        """The items that are left at the end of the stream."""
+        yield from self._take_discarded()
         pending = self._framer.pending
         if pending:
             missing = self._framer.bytes_wanted()
@@ -160,13 +160,13 @@ class Annotator:
             self._position += pending
             self._framer.take(pending)
 
-    def _told(self) -> Iterator[Item]:
+    def _take_discarded(self) -> Iterator[Item]:
         discarded, self._discarded = self._discarded, None
         if discarded is not None:
             yield discarded
 
-    def _drop(self, stop: int, window: bytes, first: int) -> None:
-        """Notes that everything up to ``stop`` was dropped; ``window`` begins at ``first``."""
+    def _discard(self, stop: int, window: bytes, first: int) -> None:
+        """Notes that everything up to ``stop`` was discarded; ``window`` begins at ``first``."""
         if self._discarded is None:
             self._discarded = Discarded(self._position, size_limit=self._size_limit)
         discarded = self._discarded

@@ -1,7 +1,7 @@
-"""Finding the prefix of a stream that nobody has told the prefix of.
+"""Guesses the prefix of a stream.
 
-A header is recognised by what follows it: where its size says that the next message begins, the
-same prefix stands again. Four equal bytes are seldom there by chance.
+A header is recognised by what follows it: the same prefix, where the next message begins according
+to the size. Four equal bytes are rarely there by chance.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _SCANNED = 256 << 10  # bytes of each stream in which a header is looked for
 
 @dataclass(frozen=True)
 class Guess:
-    """A prefix that may be the one, and what speaks for it."""
+    """A likely prefix, and the evidence for it."""
 
     prefix: int
-    messages: int  #: as many are found with it
-    links: int  #: as many times the next message, or the end, came where a size said so
-    share: float  #: of all bytes, 0..1, those that belong to these messages
+    messages: int  #: how many are found with it
+    links: int  #: how often the next message, or the end, was where the size said
+    share: float  #: 0..1: the part of all bytes that belongs to these messages
 
     @property
     def confidence(self) -> str:
@@ -44,7 +44,7 @@ class Guess:
 
 
 def guess_prefixes(streams: Iterable[bytes], size_limit: int) -> list[Guess]:
-    """The prefixes that the streams may have, the best first; none where nothing is found.
+    """The likely prefixes of some streams, the best first; empty if nothing is found.
 
     Args:
         streams: beginnings of streams, each of one direction of one connection, and each with some
@@ -80,20 +80,20 @@ def _links(stream: bytes, size_limit: int) -> Iterator[bytes]:
 
 
 def _sizes(largest: int) -> re.Pattern[bytes]:
-    """Finds where a size of up to ``largest``, and perhaps a larger one, may stand."""
+    """A pattern for a size of up to ``largest``, and perhaps some larger ones."""
     highest = SIZE.packer.pack((1 << largest.bit_length()) - 1)
     return re.compile(b"(?=" + b"".join(b"[\\x00-\\x%02x]" % byte for byte in highest) + b")")
 
 
 def _tried(mark: bytes, streams: Iterable[bytes], size_limit: int) -> Guess:
-    """What a framer finds with a prefix."""
+    """What a framer finds with this prefix."""
     (prefix,) = PREFIX.packer.unpack(mark)
     messages = links = size = total = 0
     for stream in streams:
         framer = Framer(prefix, size_limit)
         framer.receive_data(stream)
         total += len(stream)
-        behind = -1  # where the message before ended
+        behind = -1  # where the previous message ended
         while (message := framer.next_message()) is not None:
             stop = len(stream) - framer.pending
             length = HEADER_SIZE + len(message.data)

@@ -1,12 +1,13 @@
 """Hex dumps as text, read back into bytes.
 
-Understood are lines with an offset in front, as ``xxd``, ``hexdump -C``, ``od -A x -t x1`` and
-Wireshark write them, and hexadecimal digits alone. Where there are offsets, they tell how many
-bytes each line has, so that a column of characters behind the digits is never taken for digits.
+It reads lines that begin with an offset, as ``xxd``, ``hexdump -C``, ``od -A x -t x1`` and
+Wireshark write them, and hexadecimal digits alone. The offsets tell how many bytes each line has,
+so that a column of characters behind the digits is never mistaken for digits.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from binascii import unhexlify
 from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ _MOST = 1 << 20  # bytes that a line may have by its offset, so that damage cann
 
 
 class HexDumpError(Exception):
-    """The text is no hex dump; says at which line, and what is wrong there."""
+    """The text is not a hex dump; the message names the line and the reason."""
 
 
 class _Line(NamedTuple):
@@ -53,10 +54,10 @@ def parse_hex_dump(lines: Iterable[str]) -> Iterator[bytes]:
     """The bytes, line by line.
 
     Args:
-        lines: the text; empty lines, and those that begin with ``#``, are passed over.
+        lines: the text; empty lines, and those that begin with ``#``, are skipped.
 
     Raises:
-        HexDumpError: a line is not what it should be; what was before it has been given.
+        HexDumpError: a line is invalid; the bytes before it were yielded.
     """
     numbered = (
         (number, line.rstrip("\r\n"))
@@ -66,18 +67,13 @@ def parse_hex_dump(lines: Iterable[str]) -> Iterator[bytes]:
     first = next(numbered, None)
     if first is None:
         return
-    rest = _chain(first, numbered)
+    rest = itertools.chain([first], numbered)
     if _WORDS.match(first[1]):
         raise HexDumpError(
             f"line {first[0]}: words whose bytes are in the order of some machine; "
             "make the dump with xxd or hexdump -C"
         )
     yield from (_with_offsets(rest) if _has_offset(first[1]) else _digits_alone(rest))
-
-
-def _chain(first: tuple[int, str], rest: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    yield first
-    yield from rest
 
 
 def _digits_alone(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
@@ -89,7 +85,7 @@ def _digits_alone(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
 
 
 def _digits(line: str) -> bytes:
-    """A line without what may stand beside digits; anything else that is no digit stays."""
+    """A line without separators and marks between its digits; anything else stays."""
     digits = line.encode("ascii", "replace")
     for mark in _MARKS:
         digits = digits.replace(mark, b"")
@@ -151,7 +147,7 @@ def _offset_line(number: int, text: str) -> _Line | None:
 
 
 def _pairs(line: _Line, most: int, column: int | None = None) -> tuple[bytes, int]:
-    """Up to ``most`` bytes, and where in the line they end: likely at ``column``."""
+    """Up to ``most`` bytes, and where in the line they end, which is usually ``column``."""
     if column is not None:
         try:
             data = bytes.fromhex(line.text[line.start : column])

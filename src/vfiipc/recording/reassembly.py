@@ -1,7 +1,7 @@
 """From TCP segments to streams: both directions of each connection, in the order of time.
 
 Segments may come twice, in another order, or overlap; a stream may begin or end in the middle. What
-the capture does not hold becomes a gap, and is never passed over in silence.
+the capture lacks is reported as a gap.
 
 Sequence numbers start again at 0 after the highest. Here they are unwrapped to positions, which
 only grow, so that segments stay in order. Work: n log n in the segments that wait, n otherwise.
@@ -19,7 +19,7 @@ from .packets import ACK, FIN, RST, SYN, Segment
 __all__ = ["Chunk", "Reassembly", "RecordedConnection"]
 
 _MODULUS = 1 << 32
-#: Bytes behind a gap that are held back, in the hope that the gap closes.
+#: Bytes behind a gap that are held back, in case the gap closes.
 _PATIENCE = 16 << 20
 #: What a waiting segment costs besides its data, so that tiny segments are limited, too.
 _OVERHEAD = 512
@@ -33,7 +33,7 @@ _NEAR = 1 << 16
 class RecordedConnection:
     """One TCP connection: the side that connected, and the side that listened.
 
-    Where the capture begins later, the first sender is taken for the side that connected.
+    If the capture begins later, the first sender counts as the side that connected.
     """
 
     number: int  #: from 1, in the order of appearance
@@ -60,7 +60,7 @@ class Chunk:
 
 
 class _Waiting(NamedTuple):
-    """A segment that cannot be given yet; the order of the fields makes the order of the heap."""
+    """A segment that waits; the order of the fields is the order of the heap."""
 
     start: int
     stop: int
@@ -70,7 +70,7 @@ class _Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class _RecordedDirection:
-    """What is known of one direction."""
+    """The state of one direction."""
 
     connection: RecordedConnection
     from_client: bool
@@ -79,7 +79,7 @@ class _RecordedDirection:
     position: int | None = None  # of the next byte to give; before that, any position
     floor: int | None = None  # what the other side had before anything was seen here
     acknowledged: int | None = None  # what the other side has; not kept up to date once begun
-    unsettled: int = _UNSETTLED  # as many segments are held back before the beginning is believed
+    unsettled: int = _UNSETTLED  # segments to hold back until the beginning is trusted
     waiting: list[_Waiting] = field(default_factory=list)  # a heap
     held: int = 0  # what ``waiting`` costs, in bytes
     end: int | None = None  # the position at which the stream ends
@@ -130,7 +130,7 @@ class _RecordedDirection:
         self.held += len(segment.data) + _OVERHEAD
 
     def ready(self, *, skip: bool = False) -> Iterator[Chunk]:
-        """All that follows without a gap; with ``skip``, gaps are told of and passed over."""
+        """All that follows without a gap; with ``skip``, gaps are reported and skipped."""
         skip = skip or self.held > _PATIENCE
         if self.waiting and not self.begun and (skip or self.unsettled <= 0):
             self.begun = True
@@ -183,7 +183,7 @@ class _RecordedDirection:
 
 
 class _Sides(NamedTuple):
-    """What is known of one connection, seen from one of its sides."""
+    """Both directions of a connection, seen from one of its sides."""
 
     own: _RecordedDirection
     other: _RecordedDirection
@@ -193,9 +193,9 @@ class _Sides(NamedTuple):
 
 
 class Reassembly:
-    """Takes segments in the order of the capture, and gives the bytes of the streams.
+    """Takes segments in the order of the capture, and yields the bytes of the streams.
 
-    Memory: what came too early, at most some 16 MiB for each direction. Not thread safe.
+    It holds what came too early, at most some 16 MiB for each direction. Not thread safe.
     """
 
     def __init__(self) -> None:
@@ -204,7 +204,7 @@ class Reassembly:
         self._time = 0.0
 
     def feed(self, time: float, segment: Segment) -> Iterable[Chunk]:
-        """What can be told after one more segment.
+        """The chunks that are complete after one more segment.
 
         Args:
             time: when it was captured, in seconds since 1970.
@@ -229,14 +229,14 @@ class Reassembly:
         return (Chunk(own.connection, own.from_client, time, data),)
 
     def finish(self) -> Iterator[Chunk]:
-        """What is left when nothing more will come."""
+        """The rest, when nothing more will come."""
         for state in self._states.values():
             if state.own.from_client:
                 yield from _finish(state, self._time)
         self._states.clear()
 
     def _beginning(self, state: _Sides | None, time: float, segment: Segment) -> Iterator[Chunk]:
-        if state is not None and _begins_anew(state, segment):
+        if state is not None and _is_another_connection(state, segment):
             yield from _finish(state, self._time)
             state = None
         if state is None:
@@ -280,7 +280,7 @@ def _finish(state: _Sides, time: float) -> Iterator[Chunk]:
             yield direction.finish()
 
 
-def _begins_anew(state: _Sides, segment: Segment) -> bool:
+def _is_another_connection(state: _Sides, segment: Segment) -> bool:
     """Whether the ports are used for another connection now."""
     if segment.flags & (SYN | ACK) != SYN:
         return False

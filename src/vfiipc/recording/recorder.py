@@ -67,24 +67,25 @@ class Recorder:
         with self._lock:
             self._file.close()
 
-    def connection(self, client: str, server: str) -> Track:
+    def connection(self, client: str, server: str, seconds: float | None = None) -> Track:
         """Begins a connection.
 
         Args:
             client: ``address:port`` of the side that connected.
             server: the same of the side that listened. Where either has no such address, as with
                 Unix sockets, one on the loopback is made up.
+            seconds: when it began, since 1970; now if None. A time that a capture cannot hold is
+                the nearest one that it can.
 
         Raises:
             OSError: it cannot be written; so it is for all members of the track.
         """
-        return Track(self, client, server, next(self._numbers))
+        return Track(self, client, server, next(self._numbers), seconds)
 
-    def packet(self, packet: bytes) -> None:
-        """Appends a packet, now; nothing after ``close``."""
-        header = _PACKET_HEADER.pack(
-            *divmod(time.time_ns(), _NANOSECONDS), len(packet), len(packet)
-        )
+    def packet(self, packet: bytes, seconds: float | None = None) -> None:
+        """Appends a packet, now or of another time; nothing after ``close``."""
+        nanoseconds = time.time_ns() if seconds is None else _nanoseconds(seconds)
+        header = _PACKET_HEADER.pack(*divmod(nanoseconds, _NANOSECONDS), len(packet), len(packet))
         with self._lock:
             if not self._file.closed:
                 self._write(header + packet)
@@ -98,8 +99,16 @@ class Recorder:
 class Track:
     """One connection in a recording. Thread safe."""
 
-    def __init__(self, recorder: Recorder, client: str, server: str, number: int) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        client: str,
+        server: str,
+        number: int,
+        seconds: float | None = None,
+    ) -> None:
         self._recorder = recorder
+        self._seconds = seconds
         ends = _endpoint(client, _PORTS[number % len(_PORTS)]), _endpoint(server, 1)
         if len(ends[0][0]) != len(ends[1][0]):  # one is made up
             ends = (_mapped(ends[0]), _mapped(ends[1]))
@@ -114,9 +123,10 @@ class Track:
         self._put(False, SYN | ACK, first, after)
         self._put(True, ACK, after, after)
 
-    def data(self, from_client: bool, data: bytes) -> None:
-        """Bytes that one side sent."""
+    def data(self, from_client: bool, data: bytes, seconds: float | None = None) -> None:
+        """Bytes that one side sent, now or at another time."""
         with self._lock:
+            self._seconds = seconds
             for start in range(0, len(data), _MOST):
                 piece = data[start : start + _MOST]
                 own = self._side(from_client)
@@ -148,7 +158,14 @@ class Track:
         self, from_client: bool, flags: int, sequence: int, acknowledged: int, data: bytes = b""
     ) -> None:
         source, target = self._ends if from_client else self._ends[::-1]
-        self._recorder.packet(_packet(source, target, (sequence, acknowledged, flags), data))
+        self._recorder.packet(
+            _packet(source, target, (sequence, acknowledged, flags), data), self._seconds
+        )
+
+
+def _nanoseconds(seconds: float) -> int:
+    latest = (1 << 32) - 1
+    return round(max(0.0, min(seconds, latest)) * _NANOSECONDS) if seconds == seconds else 0
 
 
 _End = tuple[bytes, int]

@@ -24,7 +24,7 @@ def peers_of(request: pytest.FixtureRequest) -> Iterator[Callable[..., ScriptedP
         if request.config.getini(option)
     }
     with ExitStack() as stack:
-        watch = _Watch(request.node)
+        watch = _Verification(request.node)
 
         def start(**options: Any) -> ScriptedPeer:
             peer = ScriptedPeer(**{**defaults, **options})
@@ -40,7 +40,7 @@ def peers_of(request: pytest.FixtureRequest) -> Iterator[Callable[..., ScriptedP
         watch.verify(complete=True)
 
 
-class _Watch:
+class _Verification:
     """Has the test fail, and not its teardown, when its peers are not content.
 
     Registered as a plugin while the test runs, so that other tests pay nothing.

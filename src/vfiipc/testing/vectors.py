@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..codec import HEADER, Message
+from ..specification import spec_files
 
 __all__ = ["StreamVector", "stream_vectors"]
 
@@ -31,13 +30,10 @@ def stream_vectors() -> Iterator[StreamVector]:
     """Every case of the kind ``decode`` that a lenient receiver has to pass.
 
     Raises:
-        FileNotFoundError: the vectors are not installed.
+        FileNotFoundError: the package was installed without the specification.
     """
-    folder = files("vfiipc") / "spec" / "vectors"  # in the wheel
-    if not folder.is_dir():  # beside the source, where that is installed as editable
-        folder = Path(__file__).parents[3] / "spec" / "vectors"
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".json"):
+    for name, file in spec_files().items():
+        if name.startswith("vectors/") and name.endswith(".json"):
             for case in json.loads(file.read_text(encoding="utf-8"))["cases"]:
                 if case["kind"] == "decode" and not case["strict"]:
                     yield _vector(case)

@@ -57,7 +57,7 @@ def split_address(hostname: str, port: int) -> tuple[str, int]:
     """
     host, text = _split(hostname)
     if "\0" in host:
-        raise ValueError(f"{hostname!r} is not a host name")
+        raise ValueError(f"invalid host name: {hostname!r}")
     if not host:
         raise ValueError(f"no host in {hostname!r}")
     if text is None:
@@ -75,11 +75,11 @@ def _split(hostname: str) -> tuple[str, str | None]:
     if hostname.startswith("["):
         host, closed, rest = hostname[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):
-            raise ValueError(f"{hostname!r} is not an address: write [IPv6]:port")
+            raise ValueError(f"invalid address: {hostname!r}; write [IPv6]:port")
         return host, rest[1:] if rest else None
     if hostname.count(":") > 1:
         if not is_literal(hostname):
-            raise ValueError(f"{hostname!r} is not an address: write name:port or [IPv6]:port")
+            raise ValueError(f"invalid address: {hostname!r}; write name:port or [IPv6]:port")
         return hostname, None
     host, colon, port = hostname.partition(":")
     return host, port if colon else None
@@ -166,10 +166,10 @@ def parse(text: str, *, listening: bool = False) -> Address:
     if scheme == "fd":
         return Address(scheme, fd=_descriptor(text, rest, listening=listening))
     if scheme not in ("tcp", "tls"):
-        raise ValueError(f"{text!r} is not an address: {_FORMS}")
+        raise ValueError(f"invalid address: {text!r}; {_FORMS}")
     host, port = _host_and_port(text, rest if found else text)
     if not host and not listening:
-        raise ValueError(f"{text!r} has no host: {_FORMS}")
+        raise ValueError(f"no host in {text!r}; {_FORMS}")
     lowest = 0 if listening else 1  # CON-A3
     if not lowest <= port <= _HIGHEST_PORT:
         raise ValueError(f"{text!r}: the port must be in {lowest}..{_HIGHEST_PORT}")
@@ -210,18 +210,19 @@ def _path(text: str, rest: str) -> str:
     return rest
 
 
-def _fault(rest: str) -> str:
-    """Describes what is wrong with text that is not a host and a port."""
-    if wrong := _WRONG_PORT.fullmatch(rest):
-        return f"is not an address, for {wrong[1]!r} is not a port"
-    return "has no port" if rest and not re.search(r":$|[/\s]", rest) else "is not an address"
-
-
 def _host_and_port(text: str, rest: str) -> tuple[str, int]:
     match = _HOST_AND_PORT.fullmatch(rest)
     if match is None:
-        raise ValueError(f"{text!r} {_fault(rest)}: {_FORMS}")
+        raise ValueError(f"{_fault(text, rest)}; {_FORMS}")
     bracketed, plain, port = match.groups()
     if plain and ":" in plain:  # CON-A2
         raise ValueError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5500")
     return bracketed or plain or "", int(port[:6])
+
+
+def _fault(text: str, rest: str) -> str:
+    """Describes what is wrong with text that is not a host and a port."""
+    if wrong := _WRONG_PORT.fullmatch(rest):
+        return f"invalid address: {text!r}; {wrong[1]!r} is not a port"
+    without_port = rest and not re.search(r":$|[/\s]", rest)
+    return f"no port in {text!r}" if without_port else f"invalid address: {text!r}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from .deadline import Deadline
 from .lifetime import Lifetime
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["ByteStream", "Watchable"]
+__all__ = ["ByteStream", "Listening", "Watchable"]
 
 
 class Watchable(ABC):
@@ -58,6 +60,47 @@ class Watchable(ABC):
         on_ready = self.on_ready
         if on_ready is not None:
             on_ready()
+
+
+class Listening(Watchable):
+    """A listener, which accepts connections. Its lifetime owns ``close``."""
+
+    #: Its address, as shown to users; empty if unknown.
+    local: str = ""
+
+    def accept(self, deadline: Deadline) -> Any:
+        """The next connection; None if the time is up first, or the lifetime ends.
+
+        Raises:
+            OSError: the listener cannot accept, as when descriptors run out.
+        """
+        frame = sys._getframe()
+        try:
+            while self.lifetime.enter(frame):
+                accepted = self._accept_now()
+                if accepted is not None:
+                    return accepted
+                left = deadline.remaining()
+                if left == 0.0:
+                    break
+                self._wait(left)
+            return None
+        finally:
+            self.lifetime.leave(frame)
+            del frame
+            self.tell_read()
+
+    @abstractmethod
+    def _accept_now(self) -> object:
+        """A connection that waits to be accepted; None if there is none."""
+
+    @abstractmethod
+    def _wait(self, timeout: float | None) -> object:
+        """Waits for a connection; may return early, and does when the lifetime ends."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stops listening, without waiting; called when no call uses it any more, perhaps twice."""
 
 
 class ByteStream(Watchable):

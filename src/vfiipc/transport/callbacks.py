@@ -1,7 +1,7 @@
 """The callback thread, one per process, which reports when there is something to read.
 
 Only this thread decides what it watches, what is due, and what stays silent until a reading call.
-Other threads notify it with ``poke``, which takes no lock, so that signal handlers and finalizers
+Other threads notify it with ``notify``, which takes no lock, so that signal handlers and finalizers
 may call it. Rules: ``spec/ipc.md``, callbacks.
 """
 
@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -21,7 +22,7 @@ from .byte_stream import Watchable
 from .system import Poller
 from .waiters import Waiters
 
-__all__ = ["Registration", "register", "wait_until_quiet"]
+__all__ = ["CallbackRegistration", "register", "wait_until_quiet"]
 
 _log = logging.getLogger("vfiipc")
 
@@ -37,38 +38,28 @@ class _Readiness(Enum):
     DUE = "it is called in the next round"
 
 
-class Registration:
-    """One object's callback.
+@dataclass(eq=False)
+class CallbackRegistration:
+    """The callback of one object."""
 
-    Args:
-        dispatcher: calls it.
-        owner: the object; it stays alive with the registration.
-        source: reports whether there is something to read.
-        call: the callback with its arguments.
-    """
+    dispatcher: _Dispatcher
+    owner: object  #: stays alive with the registration
+    source: Watchable  #: reports whether there is something to read
+    call: Callable[[], object]  #: the callback with its arguments
+    active: bool = True  #: cleared by ``cancel``; no callback starts afterwards
+    was_read: bool = False  #: a reading call was made, so it must be armed again
+    notified: bool = False  #: the thread was notified to check it
+    state: _Readiness = _Readiness.ARMED
+    watched: int = -1  #: the descriptor that the thread watches for it
 
-    def __init__(
-        self, dispatcher: _Dispatcher, owner: object, source: Watchable, call: Callable[[], object]
-    ) -> None:
-        self._dispatcher = dispatcher
-        self.owner = owner
-        self.source = source
-        self.call = call
-        #: Cleared by ``cancel``; no callback starts afterwards.
-        self.active = True
-        self.was_read = False  # a reading call was made: it must be armed again
-        self.poked = False  # the thread was notified to check it
-        self.state = _Readiness.ARMED
-        self.watched = -1  # the descriptor that the thread watches for it
-
-    def told_of_reading(self) -> None:
+    def on_read(self) -> None:
         """A reading call has ended: the source's ``on_read``."""
         self.was_read = True
-        self._dispatcher.poke(self)
+        self.dispatcher.notify(self)
 
-    def told_of_change(self) -> None:
+    def on_ready(self) -> None:
         """There may be something to report: the source's ``on_ready``."""
-        self._dispatcher.poke(self)
+        self.dispatcher.notify(self)
 
     def cancel(self) -> None:
         """Ends it: no callback starts any more, but one may be running (IPC-C5).
@@ -77,9 +68,9 @@ class Registration:
         """
         self.active = False
         source = self.source
-        if source.on_read == self.told_of_reading:  # not those of a registration that replaced it
+        if source.on_read == self.on_read:  # not those of a registration that replaced it
             source.on_read = source.on_ready = None
-        self._dispatcher.forget(self)
+        self.dispatcher.forget(self)
 
 
 class _Dispatcher:
@@ -92,41 +83,43 @@ class _Dispatcher:
 
     def __init__(self) -> None:
         self._poller = Poller()
-        self._poked: deque[Registration] = deque()
-        self._due: deque[Registration] = deque()
-        self._watched: dict[int, Registration] = {}
-        self._timed: dict[Registration, float] = {}  # armed ones, and when to check again
-        self._registered: dict[Registration, None] = {}  # keeps their objects alive (IPC-C7)
-        self._running: Registration | None = None
+        self._notified: deque[CallbackRegistration] = deque()
+        self._due: deque[CallbackRegistration] = deque()
+        self._watched: dict[int, CallbackRegistration] = {}
+        self._timed: dict[CallbackRegistration, float] = {}  # armed ones, and when to check again
+        self._registered: dict[
+            CallbackRegistration, None
+        ] = {}  # keeps their objects alive (IPC-C7)
+        self._running: CallbackRegistration | None = None
         self._quiet = Waiters()
-        self._lost = False  # True in a forked child, which has no such thread
+        self._forked = False  # True in a forked child, which has no such thread
         self._thread = threading.Thread(target=self._run, name="vfiipc-callbacks", daemon=True)
         self._thread.start()
 
     # --- for other threads
 
-    def add(self, registration: Registration) -> None:
+    def add(self, registration: CallbackRegistration) -> None:
         self._registered[registration] = None
-        self.poke(registration)
+        self.notify(registration)
 
-    def poke(self, registration: Registration) -> None:
+    def notify(self, registration: CallbackRegistration) -> None:
         """Notifies the thread to check a registration."""
-        if not registration.poked and not self._lost:
-            registration.poked = True
-            self._poked.append(registration)
+        if not registration.notified and not self._forked:
+            registration.notified = True
+            self._notified.append(registration)
             self._poller.set()
 
-    def forget(self, registration: Registration) -> None:
-        """Drops a cancelled registration, before its descriptor is closed and the number reused."""
+    def forget(self, registration: CallbackRegistration) -> None:
+        """Drops a cancelled registration, before its descriptor is closed and reused."""
         self._registered.pop(registration, None)
-        if self._lost:
+        if self._forked:
             return
-        # The thread adds a descriptor and then checks whether it still should. Whichever of the two
-        # comes last, this or that check, removes it.
+        # The thread adds a descriptor, and then checks `active`. Either this or that check comes
+        # last, and removes it.
         watched = registration.watched
         if watched >= 0:
             self._poller.discard(watched)
-        self.poke(registration)
+        self.notify(registration)
 
     def wait_until_quiet(self, owner: object) -> None:
         if threading.get_ident() == self._thread.ident:  # IPC-H3, IPC-C5
@@ -136,11 +129,11 @@ class _Dispatcher:
 
     def _is_running(self, owner: object) -> bool:
         running = self._running
-        return running is not None and running.owner is owner and not self._lost
+        return running is not None and running.owner is owner and not self._forked
 
     def abandon(self) -> None:
         """Disables this dispatcher in a forked child, which does not have its thread."""
-        self._lost = True
+        self._forked = True
         self._poller.close()
 
     # --- the thread
@@ -156,30 +149,30 @@ class _Dispatcher:
         """Serves each due object once, and then polls the system again."""
         for fd in self._poller.wait(self._pause()):
             self._became_readable(fd)
-        for _ in range(len(self._poked)):
-            registration = self._poked.popleft()
-            registration.poked = False
-            self._consider(registration)
-        self._look_again()
+        for _ in range(len(self._notified)):
+            registration = self._notified.popleft()
+            registration.notified = False
+            self._update(registration)
+        self._check_timed()
         for _ in range(len(self._due)):  # one after another (IPC-C9)
             self._call(self._due.popleft())
 
     def _pause(self) -> float | None:
         """Seconds until a source must be checked; None if only events count."""
-        if self._poked or not self._timed:
-            return 0 if self._poked else None
+        if self._notified or not self._timed:
+            return 0 if self._notified else None
         return min(max(0.0, min(self._timed.values()) - time.monotonic()), _LONGEST_PAUSE)
 
     def _became_readable(self, fd: int) -> None:
         registration = self._watched.get(fd)
-        # Only this thread adds descriptors, and only after it has handled these events. So the
-        # number still means what it meant when the system reported it.
+        # Only this thread adds descriptors, and only after it has handled these events: the number
+        # has not been reused since.
         if registration is None or not registration.active:
             self._poller.discard(fd)
         elif not registration.source.is_spurious():
             self._make_due(registration)
 
-    def _consider(self, registration: Registration) -> None:
+    def _update(self, registration: CallbackRegistration) -> None:
         source = registration.source
         if not registration.active:
             self._disarm(registration)
@@ -202,7 +195,7 @@ class _Dispatcher:
         if registration.watched < 0:
             self._watch(registration)
 
-    def _watch(self, registration: Registration) -> None:
+    def _watch(self, registration: CallbackRegistration) -> None:
         lifetime, frame = registration.source.lifetime, sys._getframe()
         fd = registration.source.fileno()
         # Inside the lifetime, so that the number cannot be reused meanwhile.
@@ -219,12 +212,12 @@ class _Dispatcher:
             lifetime.leave(frame)
             del frame
 
-    def _make_due(self, registration: Registration) -> None:
+    def _make_due(self, registration: CallbackRegistration) -> None:
         self._disarm(registration)
         registration.state = _Readiness.DUE
         self._due.append(registration)
 
-    def _disarm(self, registration: Registration) -> None:
+    def _disarm(self, registration: CallbackRegistration) -> None:
         self._timed.pop(registration, None)
         fd, registration.watched = registration.watched, -1
         holder = self._watched.get(fd)
@@ -235,13 +228,13 @@ class _Dispatcher:
         elif holder is not None and holder.active:
             self._poller.add(fd)  # `forget` has removed it, but another registration uses it
 
-    def _look_again(self) -> None:
+    def _check_timed(self) -> None:
         now = time.monotonic()
         for registration in [one for one, moment in self._timed.items() if moment <= now]:
             del self._timed[registration]
-            self._consider(registration)
+            self._update(registration)
 
-    def _call(self, registration: Registration) -> None:
+    def _call(self, registration: CallbackRegistration) -> None:
         # Set before `active` is checked: `cancel` and `wait_until_quiet` use the other order.
         self._running = registration
         try:
@@ -259,7 +252,7 @@ class _Dispatcher:
 _dispatcher: _Dispatcher | None = None
 
 
-def register(owner: object, source: Watchable, call: Callable[[], object]) -> Registration:
+def register(owner: object, source: Watchable, call: Callable[[], object]) -> CallbackRegistration:
     """Registers a callback; the first one starts the thread. Thread safe.
 
     Raises:
@@ -271,8 +264,8 @@ def register(owner: object, source: Watchable, call: Callable[[], object]) -> Re
         if _dispatcher is None:
             _dispatcher = _Dispatcher()
         dispatcher = _dispatcher
-    registration = Registration(dispatcher, owner, source, call)
-    source.on_read, source.on_ready = registration.told_of_reading, registration.told_of_change
+    registration = CallbackRegistration(dispatcher, owner, source, call)
+    source.on_read, source.on_ready = registration.on_read, registration.on_ready
     dispatcher.add(registration)
     return registration
 

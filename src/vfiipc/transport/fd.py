@@ -25,7 +25,10 @@ def couple(source: int | socket.socket, own: int) -> socket.socket:
         TypeError: it is neither.
         OSError: it is not a connected stream socket (TCP or Unix); nothing has changed.
     """
-    _refuse_tls(source)
+    # Without ssl imported there can be no SSLSocket, and importing it is slow.
+    ssl: Any = sys.modules.get("ssl")
+    if ssl is not None and isinstance(source, ssl.SSLSocket):
+        raise OSError(errno.EINVAL, "a TLS socket cannot be coupled: its bytes are encrypted")
     fileno = source.fileno() if isinstance(source, socket.socket) else _descriptor(source)
     # A number that does not fit into a C int would be truncated to another descriptor.
     if not 0 <= fileno <= _HIGHEST_DESCRIPTOR:
@@ -47,13 +50,6 @@ def _descriptor(source: Any) -> int:
     except TypeError:
         kind = type(source).__name__
         raise TypeError(f"a socket or its descriptor is needed, not {kind}") from None
-
-
-def _refuse_tls(source: object) -> None:
-    # Without ssl imported there can be no SSLSocket, and importing it is slow.
-    ssl: Any = sys.modules.get("ssl")
-    if ssl is not None and isinstance(source, ssl.SSLSocket):
-        raise OSError(errno.EINVAL, "a TLS socket cannot be coupled: its bytes are encrypted")
 
 
 def _wrap(fileno: int) -> socket.socket:

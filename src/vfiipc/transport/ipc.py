@@ -12,15 +12,14 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from .._version import __version__
 from ..codec import Message, check_integer
 from . import system
-from .byte_stream import ByteStream, Watchable
-from .callbacks import Registration, register, wait_until_quiet
+from .byte_stream import ByteStream, Listening
+from .callbacks import CallbackRegistration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
-from .lifetime import Lifetime
 from .logs import ConnectionLog, connection_log
 from .message_stream import MessageStream, PeekResult
 from .stream_state import not_connected
@@ -28,20 +27,9 @@ from .stream_state import not_connected
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
-__all__ = ["IPC", "AnyListener"]
+__all__ = ["IPC"]
 
 Callback = Callable[[Any, "IPC"], object]
-
-
-class AnyListener(Protocol):
-    """What ``IPC`` requires of a transport's listener, which is also a ``Watchable``."""
-
-    local: str
-    lifetime: Lifetime
-
-    def fileno(self) -> int: ...
-
-    def close(self) -> None: ...
 
 
 class IPC(ABC):
@@ -63,8 +51,8 @@ class IPC(ABC):
         #: Whether ``read_msg`` treats lost synchronisation as an error instead of searching on.
         self.strict = False
         self._messages = MessageStream()
-        self._listener: AnyListener | None = None
-        self._registration: Registration | None = None
+        self._listener: Listening | None = None
+        self._registration: CallbackRegistration | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +108,7 @@ class IPC(ABC):
                 old.log.event(f"listens no longer on {listener.local}")
         return fresh
 
-    def _end(self, messages: MessageStream, registration: Registration | None) -> None:
+    def _end(self, messages: MessageStream, registration: CallbackRegistration | None) -> None:
         if registration is not None:
             registration.cancel()  # before the descriptor can be closed (IPC-C5)
         messages.lifetime.end()
@@ -137,7 +125,7 @@ class IPC(ABC):
             messages.log.event(f"{how}: {stream.local or '?'} to {stream.remote or '?'}")
         return True
 
-    def _listen_on(self, messages: MessageStream, listener: AnyListener) -> bool:
+    def _listen_on(self, messages: MessageStream, listener: Listening) -> bool:
         """The same for a listener."""
         with system.exchanging:
             if self._messages is messages:
@@ -375,7 +363,7 @@ class IPC(ABC):
         if callback is None:
             wait_until_quiet(self)  # IPC-C5
             return True
-        if not self._in_use() or not isinstance(source, Watchable):
+        if not self._in_use():
             messages.note(not_connected())
             return False
         try:
@@ -385,7 +373,7 @@ class IPC(ABC):
             return False
         return self._register(messages, registration)
 
-    def _register(self, messages: MessageStream, registration: Registration | None) -> bool:
+    def _register(self, messages: MessageStream, registration: CallbackRegistration | None) -> bool:
         """Exchanges the registration; if the object was closed since, cancels it: False."""
         with system.exchanging:
             current = self._messages is messages

@@ -1,10 +1,9 @@
 """Counts the running calls of one connection, so that ``close`` can wake them before it closes.
 
 ``close`` may be called from any thread, and from a signal handler that interrupts its thread at any
-point. So nothing here takes a lock: each step is one ``dict`` operation, which the interpreter
-performs atomically, and correctness depends on the order of the steps. A call first records itself
-and then checks whether the connection has ended; ``end`` first marks the end and then looks for
-calls.
+point. So nothing here takes a lock. Each step is one atomic ``dict`` operation, and correctness
+depends on their order: a call first records itself and then checks for the end; ``end`` first marks
+the end and then looks for calls.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from .waiters import Waiters
 __all__ = ["Lifetime"]
 
 # Seconds that close() waits for woken calls to leave; they need microseconds.
-_PATIENCE: Final = 1.0
+_CLOSE_TIMEOUT: Final = 1.0
 # Seconds between two checks for calls that have ended without leaving.
-_LOOK: Final = 0.02
+_CHECK_EVERY: Final = 0.02
 # Seconds after which a wait that cannot be woken, for lack of a descriptor, checks by itself.
-_BLIND: Final = 0.02
+_WITHOUT_SIGNAL: Final = 0.02
 
 # Watches for reuse, because creating one is expensive. A call takes one out while it waits.
-_SPARE: Final = 4
+_MOST_SPARE: Final = 4
 _spare: list[system.Watch] = []
 
 
@@ -51,18 +50,6 @@ class Lifetime:
     call has left.
     """
 
-    __slots__ = (
-        "_calls",
-        "_closers",
-        "_release",
-        "_releasing",
-        "_watches",
-        "broken",
-        "ended",
-        "holders",
-        "waiters",
-    )
-
     def __init__(self) -> None:
         #: Whether ``end`` was called.
         self.ended = False
@@ -79,17 +66,13 @@ class Lifetime:
         self._releasing: dict[int, FrameType] = {}
 
     def own(self, release: Callable[[], None]) -> bool:
-        """Registers ``release``, to be called at the end, or at once if that has come already.
+        """Registers ``release`` for the end. If that has come, calls it at once: False.
 
-        Args:
-            release: releases what was opened. It must not wait, and may be called again.
-
-        Returns:
-            False if ``close`` came first.
+        ``release`` must not wait, and may be called again.
         """
         self._release = release
         if self.ended:
-            self._let_go()
+            self._release_owned()
         return not self.ended
 
     def enter(self, frame: FrameType) -> bool:
@@ -108,7 +91,7 @@ class Lifetime:
     def settle(self) -> None:
         """Releases what is owned if it has ended and no call is running."""
         if self.ended and not self._running():
-            self._let_go()
+            self._release_owned()
 
     def end(self) -> None:
         """Ends it (IPC-Z1), and returns when all calls have left, at most a second later (IPC-Z4).
@@ -118,14 +101,14 @@ class Lifetime:
         """
         self.ended = True
         self.nudge()
-        limit = time.monotonic() + _PATIENCE
+        limit = time.monotonic() + _CLOSE_TIMEOUT
         while running := self._running():
             if any(is_below(frame, sys._getframe()) for frame in running):  # IPC-H7
                 return
             if time.monotonic() >= limit:
                 return
-            self._closers.wait(lambda: not self._running(), _LOOK)
-        self._let_go()
+            self._closers.wait(lambda: not self._running(), _CHECK_EVERY)
+        self._release_owned()
 
     def nudge(self) -> None:
         """Wakes all waiting calls, so that they check again."""
@@ -148,8 +131,8 @@ class Lifetime:
         Args:
             interests: as ``system.wait`` takes them.
             timeout: seconds; None waits for ever.
-            unless: whether waiting has become pointless. The thread that makes it true calls
-                ``nudge`` afterwards, which is never missed.
+            unless: whether waiting is pointless. The thread that makes it true calls ``nudge``
+                afterwards, which is never missed.
 
         Returns:
             The descriptors that are ready, each with its events.
@@ -160,7 +143,9 @@ class Lifetime:
             try:
                 watch = system.Watch()
             except OSError:  # IPC-H8
-                return system.wait(interests, _BLIND if timeout is None else min(timeout, _BLIND))
+                return system.wait(
+                    interests, _WITHOUT_SIGNAL if timeout is None else min(timeout, _WITHOUT_SIGNAL)
+                )
         # Registered before the check, so that no wake-up is missed.
         self._watches[watch] = None
         ready: list[tuple[int, int]] = []
@@ -176,7 +161,7 @@ class Lifetime:
         finally:
             self._watches.pop(watch, None)
         # If an exception skips this, the watch is closed with its last reference.
-        if len(_spare) < _SPARE:
+        if len(_spare) < _MOST_SPARE:
             _spare.append(watch)
         return ready
 
@@ -188,7 +173,7 @@ class Lifetime:
         turns = [frame for holders in self.holders for frame in list(holders.values())]
         return [*self._calls, *filter(is_running, turns)]
 
-    def _let_go(self) -> None:
+    def _release_owned(self) -> None:
         release, frame = self._release, sys._getframe()
         try:
             if release is not None and self._claim(frame):

@@ -10,6 +10,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -18,24 +19,28 @@ from ..codec import Message
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["CHANNELS", "ConnectionLog", "connection_log", "follow_masks", "shown"]
+__all__ = ["CHANNELS", "NOTICE", "ConnectionLog", "connection_log", "follow_masks", "shown"]
 
 #: Environment variable, logger and name in the output of each channel.
 CHANNELS: Final = {
     "IPC_LOGMASK": ("vfiipc", "IPC"),
     "IPCTLS_LOGMASK": ("vfiipc.tls", "IPCTLS"),
+    "NFY_LOGMASK": ("vfiipc.notify", "NFY"),
 }
+#: A logger that has a channel's mask, but a name of its own in the output.
+_NOTIFY_CLIENT: Final = ("vfiipc.notify.client", "NFYCL")
 #: Set to something other than 0: payloads are logged, which can be card data (IPC-L5).
 _PAYLOADS: Final = "VFIIPC_LOG_PAYLOADS"
 _SHOWN: Final = 1024
 
 # Bits of a mask, and the lowest level that each covers; EMERG, ALERT and CRIT are one level here.
-_NOTICE: Final = 25
+#: The level of NOTICE, which Python does not have.
+NOTICE: Final = 25
 _BITS: Final = (
     (0x07, logging.CRITICAL),
     (0x08, logging.ERROR),
     (0x10, logging.WARNING),
-    (0x20, _NOTICE),
+    (0x20, NOTICE),
     (0x40, logging.INFO),
     (0x80, logging.DEBUG),
 )
@@ -114,7 +119,7 @@ class ConnectionLog:
             self.message("received", msg_id, data)
 
     def sending(self, messages: Iterable[tuple[int, Buffer]]) -> Iterator[tuple[int, Buffer]]:
-        """The same messages, each of which is logged before it is passed on."""
+        """Logs each message, and passes it on."""
         for pair in messages:
             try:
                 msg_id, data = pair
@@ -135,7 +140,7 @@ def connection_log(logger_name: str, kind: str, *, open_: bool) -> ConnectionLog
     Args:
         logger_name: the logger of a channel.
         kind: the name of its class.
-        open_: whether it is a connection, which gets an ID; otherwise there is none yet.
+        open_: whether it is connected, and gets an ID.
     """
     logger = _LOGGERS[logger_name]
     # Without a handler, `logging` would still print warnings, where silence is documented (IPC-L2).
@@ -152,24 +157,18 @@ class _Form(logging.Formatter):
         self._channel = channel
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return f"{record.relativeCreated / 1000:.3f} {self._channel} {record.message}"
+        logger, name = _NOTIFY_CLIENT
+        channel = name if record.name == logger else self._channel
+        return f"{record.relativeCreated / 1000:.3f} {channel} {record.message}"
 
 
-class _Selection(logging.Filter):
-    """Selects the records of one channel by a mask."""
-
-    def __init__(self, mask: int, logger_name: str) -> None:
-        super().__init__()
-        self._mask = mask
-        self._logger_name = logger_name
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        # One channel's logger is above the other's, and gets its records, too.
-        tls = CHANNELS["IPCTLS_LOGMASK"][0]
-        if record.name.startswith(tls) != self._logger_name.startswith(tls):
-            return False
-        selected = (bits for bits, level in _BITS if record.levelno >= level)
-        return bool(self._mask & next(selected, 0))
+def _selected(mask: int, logger_name: str, record: logging.LogRecord) -> bool:
+    """Whether the mask of a channel selects this record."""
+    # One channel's logger is above the others', and gets their records, too.
+    names = (name for name, _ in CHANNELS.values() if record.name.startswith(name))
+    if max(names, key=len, default="") != logger_name:
+        return False
+    return bool(mask & next((bits for bits, level in _BITS if record.levelno >= level), 0))
 
 
 def _mask(variable: str, text: str) -> int:
@@ -188,8 +187,9 @@ def follow_masks(environment: Mapping[str, str]) -> list[logging.Handler]:
     """Sends the channels that the environment selects to standard error (IPC-L1).
 
     Args:
-        environment: where ``IPC_LOGMASK`` and ``IPCTLS_LOGMASK`` are looked up. Bits: 1 EMERG,
-            2 ALERT, 4 CRIT, 8 ERR, 16 WARNING, 32 NOTICE, 64 INFO, 128 DEBUG; 0 is silent.
+        environment: where ``IPC_LOGMASK``, ``IPCTLS_LOGMASK`` and ``NFY_LOGMASK`` are looked up.
+            Bits: 1 EMERG, 2 ALERT, 4 CRIT, 8 ERR, 16 WARNING, 32 NOTICE, 64 INFO, 128 DEBUG; 0 is
+            silent.
 
     Returns:
         The handlers that were added, so that they can be removed.
@@ -201,7 +201,7 @@ def follow_masks(environment: Mapping[str, str]) -> list[logging.Handler]:
             continue
         handler = logging.StreamHandler()
         handler.setFormatter(_Form(channel))
-        handler.addFilter(_Selection(mask, name))
+        handler.addFilter(partial(_selected, mask, name))
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         logger.setLevel(min(level for bits, level in _BITS if mask & bits))

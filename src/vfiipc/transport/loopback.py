@@ -6,7 +6,6 @@ Each direction is a channel with a finite capacity. A ``Delivery`` says how its 
 from __future__ import annotations
 
 import errno
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ..codec import check_integer
 from ..faults import Delivery
 from .addresses import check_text
-from .byte_stream import ByteStream, Watchable
+from .byte_stream import ByteStream, Listening
 from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
@@ -33,16 +33,16 @@ CAPACITY: Final = 65536
 
 
 @dataclass(eq=False)
-class _Part:
+class _Sent:
     """What one ``send`` put into a channel."""
 
     data: bytes
     arrival: float
-    next: _Part | None = None
+    next: _Sent | None = None
 
 
 #: The part a reader is at, its offset there, and the number of bytes taken so far.
-_Position = tuple[_Part, int, int]
+_Position = tuple[_Sent, int, int]
 
 
 class _Changes(Waiters):
@@ -70,7 +70,7 @@ class _Channel:
         self.closed = False  # by the writer: the end follows the last byte
         self.abandoned = False  # by the reader: writing fails
         self._capacity, self._delivery = capacity, delivery
-        first = _Part(delivery.garbage, 0.0)
+        first = _Sent(delivery.garbage, 0.0)
         # The writer's: the end of the chain, and the number of bytes put into it.
         self._last, self._put = first, 0
         # The reader's.
@@ -86,7 +86,7 @@ class _Channel:
         taken = bytes(memoryview(buffers[0])[: self._room()])
         data, cut = self._delivery.arriving(self._put, taken)
         if data:
-            part = _Part(data, time.monotonic() + self._delivery.delay)
+            part = _Sent(data, time.monotonic() + self._delivery.delay)
             end = self._put + len(data)
             # If an exception keeps the writer from waking the sleepers, they look by themselves.
             self._put = end
@@ -231,10 +231,10 @@ class _MemoryStream(ByteStream):
 
 # The listeners by name. They are added with ``setdefault``, so that one of several gets the name,
 # and removed by themselves only.
-_names: dict[str, _Listener] = {}
+_names: dict[str, _LoopbackListener] = {}
 
 
-class _Listener(Watchable):
+class _LoopbackListener(Listening):
     """Holds the connections that wait to be accepted under a name."""
 
     def __init__(self, name: str, lifetime: Lifetime) -> None:
@@ -243,9 +243,6 @@ class _Listener(Watchable):
         self._waiting: deque[_MemoryStream] = deque()
         self._changed = Waiters()
         lifetime.waiters.append(self._changed)
-
-    def fileno(self) -> int:
-        return -1
 
     def has_pending(self) -> bool:
         return bool(self._waiting)
@@ -257,25 +254,16 @@ class _Listener(Watchable):
             self._end_waiting()
             return
         self._changed.wake()
-        if (on_ready := self.on_ready) is not None:
-            on_ready()
+        self.tell_ready()
 
-    def take(self, deadline: Deadline) -> _MemoryStream | None:
-        """The next connection; None if the time is up or the listener has closed."""
+    def _accept_now(self) -> _MemoryStream | None:
         try:
-            while self.lifetime.enter(sys._getframe()):
-                try:
-                    return self._waiting.popleft()
-                except IndexError:
-                    left = deadline.remaining()
-                if left == 0.0:
-                    break
-                self._changed.wait(lambda: self._waiting or self.lifetime.ended, left)
+            return self._waiting.popleft()
+        except IndexError:
             return None
-        finally:
-            self.lifetime.leave(sys._getframe())
-            if (on_read := self.on_read) is not None:
-                on_read()
+
+    def _wait(self, timeout: float | None) -> None:
+        self._changed.wait(lambda: self._waiting or self.lifetime.ended, timeout)
 
     def close(self) -> None:
         if _names.get(self.local) is self:
@@ -299,7 +287,7 @@ class Loopback(IPC):
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         super().__init__()
-        self._capacity = _checked(capacity)
+        self._capacity = check_integer("capacity", capacity, 1)
 
     def listen(self, name: str) -> bool:
         """Listens under a name; closes what the object had.
@@ -309,7 +297,7 @@ class Loopback(IPC):
         """
         check_text("name", name)
         messages = self._renew()
-        listener = _Listener(name, messages.lifetime)
+        listener = _LoopbackListener(name, messages.lifetime)
         # Owned first, so that ``close`` releases the name whatever interrupts this call.
         if not messages.lifetime.own(listener.close):
             return False
@@ -348,10 +336,10 @@ class Loopback(IPC):
         """The next connection; None if the time is up, after ``close`` or an error."""
         deadline = Deadline(timeout_msec)
         messages, listener = self._messages, self._listener
-        if not isinstance(listener, _Listener):
+        if not isinstance(listener, _LoopbackListener):
             messages.note(OSError(errno.EINVAL, "accept needs a listening object"))
             return None
-        if (stream := listener.take(deadline)) is None:
+        if (stream := listener.accept(deadline)) is None:
             return None
         peer = Loopback(self._capacity)
         peer.strict = self.strict
@@ -382,14 +370,6 @@ def loopback_pair(
     first, second = Loopback(capacity), Loopback(capacity)
     near, far = _streams(capacity, first_to_second, second_to_first, "")
     return first._hold(near), second._hold(far)
-
-
-def _checked(capacity: int) -> int:
-    if not isinstance(capacity, int):
-        raise TypeError(f"capacity must be an int, not {type(capacity).__name__}")
-    if capacity < 1:
-        raise ValueError(f"capacity is {capacity}, but must be 1 or more")
-    return capacity
 
 
 def _streams(

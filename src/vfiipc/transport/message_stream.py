@@ -3,10 +3,9 @@
 An ``IPC`` object may have several connections one after another. Each call works on the connection
 that it began on, and never touches a later one (IPC-Z3). Rules: ``spec/ipc.md``.
 
-A signal handler may raise at any point (IPC-H6). So the turn and the place in the lifetime are
-recorded with the call's frame, and are taken over from a call that has ended (``calls``). Received
-bytes stay in ``_arrived`` until the framer has them. A message that an interrupted call could not
-return stays in ``_returned`` for the next call.
+A signal handler may raise at any point (IPC-H6). So a turn is recorded with the call's frame, and
+is taken over from a call that has ended (``calls``). Received bytes stay in ``_arrived`` until the
+framer has them. A message that an interrupted call could not return waits in ``_returned``.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ __all__ = ["MessageStream", "PeekResult"]
 _CHUNK: Final = 65536
 # Receives that a call may still make after its deadline: enough for what the system holds, but not
 # for an endless flood (IPC-T5).
-_LATE: Final = 64
+_RECEIVES_AFTER_DEADLINE: Final = 64
 # Reads that wait before they try to receive, at most, before one tries first again.
-_MOST_WAITS_AHEAD: Final = 15
+_MOST_WAITS_FIRST: Final = 15
 _SHOWN: Final = 8
 
 
@@ -68,13 +67,13 @@ class MessageStream(WritingStream):
         #: The descriptor was handed out: receive no more than the current call needs.
         self.exact = False
         self._ending: _Ending | None = None  # None while more may come
-        self._met_ending = False
+        self._ending_reported = False
         self._prefix: int | None = None  # as last set in the framer
         self._size_limit: int | None = None
         self._strict = False
         self._incomplete = False
         self._descriptor_tells = False
-        self._in_vain = self._waits_ahead = 0  # see `_await_msg`
+        self._empty_receives = self._waits_first = 0  # see `_await_msg`
         self._arrived: list[bytes | None] = []
         self._fed = 0
         self._returned: list[Message] = []
@@ -85,13 +84,14 @@ class MessageStream(WritingStream):
         return super().open(stream)
 
     def log_to(self, log: ConnectionLog | None) -> None:
-        super().log_to(log)
+        """Logs to ``log`` from now on."""
+        self.log = log
         self.framer.on_discard = log.discarded if log is not None else None
 
-    def _meet_ending(self) -> None:
-        """A call has met the end of what can be read, and wanted more (IPC-E1)."""
+    def _report_ending(self) -> None:
+        """A call has met the end, and wanted more (IPC-E1)."""
         ending = self._ending
-        self._met_ending = ending is not None or bool(self._causes)
+        self._ending_reported = ending is not None or bool(self._causes)
         if ending is None:
             return
         if ending.cause is not None:
@@ -104,10 +104,17 @@ class MessageStream(WritingStream):
     # --- reading
 
     def read_msg(
-        self, prefix: int, size_limit: int, strict: bool, timeout_msec: float
+        self,
+        prefix: int,
+        size_limit: int,
+        strict: bool,
+        timeout_msec: float,
+        deadline: Deadline | None = None,
     ) -> Message | None:
+        """As ``IPC.read_msg``; a ``deadline`` takes the place of the time-out."""
         # A buffered message is returned without asking the clock or the stream.
-        deadline = None if type(timeout_msec) is int else Deadline(timeout_msec)
+        if deadline is None and type(timeout_msec) is not int:
+            deadline = Deadline(timeout_msec)
         turn, frame, message = self._reading, _getframe(), None
         try:
             try:
@@ -117,7 +124,7 @@ class MessageStream(WritingStream):
                         return None
                 message = self._next_msg(prefix, size_limit, strict, timeout_msec, deadline)
             finally:
-                # Like `_end_reading`, but inlined.
+                # `_end_reading`, inlined.
                 if turn.holders.get(0) is frame:
                     del turn.holders[0]
                 if turn.waiters.bells or self.on_read is not None or self.lifetime.ended:
@@ -181,20 +188,20 @@ class MessageStream(WritingStream):
             framer.size_limit = self._size_limit = size_limit
             framer.strict = self._strict = strict
         if self._arrived:
-            self._feed()
+            self._feed_arrived()
         try:
-            message = self._take_back() if self._returned else framer.next_message()
+            message = self._pop_returned() if self._returned else framer.next_message()
             if message is None and not self.lifetime.ended:
                 if self.stream is not None:
                     return self._await_msg(timeout_msec, deadline)
                 self._fail_if_not_open()
             return message
         except FramingError as fault:  # IPC-X9
-            self._ending, self._met_ending = _Ending(fault), True
+            self._ending, self._ending_reported = _Ending(fault), True
             self.fail(fault)
             return None
 
-    def _take_back(self) -> Message:
+    def _pop_returned(self) -> Message:
         """Returns a message that an interrupted call could not return."""
         message = self._returned[0]
         del self._returned[0]
@@ -204,18 +211,18 @@ class MessageStream(WritingStream):
         lifetime = self.lifetime
         # A receive that finds nothing costs as much as a wait. So after one, the next reads wait
         # first: more of them each time, until one finds something at once again.
-        wait_first = self._waits_ahead > 0 and not self._causes
-        self._waits_ahead -= wait_first
-        late = 0
-        while late < _LATE:
+        wait_first = self._waits_first > 0 and not self._causes
+        self._waits_first -= wait_first
+        late, at_once = 0, not wait_first
+        while late < _RECEIVES_AFTER_DEADLINE:
             if not wait_first:
                 if self._receive():
                     message = self.framer.next_message()
                     if message is not None:
-                        if deadline is None:
-                            self._in_vain = 0
+                        if at_once:
+                            self._empty_receives = 0
                         return message
-                    deadline = deadline or Deadline(timeout_msec)
+                    at_once, deadline = False, deadline or Deadline(timeout_msec)
                     late += deadline.passed()
                     continue
                 if self._ending is not None:
@@ -223,6 +230,7 @@ class MessageStream(WritingStream):
             deadline = deadline or Deadline(timeout_msec)
             left = deadline.remaining()
             if left != 0.0 and not self._causes:  # a broken one is not waited for (IPC-X7)
+                at_once = False
                 self._wait_readable(left)
             elif not wait_first:
                 break
@@ -231,7 +239,7 @@ class MessageStream(WritingStream):
             wait_first = False
         # What has arrived stays in the framer, for the next call to continue with (IPC-T4).
         self._incomplete = True
-        self._meet_ending()
+        self._report_ending()
         return None
 
     def read(self, maxsize: int, deadline: Deadline, rest_msec: float) -> bytes:
@@ -241,8 +249,8 @@ class MessageStream(WritingStream):
             if not self._take_reading(frame, deadline):
                 self._fail_if_not_open()
                 return b""
-            # The framer keeps the bytes until the call has all it wants: an exception loses none.
-            while framer.pending < maxsize and late < _LATE:
+            # The framer holds the bytes until there are enough, so that an exception loses none.
+            while framer.pending < maxsize and late < _RECEIVES_AFTER_DEADLINE:
                 if framer.pending and not began:
                     began, deadline = True, Deadline(rest_msec)  # IPC-T3
                 if self._receive(maxsize - framer.pending):
@@ -252,7 +260,7 @@ class MessageStream(WritingStream):
             data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)
             self._incomplete = False
             if len(data) < maxsize:
-                self._meet_ending()
+                self._report_ending()
             return data
         finally:
             self._end_reading(turn, frame)
@@ -262,11 +270,11 @@ class MessageStream(WritingStream):
         """Waits for the reader's turn; False where there is nothing to read."""
         if self.stream is None or not self._reading.wait(frame, deadline):
             return False
-        self._feed()
+        self._feed_arrived()
         return not self.lifetime.ended
 
     def _wait(self, deadline: Deadline) -> bool:
-        """Waits until there may be something to receive; False when there is no point in it."""
+        """Waits until there may be something to receive; False if that is pointless."""
         left = deadline.remaining()
         if left == 0.0:
             return False
@@ -277,7 +285,7 @@ class MessageStream(WritingStream):
         """Feeds the framer with what the stream holds; False if that is nothing.
 
         Args:
-            wanted: the bytes that the call still needs; None for those of the next message.
+            wanted: the bytes that the call still needs; None for the next message.
         """
         if self._ending is not None:
             return False
@@ -295,15 +303,15 @@ class MessageStream(WritingStream):
             elif data is not None:
                 self._ending = _Ending(None)
         except (BlockingIOError, InterruptedError):
-            self._in_vain = min(2 * self._in_vain + 1, _MOST_WAITS_AHEAD)
-            self._waits_ahead = self._in_vain if self._descriptor_tells else 0
+            self._empty_receives = min(2 * self._empty_receives + 1, _MOST_WAITS_FIRST)
+            self._waits_first = self._empty_receives if self._descriptor_tells else 0
             return False
         except (OSError, FramingError) as cause:
             self._ending, data = _Ending(cause), None
         arrived.clear()
         return bool(data)
 
-    def _feed(self) -> None:
+    def _feed_arrived(self) -> None:
         """Feeds the framer with what an interrupted call has received but not fed."""
         for data in self._arrived:
             if data and self.framer.received == self._fed:
@@ -325,7 +333,7 @@ class MessageStream(WritingStream):
             while True:
                 data = self.framer.peek(maxsize)
                 if len(data) < maxsize:
-                    data += self._look(maxsize - len(data))
+                    data += self._peek_stream(maxsize - len(data))
                 if data:
                     return PeekResult(len(data), data)
                 if self._ending is not None or self._causes:
@@ -343,10 +351,10 @@ class MessageStream(WritingStream):
             if not self._take_reading(frame, deadline):
                 self._fail_if_not_open()
                 return self.stream is None
-            while not self._holds_something() and not self._look(1):
+            while not self._holds_something() and not self._peek_stream(1):
                 if self._ending is not None or self._causes:
                     if not self.framer.pending:
-                        self._meet_ending()
+                        self._report_ending()
                     return True
                 if not self._wait(deadline):
                     return False
@@ -355,7 +363,7 @@ class MessageStream(WritingStream):
             turn.give(frame)
             del frame
 
-    def _look(self, limit: int) -> bytes:
+    def _peek_stream(self, limit: int) -> bytes:
         stream = self.stream
         if self._ending is None and stream is not None:
             try:
@@ -377,23 +385,11 @@ class MessageStream(WritingStream):
 
     # --- for callbacks
 
-    def fileno(self) -> int:
-        stream = self.stream
-        return stream.fileno() if stream is not None else -1
-
     def has_pending(self) -> bool:
         if self._holds_something() or self._ending is not None or self._causes:
             return True
         stream = self.stream
         return stream is not None and stream.has_pending()
 
-    def is_spurious(self) -> bool:
-        stream = self.stream
-        return stream is not None and stream.is_spurious()
-
-    def recheck_at(self) -> float | None:
-        stream = self.stream
-        return stream.recheck_at() if stream is not None else None
-
     def is_finished(self) -> bool:
-        return self._met_ending  # IPC-C4
+        return self._ending_reported  # IPC-C4

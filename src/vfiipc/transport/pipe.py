@@ -14,15 +14,15 @@ from .deadline import Deadline
 from .lifetime import Lifetime
 from .socket_ipc import SocketIPC
 from .sockets import SocketListener, SocketStream
+from .system import closed_on_failure
 from .tcp_sockets import check_backlog
 from .unix_sockets import (
     SocketFile,
     address_of,
+    attempts,
     bound_socket,
-    connect_now,
     new_socket,
     path_text,
-    pauses,
 )
 
 __all__ = ["Pipe"]
@@ -121,14 +121,7 @@ class Pipe(SocketIPC):
 
 
 class _PipeListener(SocketListener):
-    """A listening socket, whose file is removed when it is closed.
-
-    Args:
-        sock: the listening socket.
-        file: its file; None for an abstract name.
-        path: as the user gave it.
-        lifetime: of the object that listens.
-    """
+    """A listening socket, and its file (None for an abstract name), which ``close`` removes."""
 
     def __init__(
         self, sock: socket.socket, file: SocketFile | None, path: str, lifetime: Lifetime
@@ -148,9 +141,7 @@ def _dial(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
     address = address_of(path)
     with new_socket(path) as sock:
         sock.setblocking(False)
-        for pause in pauses():
-            if connect_now(sock, address):
-                break
+        for pause in attempts(sock, address):
             if deadline.passed():
                 raise TimeoutError(errno.ETIMEDOUT, "the time was up before the queue had room")
             lifetime.wait([], deadline.within(pause))
@@ -160,11 +151,8 @@ def _dial(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
 
 
 def _stream(sock: socket.socket, _: object, lifetime: Lifetime) -> SocketStream:
-    try:
+    with closed_on_failure(sock):
         return SocketStream(sock, lifetime, remote=_credentials(sock))
-    except BaseException:
-        sock.close()
-        raise
 
 
 def _credentials(sock: socket.socket) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 __all__ = ["Candidate", "Race"]
@@ -63,8 +64,4 @@ def _in_turn(found: Sequence[Candidate]) -> list[Candidate]:
     """Alternates between families, starting with the resolver's first choice (RFC 8305, 4)."""
     first = [candidate for candidate in found if candidate[0] == found[0][0]]
     others = [candidate for candidate in found if candidate[0] != found[0][0]]
-    ordered = []
-    while first or others:
-        ordered += first[:1] + others[:1]
-        first, others = first[1:], others[1:]
-    return ordered
+    return [one for pair in zip_longest(first, others) for one in pair if one is not None]

@@ -1,4 +1,4 @@
-"""What ``TCP``, ``TLS`` and ``Pipe`` share, and what only the first two do: hosts and keepalive."""
+"""What ``TCP``, ``TLS`` and ``Pipe`` share, and what only ``TCP`` and ``TLS`` do."""
 
 from __future__ import annotations
 
@@ -46,9 +46,8 @@ class SocketIPC(IPC):
     def _connect_by(self, reach: Callable[[Lifetime], ByteStream]) -> bool:
         """Closes what the object held and opens what ``reach`` returns; whether it succeeded.
 
-        Args:
-            reach: connects; it raises ``OSError`` or ``ValueError`` if it cannot, and
-                ``InterruptedError`` if the lifetime that it is given has ended.
+        ``reach`` raises ``OSError`` or ``ValueError`` if it cannot connect, and
+        ``InterruptedError`` if the lifetime that it is given has ended.
         """
         return self._begin(reach, self._open)
 
@@ -77,15 +76,12 @@ class SocketIPC(IPC):
         self,
         timeout_msec: float,
         make_peer: Callable[[], Peer],
-        take: Callable[[socket.socket, object, Lifetime], ByteStream],
+        take: Callable[..., ByteStream],
     ) -> Peer | None:
-        """See ``accept``.
+        """See ``accept``. ``make_peer`` creates the object for a connection.
 
-        Args:
-            timeout_msec: how long to wait for a connection.
-            make_peer: creates the object for it.
-            take: creates the stream from a socket, its peer's address and the connection's
-                lifetime. It owns the socket, even if it raises ``OSError``.
+        ``take`` creates the stream from a socket, its peer's address and the connection's lifetime.
+        It owns the socket, even if it raises ``OSError``.
         """
         deadline = Deadline(timeout_msec)
         messages, listener = self._messages, self._listener

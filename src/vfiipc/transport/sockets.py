@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from . import system
 from .addresses import address_text
-from .byte_stream import ByteStream, Watchable
-from .deadline import Deadline
+from .byte_stream import ByteStream, Listening
 from .lifetime import Lifetime
 
 if TYPE_CHECKING:
@@ -20,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SocketListener", "SocketStream"]
 
-# Errors of accept(2) that concern the connection to be accepted, not the listener.
-_PEER_GONE: Final = {
+#: Errors of accept(2) that concern the connection to be accepted, not the listener (CON-S8).
+PEER_GONE: Final = {
     getattr(errno, name)
     for name in [
         "ECONNABORTED",
@@ -100,55 +98,33 @@ class SocketStream(ByteStream):
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
 
 
-class SocketListener(Watchable):
-    """A listening socket, which it owns.
-
-    Args:
-        sock: the listening socket.
-        lifetime: of the object's listening.
-    """
+class SocketListener(Listening):
+    """A listening socket, which it owns."""
 
     def __init__(self, sock: socket.socket, lifetime: Lifetime) -> None:
         self.socket = sock
         self.lifetime = lifetime
         sock.setblocking(False)
         self._fileno = sock.fileno()
-        self.local = ""
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             self.local = address_text(sock.getsockname())
 
     def fileno(self) -> int:
         return self._fileno
 
-    def accept(self, deadline: Deadline) -> tuple[socket.socket, object] | None:
-        """The next connection and its peer's address; None when the time is up or it was closed.
-
-        Raises:
-            OSError: the listener cannot accept, as when descriptors run out.
-        """
-        frame = sys._getframe()
+    def _accept_now(self) -> tuple[socket.socket, object] | None:
+        """A connection, and its peer's address."""
         try:
-            if not self.lifetime.enter(frame):
-                return None
-            while True:
-                try:
-                    return self.socket.accept()
-                except (BlockingIOError, InterruptedError):
-                    pass
-                except OSError as cause:
-                    if cause.errno not in _PEER_GONE:
-                        raise
-                left = deadline.remaining()
-                if left == 0.0:
-                    return None
-                self.lifetime.wait([(self._fileno, system.READ)], left)
-                if self.lifetime.ended:
-                    return None
-        finally:
-            self.lifetime.leave(frame)
-            del frame
-            self.tell_read()
+            return self.socket.accept()
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as cause:
+            if cause.errno not in PEER_GONE:
+                raise
+            return None
+
+    def _wait(self, timeout: float | None) -> object:
+        return self.lifetime.wait([(self._fileno, system.READ)], timeout)
 
     def close(self) -> None:
-        """Closes the socket; called when no call uses it any more, perhaps twice."""
         self.socket.close()

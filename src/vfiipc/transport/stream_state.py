@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from typing import Final
 
 from .byte_stream import ByteStream, Watchable
 from .lifetime import Lifetime
@@ -19,13 +20,16 @@ def not_connected() -> OSError:
     return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
 
+_NO_STREAM: Final = Watchable()
+
+
 class StreamState(Watchable):
     """The flags of one connection, its stream and its lifetime. Thread safe.
 
     No stream is attached at first: an object that is not open keeps its flags here, too.
     """
 
-    # What `open` takes from the stream, so that it is looked up once.
+    # From the stream, so that each is looked up once.
     _recv: Callable[..., bytes | None]
     _recv_arguments: tuple[tuple[object], ...]
     _wait_readable: Callable[[float | None], object]
@@ -54,10 +58,6 @@ class StreamState(Watchable):
         if stream is not None:
             stream.close()
             stream.on_ready = None  # without it, both are freed with their last reference
-
-    def log_to(self, log: ConnectionLog | None) -> None:
-        """Logs to ``log`` from now on."""
-        self.log = log
 
     @property
     def error(self) -> bool:
@@ -94,3 +94,14 @@ class StreamState(Watchable):
         self._latest = cause
         if self.log is not None and not recurs:
             self.log.failed(cause)
+
+    # --- for callbacks
+
+    def fileno(self) -> int:
+        return (self.stream or _NO_STREAM).fileno()
+
+    def is_spurious(self) -> bool:
+        return (self.stream or _NO_STREAM).is_spurious()
+
+    def recheck_at(self) -> float | None:
+        return (self.stream or _NO_STREAM).recheck_at()

@@ -1,9 +1,8 @@
-"""What differs between platforms: non-blocking sends and receives, and waiting.
+"""What differs between platforms: non-blocking sends and receives, waiting, and forks.
 
-Linux has ``MSG_DONTWAIT`` and ``poll``: the descriptor is used in its current blocking mode, which
-stays as it is. Elsewhere, or if ``portable`` is set, the socket is made non-blocking once, and
-``select`` waits. The same applies if sockets were replaced by cooperative ones, as gevent does:
-those ignore ``MSG_DONTWAIT`` and wait.
+Linux has ``MSG_DONTWAIT`` and ``poll``, and the blocking mode of a descriptor stays as it is.
+Elsewhere, or if ``portable`` is set, sockets are made non-blocking, and ``select`` waits. So it is
+if sockets were replaced by cooperative ones, as by gevent: those ignore ``MSG_DONTWAIT``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import MethodDescriptorType
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +29,7 @@ __all__ = [
     "Watch",
     "adopt",
     "after_fork",
+    "closed_on_failure",
     "exchanging",
     "flags",
     "portable",
@@ -70,13 +70,18 @@ def _renew_lock() -> None:
     exchanging = threading.RLock()
 
 
-def adopt(sock: socket.socket, *, own: bool) -> None:
-    """Prepares a connected socket for the functions below.
+@contextlib.contextmanager
+def closed_on_failure(sock: socket.socket) -> Iterator[socket.socket]:
+    """Closes the socket if the block fails."""
+    try:
+        yield sock
+    except BaseException:
+        sock.close()
+        raise
 
-    Args:
-        sock: the socket.
-        own: whether nothing else shares it, so that its blocking mode may change.
-    """
+
+def adopt(sock: socket.socket, *, own: bool) -> None:
+    """Prepares a connected socket; if nothing else shares it, its blocking mode may change."""
     if portable:
         sock.setblocking(False)
     elif own and sock.gettimeout() is not None:
@@ -90,24 +95,17 @@ def flags() -> tuple[int, int]:
 
 
 def send_many(sock: socket.socket, buffers: Sequence[Buffer]) -> int:
-    """Sends what the system accepts at once, in one call; the number of bytes.
-
-    Raises:
-        BlockingIOError: it accepts nothing now.
-    """
+    """Sends what the system accepts at once; ``BlockingIOError`` if that is nothing."""
     if hasattr(sock, "sendmsg"):
         return sock.sendmsg(buffers[:_MOST_BUFFERS], [], flags()[1])
     return sock.send(buffers[0], flags()[1])
 
 
 class Signal:
-    """A wake-up descriptor: a thread waits on it beside its sockets. Thread safe.
+    """A wake-up descriptor, which a thread waits for beside its sockets. Thread safe.
 
-    It is closed with its last reference, so that no thread sets a descriptor whose number has been
-    reused.
-
-    Raises:
-        OSError: no descriptor is available.
+    It is closed with its last reference, so that no thread sets a reused number. ``OSError`` if no
+    descriptor is available.
     """
 
     __slots__ = ("_event", "_pair")
@@ -119,7 +117,7 @@ class Signal:
             self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             _events[self._event] = None
         else:
-            self._pair = _quiet_pair()
+            self._pair = _nonblocking_pair()
             _pairs[self._pair] = None
 
     def fileno(self) -> int:
@@ -156,7 +154,7 @@ _events: dict[int, None] = {}
 _pairs: dict[tuple[socket.socket, socket.socket], None] = {}
 
 
-def _quiet_pair() -> tuple[socket.socket, socket.socket]:
+def _nonblocking_pair() -> tuple[socket.socket, socket.socket]:
     pair = socket.socketpair()
     for end in pair:
         end.setblocking(False)
@@ -175,20 +173,17 @@ def _replace_signals() -> None:
             os.dup2(fresh, event, inheritable=False)
             os.close(fresh)
         for pair in list(_pairs):
-            for end, own in zip(pair, _quiet_pair()):
+            for end, own in zip(pair, _nonblocking_pair()):
                 os.dup2(own.fileno(), end.fileno(), inheritable=False)
                 own.close()
 
 
 def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[tuple[int, int]]:
-    """Waits until one of the descriptors is ready, or has failed.
+    """Waits until one of the descriptors is ready, or has failed; returns those, with their events.
 
     Args:
         interests: descriptors, each with ``READ``, ``WRITE`` or both (``READ | WRITE``).
         timeout: seconds; None waits for ever.
-
-    Returns:
-        The descriptors that are ready, each with its events; none when the time is up.
     """
     return _poll_of(interests)(None if timeout is None else timeout * 1000)
 
@@ -220,10 +215,8 @@ def _select(interests: Sequence[tuple[int, int]], timeout: float | None) -> list
 class Watch:
     """Waits for descriptors, and for a signal that other threads set. For one thread at a time.
 
-    Waiting repeatedly for the same descriptors is cheaper than ``wait``: the poll object is kept.
-
-    Raises:
-        OSError: no descriptor is available.
+    It keeps its poll object, so waiting again for the same descriptors is cheaper than ``wait``.
+    ``OSError`` if no descriptor is available.
     """
 
     __slots__ = ("interests", "poll", "signal", "signalled")
@@ -245,10 +238,8 @@ class Watch:
 class Poller:
     """Waits for many descriptors to become readable. One thread waits; ``set`` wakes it.
 
-    Any thread may call ``discard``, and must do so before the descriptor is closed.
-
-    Raises:
-        OSError: no descriptor is available.
+    Any thread may call ``discard``, and must do so before the descriptor is closed. ``OSError`` if
+    no descriptor is available.
     """
 
     def __init__(self) -> None:
@@ -261,7 +252,7 @@ class Poller:
             self._epoll.register(self._signal.fileno(), select.EPOLLIN)
 
     def add(self, fd: int) -> None:
-        """Makes ``wait`` report when ``fd`` is readable, or has failed, until ``discard``."""
+        """Makes ``wait`` report ``fd`` when it is readable, or has failed, until ``discard``."""
         self._watched[fd] = None
         if self._epoll is not None:
             with contextlib.suppress(FileExistsError):

@@ -11,6 +11,7 @@ from .lifetime import Lifetime
 from .message_stream import MessageStream
 from .socket_ipc import HostIPC
 from .sockets import SocketStream
+from .system import closed_on_failure
 from .tcp_sockets import dial
 
 __all__ = ["TCP"]
@@ -59,9 +60,5 @@ class TCP(HostIPC):
 
 def _stream(sock: socket.socket, address: object, lifetime: Lifetime) -> SocketStream:
     """A stream over a connected socket, which is closed if this fails."""
-    try:
-        remote = sock.getpeername() if address is None else address
-        return SocketStream(sock, lifetime, remote=address_text(remote))
-    except BaseException:
-        sock.close()
-        raise
+    with closed_on_failure(sock):
+        return SocketStream(sock, lifetime, remote=address_text(address or sock.getpeername()))

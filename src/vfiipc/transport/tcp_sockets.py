@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..codec import check_integer
 from .addresses import address_text, is_literal
 from .deadline import FOREVER, Deadline
 from .lifetime import Lifetime
 from .racing import Candidate, Race
-from .system import WRITE
+from .system import WRITE, closed_on_failure
 from .waiters import Waiters
 
 __all__ = [
@@ -39,40 +39,30 @@ _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WS
 
 
 def look_up(host: str, port: int) -> list[Candidate]:
-    """The addresses of a host, in the resolver's order; blocks, unless the host is a literal.
-
-    Raises:
-        OSError: the host is unknown.
-    """
+    """The addresses of a host, in the resolver's order; blocks, unless the host is a literal."""
     flags = socket.AI_NUMERICHOST if is_literal(host) else 0
     try:
         return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags))
     except UnicodeError:
-        raise OSError(errno.EINVAL, f"{host!r} is not a host name") from None
+        raise OSError(errno.EINVAL, f"invalid host name: {host!r}") from None
 
 
 def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> list[Candidate]:
-    """Like ``look_up``, but with a deadline.
+    """Like ``look_up``, but with a deadline; ``InterruptedError`` if the lifetime ends first.
 
     The resolver runs in a separate thread, because nothing can interrupt it. If no thread is
     available, it runs in the calling one, and may then outlast the deadline.
-
-    Raises:
-        OSError: the host is unknown, or the time is up (``TimeoutError``).
-        InterruptedError: the lifetime has ended.
     """
     if is_literal(host):
         return look_up(host, port)
-    found: list[Any] = []
+    found: list[list[Candidate] | OSError] = []
     waiters = Waiters()
 
     def work() -> None:
-        result: Any
         try:
-            result = look_up(host, port)
+            found.append(look_up(host, port))
         except OSError as cause:
-            result = cause
-        found.append(result)
+            found.append(cause)
         waiters.wake()
 
     lifetime.waiters.append(waiters)
@@ -89,17 +79,16 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
         raise InterruptedError
     if not found:
         raise TimeoutError(errno.ETIMEDOUT, f"the time was up before {host!r} was resolved")
-    if isinstance(found[0], OSError):
-        raise found[0]
-    result: list[Candidate] = found[0]
+    result = found[0]
+    if isinstance(result, OSError):
+        raise result
     return result
 
 
-def begin_next(race: Race, now: float) -> tuple[socket.socket, bool] | None:
-    """Starts connecting to the next address that is due, without waiting; None if none is due.
+def begin_next(race: Race, now: float) -> socket.socket | None:
+    """A non-blocking socket that connects to the next address that is due; None if none is due.
 
-    Returns:
-        A non-blocking socket that is connecting, and whether it is already connected.
+    It becomes writable when it has connected or failed: ask ``is_winner``.
     """
     while (candidate := race.next(now)) is not None:
         try:
@@ -109,18 +98,14 @@ def begin_next(race: Race, now: float) -> tuple[socket.socket, bool] | None:
     return None
 
 
-def _begin(candidate: Candidate) -> tuple[socket.socket, bool]:
+def _begin(candidate: Candidate) -> socket.socket:
     family, kind, protocol, _, address = candidate
-    sock = socket.socket(family, kind, protocol)
-    try:
+    with closed_on_failure(socket.socket(family, kind, protocol)) as sock:
         sock.setblocking(False)
         number = sock.connect_ex(address)
         if number not in _UNDER_WAY:
             raise OSError(number, os.strerror(number))
-    except BaseException:
-        sock.close()
-        raise
-    return sock, not number
+        return sock
 
 
 def is_winner(race: Race, sock: socket.socket) -> bool:
@@ -133,81 +118,35 @@ def is_winner(race: Race, sock: socket.socket) -> bool:
     return False
 
 
-class _Dialling:
-    """The attempts in progress.
-
-    Args:
-        race: decides which address is tried when.
-    """
-
-    def __init__(self, race: Race) -> None:
-        self._race = race
-        self._running: dict[int, socket.socket] = {}
-
-    def run(self, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
-        """The first socket that connects.
-
-        Raises:
-            OSError, InterruptedError: as ``dial``.
-        """
-        while True:
-            winner = self._begin_those_due()
-            if winner is not None:
-                return winner
-            self._race.check()
-            pause = self._race.pause(time.monotonic())
-            left = deadline.remaining() if pause is None else deadline.within(pause)
-            interests = [(fileno, WRITE) for fileno in self._running]
-            ready = {fileno for fileno, _ in lifetime.wait(interests, left)}
-            if lifetime.ended:
-                raise InterruptedError
-            winner = self._look_at(ready)
-            if winner is not None:
-                return winner
-            if deadline.passed():
-                raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
-
-    def _begin_those_due(self) -> socket.socket | None:
-        while (begun := begin_next(self._race, time.monotonic())) is not None:
-            sock, connected = begun
-            if connected:
-                return sock
-            self._running[sock.fileno()] = sock
-        return None
-
-    def _look_at(self, ready: set[int]) -> socket.socket | None:
-        for fileno in ready:
-            sock = self._running.pop(fileno)
-            if is_winner(self._race, sock):
-                return sock
-        return None
-
-    def close(self) -> None:
-        for sock in self._running.values():
-            sock.close()
-
-
 def dial(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
-    """A connected, blocking socket.
-
-    Args:
-        host: a name, or an IP address.
-        port: 1..65535.
-        lifetime: ends when the caller's object is closed.
-        deadline: for resolving and connecting together.
+    """A connected, blocking socket. The deadline is for resolving and connecting together.
 
     Raises:
-        OSError: the latest failure, if no address could be reached; ``TimeoutError`` on a
-            time-out.
-        InterruptedError: the lifetime has ended.
+        OSError: the latest failure, if no address could be reached; ``TimeoutError`` on a time-out.
+        InterruptedError: the lifetime has ended: the object was closed.
     """
-    attempts = _Dialling(Race(resolve(host, port, lifetime, deadline)))
+    race = Race(resolve(host, port, lifetime, deadline))
+    running: dict[int, socket.socket] = {}
     try:
-        sock = attempts.run(lifetime, deadline)
+        while True:
+            while (begun := begin_next(race, time.monotonic())) is not None:
+                running[begun.fileno()] = begun
+            race.check()
+            pause = race.pause(time.monotonic())
+            left = deadline.remaining() if pause is None else deadline.within(pause)
+            ready = lifetime.wait([(fileno, WRITE) for fileno in running], left)
+            if lifetime.ended:
+                raise InterruptedError
+            for fileno, _ in ready:
+                sock = running.pop(fileno)
+                if is_winner(race, sock):
+                    sock.setblocking(True)
+                    return sock
+            if deadline.passed():
+                raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
     finally:
-        attempts.close()
-    sock.setblocking(True)
-    return sock
+        for sock in running.values():
+            sock.close()
 
 
 # --- listening
@@ -227,11 +166,7 @@ def listening_socket(
         port: 0..65535; 0 lets the system choose.
         address: the interface's address; None for all interfaces, IPv4 and IPv6.
         backlog: connections that may wait, as returned by ``check_backlog``.
-        lifetime: of the attempt; its end interrupts the resolving of a name. None if it has none.
-
-    Raises:
-        OSError: it cannot listen there.
-        InterruptedError: the lifetime has ended.
+        lifetime: its end interrupts the resolving of a name, with ``InterruptedError``.
     """
     if address is None:
         if socket.has_ipv6:
@@ -248,8 +183,7 @@ def listening_socket(
 def _bind(
     family: int, address: tuple[object, ...], backlog: int, *, dual: bool = False
 ) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
+    with closed_on_failure(socket.socket(family, socket.SOCK_STREAM)) as sock:
         # On Windows this option would let other programs take over the port.
         if sys.platform != "win32":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -257,25 +191,14 @@ def _bind(
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
         sock.bind(address)
         sock.listen(backlog)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+        return sock
 
 
 def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socket, str]:
-    """The socket that the process got with this number, by socket activation (CON-A6).
-
-    Args:
-        descriptor: the descriptor, which this owns from now on.
-        backlog: connections that may wait, if it is not listening yet.
-        tls: whether it is for TLS.
-
-    Returns:
-        The socket, which listens, and its address as ``listening_at`` gives it.
+    """A listening socket that the process has inherited, and its address for ``parse`` (CON-A6).
 
     Raises:
-        OSError: a server cannot listen on it; it is unchanged, and stays the caller's.
+        OSError: a server cannot listen on it. The descriptor then stays the caller's, unchanged.
     """
     sock = socket.socket(fileno=descriptor)
     try:
@@ -291,11 +214,7 @@ def inherited(descriptor: int, backlog: int, *, tls: bool) -> tuple[socket.socke
 
 
 def check_listener(sock: object, *, tls: bool) -> socket.socket:
-    """The socket, if a server can listen on it: a bound TCP or Unix stream socket.
-
-    Args:
-        sock: what the caller gave.
-        tls: whether it is for TLS, which requires TCP.
+    """The socket, if a server can listen on it: a bound stream socket, TCP or (without TLS) Unix.
 
     Raises:
         TypeError: it is not a socket, or one of TLS.
@@ -306,11 +225,8 @@ def check_listener(sock: object, *, tls: bool) -> socket.socket:
     if sock.fileno() < 0:
         raise ValueError("sock is closed, but must be bound or listening")
     unix = getattr(socket, "AF_UNIX", None)
-    if sock.type != socket.SOCK_STREAM or sock.family not in {
-        socket.AF_INET,
-        socket.AF_INET6,
-        unix,
-    }:
+    families = {socket.AF_INET, socket.AF_INET6, unix}
+    if sock.type != socket.SOCK_STREAM or sock.family not in families:
         raise ValueError(f"sock must be a stream socket of TCP or Unix, not {sock!r}")
     if tls and sock.family == unix:
         raise ValueError("sock is a Unix socket, but TLS needs one of TCP")
@@ -322,11 +238,7 @@ def check_listener(sock: object, *, tls: bool) -> socket.socket:
 
 
 def listening_at(sock: socket.socket, backlog: int, *, tls: bool) -> str:
-    """Listens, unless the socket already does; returns the address for ``parse``.
-
-    Raises:
-        OSError: it cannot listen.
-    """
+    """Listens, unless the socket already does; returns the address for ``parse``."""
     option = getattr(socket, "SO_ACCEPTCONN", None)
     if option is None or not sock.getsockopt(socket.SOL_SOCKET, option):
         sock.listen(backlog)

@@ -20,21 +20,18 @@ class Turn:
     """The right to read, or to write, which one call has at a time (IPC-H1).
 
     A call takes it with ``holders.setdefault(0, frame) is frame``, or else with ``wait``, where
-    ``frame`` is the call's own. A single C call both takes the turn and records the holder, so a
-    taken turn always has a known holder. A turn whose holder has ended without ``give`` is taken
-    over (IPC-H6).
+    ``frame`` is its own. One C call both takes the turn and records the holder, so the holder is
+    always known. If it has ended without ``give``, the turn is taken over (IPC-H6).
 
-    Args:
-        lifetime: of the connection. The holder of the turn counts as a running call, and checks
-            whether the lifetime has ended before it uses anything.
+    The holder counts as a running call of the lifetime. It checks whether the lifetime has ended
+    before it uses anything.
     """
 
     __slots__ = ("_lifetime", "holders", "waiters")
 
     def __init__(self, lifetime: Lifetime) -> None:
         self.holders: dict[int, FrameType] = {}
-        #: The calls that wait for it.
-        self.waiters = Waiters()
+        self.waiters = Waiters()  # the calls that wait for it
         self._lifetime = lifetime
         lifetime.holders.append(self.holders)
         lifetime.waiters.append(self.waiters)
@@ -54,13 +51,13 @@ class Turn:
         Args:
             frame: of the call that will ``give`` it.
             deadline: until when to wait.
-            over: whether waiting has become pointless. The thread that makes it true rings.
+            over: whether waiting is pointless. The thread that makes it true rings.
             bell: see ``Waiters.wait``.
         """
         holders = self.holders
         while True:
             holder = holders.setdefault(0, frame)
-            if holder is frame or self._inherit(holder, frame):
+            if holder is frame or self._take_over(holder, frame):
                 return True
             if holders.get(0) is not holder:
                 continue  # given back meanwhile
@@ -75,7 +72,7 @@ class Turn:
     def _is_free_of(self, holder: FrameType, over: Callable[[], bool] | None) -> bool:
         return self.holders.get(0) is not holder or self._is_over(over) or not is_running(holder)
 
-    def _inherit(self, holder: FrameType, frame: FrameType) -> bool:
+    def _take_over(self, holder: FrameType, frame: FrameType) -> bool:
         """Takes the turn over from a holder that has ended; False if it is still running."""
         if is_running(holder):
             return False

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from .lifetime import Lifetime
+from .system import closed_on_failure
 
 if sys.platform != "win32":
     import fcntl
@@ -24,11 +25,10 @@ if sys.platform != "win32":
 __all__ = [
     "SocketFile",
     "address_of",
+    "attempts",
     "bound_socket",
-    "connect_now",
     "new_socket",
     "path_text",
-    "pauses",
 ]
 
 # Bytes in the system's address structure, where a path needs a final NUL and an abstract name none.
@@ -38,7 +38,7 @@ _FULL: Final = {errno.EAGAIN, errno.EWOULDBLOCK}
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.02
 # Seconds to wait for others that lock the same directory, and between two attempts.
-_PATIENCE: Final = 1.0
+_LOCK_TIMEOUT: Final = 1.0
 _PAUSE: Final = 0.005
 # The second attempt takes a path, unless others keep putting files there and removing them.
 _ATTEMPTS: Final = 5
@@ -50,16 +50,13 @@ def path_text(path: str | os.PathLike[str]) -> str:
         text: object = os.fspath(path)
         if isinstance(text, str):
             return text
-    kind = type(path).__name__
-    raise TypeError(f"path must be a str or an os.PathLike of one, not {kind}")
+    raise TypeError(f"path must be a str or an os.PathLike of one, not {type(path).__name__}")
 
 
 def address_of(path: str) -> bytes:
     """The path, or the abstract name behind a NUL, as the system expects it.
 
-    Raises:
-        ValueError: it is empty, or contains a misplaced NUL.
-        OSError: it is too long, or abstract on a system without abstract names.
+    ``ValueError`` if it is malformed; ``OSError`` if this system cannot use it.
     """
     abstract = path.startswith("\0")  # IPC-U1
     address = os.fsencode(path)
@@ -86,15 +83,11 @@ def _named(cause: OSError, path: str) -> OSError:
 @contextmanager
 def new_socket(path: str) -> Iterator[socket.socket]:
     """A new Unix socket for this path. If the block fails, it is closed, and the error named."""
-    sock = _unix_socket()
-    try:
-        yield sock
-    except OSError as cause:
-        sock.close()
-        raise _named(cause, path) from None
-    except BaseException:
-        sock.close()
-        raise
+    with closed_on_failure(_unix_socket()) as sock:
+        try:
+            yield sock
+        except OSError as cause:
+            raise _named(cause, path) from None
 
 
 def _unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
@@ -105,41 +98,28 @@ def _unix_socket(kind: int = socket.SOCK_STREAM) -> socket.socket:
     return socket.socket(family, kind)
 
 
-def connect_now(sock: socket.socket, address: bytes) -> bool:
-    """Connects a non-blocking socket; False while the listener's queue is full.
+def attempts(sock: socket.socket, address: bytes) -> Iterator[float]:
+    """Connects a non-blocking socket; yields the seconds to wait before each further attempt.
 
-    Raises:
-        OSError: it cannot be connected.
+    While the listener's queue is full, it must try again: the system does not report when there is
+    room.
     """
-    number = sock.connect_ex(address)
-    if number and number not in _FULL:
-        raise OSError(number, os.strerror(number))
-    return not number
-
-
-def pauses() -> Iterator[float]:
-    """Seconds between attempts at a full queue: the system does not report when there is room."""
     pause = _FIRST_PAUSE
-    while True:
+    while number := sock.connect_ex(address):
+        if number not in _FULL:
+            raise OSError(number, os.strerror(number))
         yield pause
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 class SocketFile:
-    """A socket's file. It is known by device and inode.
+    """The file of a socket, known by device and inode. ``OSError`` if the path has no such file.
 
     The numbers cannot refer to another file while the socket is open, because it holds the inode.
-
-    Args:
-        path: where it is now.
-
-    Raises:
-        OSError: the file there is not a socket.
     """
 
     def __init__(self, path: str) -> None:
-        # The process may change its directory before the file must be removed.
-        self._path = Path(path).absolute()
+        self._path = Path(path).absolute()  # the process may change its directory
         found = self._path.lstat()
         if not stat.S_ISSOCK(found.st_mode):
             raise OSError(errno.EADDRINUSE, "the file there is not a socket", path)
@@ -148,11 +128,10 @@ class SocketFile:
 
     def is_there(self) -> bool:
         """Whether the path still leads to this file."""
-        try:
+        with suppress(OSError):
             found = self._path.lstat()
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._identity
+            return (found.st_dev, found.st_ino) == self._identity
+        return False
 
     def set_mode(self, mode: int) -> None:
         """Changes its permissions, without following a link put in its place."""
@@ -171,13 +150,13 @@ class SocketFile:
     def remove(self) -> None:
         """Removes it if it is still there, in the process that created it. May be called again.
 
-        Must be called before the socket is closed: while that is open, nobody replaces its file.
+        Must be called before the socket is closed: while it is open, nobody replaces its file.
         """
         if self._process == os.getpid() and self.is_there():  # IPC-U8, IPC-U7
             with suppress(OSError):
                 self._path.unlink()
-        # Only now: if an exception from a signal handler strikes earlier, this is called again.
-        # Later the file must not be found any more, because the closed socket frees the inode.
+        # Only now: if an exception strikes earlier, this is called again. Later, the closed socket
+        # frees the inode, so that another file may have its number.
         self._identity = None
 
 
@@ -187,17 +166,13 @@ def bound_socket(
     """A listening socket, and its file; None for an abstract name, which has none.
 
     Args:
-        path: where to listen.
-        mode: the file's permissions, in place before anybody can connect; None for what the
-            umask leaves.
+        path: where to listen; ``ValueError`` if it is invalid.
+        mode: the file's permissions; None for 0o777 as reduced by the umask.
         backlog: connections that may wait to be accepted.
-        lifetime: of the object that is to listen.
+        lifetime: its end interrupts the wait for others, with ``InterruptedError``.
 
     Raises:
-        InterruptedError: the lifetime has ended.
-        OSError: why it cannot listen there: EADDRINUSE if another server does, or if the file is
-            not a socket.
-        ValueError: the path is invalid.
+        OSError: it cannot listen there; EADDRINUSE if a server does, or the file is not a socket.
     """
     address = address_of(path)
     abstract = path.startswith("\0")
@@ -214,7 +189,7 @@ def bound_socket(
 
 
 def _listen(sock: socket.socket, path: str, mode: int | None, backlog: int) -> SocketFile:
-    file = _bind(sock, path)
+    file = _bound_file(sock, path)
     try:
         # Nobody can connect before the socket listens, whatever mode the file has then (IPC-U4).
         if mode is not None:
@@ -228,20 +203,20 @@ def _listen(sock: socket.socket, path: str, mode: int | None, backlog: int) -> S
     return file
 
 
-def _bind(sock: socket.socket, path: str) -> SocketFile:
+def _bound_file(sock: socket.socket, path: str) -> SocketFile:
     for _ in range(_ATTEMPTS):
         try:
             sock.bind(os.fsencode(path))
         except OSError as cause:
             if cause.errno != errno.EADDRINUSE:
                 raise
-            _clear(path)
+            _remove_if_dead(path)
         else:
             return SocketFile(path)
     raise OSError(errno.EADDRINUSE, "other processes keep taking the path")
 
 
-def _clear(path: str) -> None:
+def _remove_if_dead(path: str) -> None:
     """Removes the file of a socket that is gone; ``OSError`` for anything else (IPC-U5)."""
     try:
         file = SocketFile(path)
@@ -257,9 +232,8 @@ def _clear(path: str) -> None:
 def _is_alive(path: str) -> bool:
     """Whether a socket belongs to this file. The check is invisible to its owner.
 
-    A datagram socket cannot connect to a socket of another type (EPROTOTYPE). To another datagram
-    socket it connects, or is refused (EPERM), and sends nothing. ECONNREFUSED means that the socket
-    is gone.
+    A datagram socket cannot connect to another type of socket (EPROTOTYPE). To one of its own type
+    it connects, or is refused (EPERM), and sends nothing. ECONNREFUSED: the socket is gone.
     """
     with _unix_socket(socket.SOCK_DGRAM) as probe:
         number = probe.connect_ex(os.fsencode(path))
@@ -271,21 +245,19 @@ def _is_alive(path: str) -> bool:
 class _Lock(list[int]):
     """Keeps out others of this library that take a path in a directory (IPC-U6).
 
-    Between the check whether a file's socket is gone and the removal of the file, another server
-    could replace it, and would lose its own. If the directory cannot be locked, or stays locked,
-    this continues without: ``_listen`` checks once more. The items are the descriptors to close.
+    Otherwise, another server could replace the file of a socket that is gone just before it is
+    removed, and would lose its own. If the directory cannot be locked, or stays locked, this
+    continues without: ``_listen`` checks once more. The items are the descriptors to close.
     """
 
     def __init__(self, directory: Path) -> None:
-        super().__init__()
         if sys.platform != "win32":
             with suppress(OSError):
                 # One step: an exception from a signal handler cannot lose the descriptor.
-                flags = os.O_RDONLY | os.O_CLOEXEC
-                self.extend(map(os.open, (directory,), (flags,)))
+                self.extend(map(os.open, (directory,), (os.O_RDONLY | os.O_CLOEXEC,)))
 
     def acquire(self, lifetime: Lifetime) -> None:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + _LOCK_TIMEOUT
         for descriptor in self:
             while not _locked(descriptor) and time.monotonic() < end:
                 lifetime.wait([], _PAUSE)

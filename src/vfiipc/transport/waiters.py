@@ -10,8 +10,8 @@ __all__ = ["Waiters", "new_bell", "ring"]
 
 # Seconds after which a sleeper checks by itself, at first and at most: a signal may have stopped
 # the thread that should wake it between the change and the wake-up.
-_FIRST_LOOK: Final = 0.01
-_LAST_LOOK: Final = 0.25
+_FIRST_CHECK: Final = 0.01
+_LAST_CHECK: Final = 0.25
 
 
 class Waiters:
@@ -39,7 +39,7 @@ class Waiters:
             timeout: seconds; None is for ever.
             bell: a lock that the caller has acquired; ``ring`` wakes this sleeper alone.
         """
-        pause = _FIRST_LOOK
+        pause = _FIRST_CHECK
         left = timeout
         bell = bell or new_bell()
         self.bells[bell] = None  # registered before the check, so no wake-up is missed
@@ -50,7 +50,7 @@ class Waiters:
                     left -= pause
                 if pause <= 0 or bell.acquire(True, pause):
                     return
-                pause = min(2 * pause, _LAST_LOOK)
+                pause = min(2 * pause, _LAST_CHECK)
         finally:
             self.bells.pop(bell, None)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate
 from sys import _getframe
 from typing import TYPE_CHECKING, Final
 
-from ..codec import encode, encode_batches, encode_header
+from ..codec import encode, encode_batches, encode_header, flat_bytes
 from .byte_stream import ByteStream
 from .deadline import Deadline
 from .stream_state import StreamState
@@ -26,26 +26,12 @@ _LARGE: Final = 32768
 _BATCH_SIZE: Final = 65536
 
 
-def _flat(data: Buffer) -> bytes | memoryview:
-    """Any bytes-like object as flat bytes, without a copy if it is contiguous."""
-    if type(data) is bytes:
-        return data
-    try:
-        view = memoryview(data)
-    except TypeError:
-        kind = type(data).__name__
-        raise TypeError(f"data must be bytes-like, not {kind}") from None
-    if not view.c_contiguous or not view.nbytes:
-        return view.tobytes()
-    return view.cast("B")
-
-
 class _Unsent:
-    """Buffers of one or more whole messages, and how much of them has been sent.
+    """Buffers to send, and how much of them has been sent.
 
     Args:
-        buffers: what to send; bytes, or flat views of bytes.
-        messages: the messages in them, each whole; None when they are one, or raw data.
+        buffers: flat bytes.
+        messages: the messages in them, each whole; None for a single one, or raw data.
     """
 
     __slots__ = ("_done", "_messages", "_total", "buffers", "uncertain")
@@ -76,26 +62,12 @@ class _Unsent:
     @property
     def inside(self) -> bool:
         """Whether a message is, or may be, half sent: the stream cannot go on (IPC-X8, FRM-S5)."""
-        return self.uncertain or self._done not in {
-            0,
-            self._total,
-            *accumulate(map(len, self._messages or ())),
-        }
+        ends = {0, self._total, *accumulate(map(len, self._messages or ()))}
+        return self.uncertain or self._done not in ends
 
     @property
     def progress(self) -> str:
         return f"{self._done} of {self._total} bytes were written"
-
-
-def _batches(
-    prefix: int, messages: Iterable[tuple[int, Buffer]]
-) -> Iterator[tuple[_Buffers, _Buffers | None]]:
-    """Buffers to send, each with the messages in them (None for one); errors come last.
-
-    Small messages are joined, so that one buffer holds many of them.
-    """
-    for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, _LARGE):
-        yield (pieces, None) if single else ([b"".join(pieces)], pieces)
 
 
 class WritingStream(StreamState):
@@ -107,11 +79,11 @@ class WritingStream(StreamState):
         self._writing = Turn(self.lifetime)
 
     def write(self, data: Buffer, deadline: Deadline) -> bool:
-        return self._write([_flat(data)], deadline)
+        return self._write([flat_bytes("data", data)], deadline)
 
     def write_msg(self, prefix: int, msg_id: int, data: Buffer, deadline: Deadline) -> bool:
         if type(data) is not bytes:
-            data = _flat(data)
+            data = flat_bytes("data", data)
         if len(data) < _LARGE:
             written = self._write([encode(prefix, msg_id, data)], deadline)
         else:
@@ -129,9 +101,14 @@ class WritingStream(StreamState):
             return False
         if self.log is not None and self.log.messages:
             messages = self.log.sending(messages)
-        return all(
-            self._write(buffers, deadline, batch) for buffers, batch in _batches(prefix, messages)
-        )
+        for pieces, single in encode_batches(prefix, messages, _BATCH_SIZE, _LARGE):
+            if single:
+                written = self._write(pieces, deadline)
+            else:
+                written = self._write([b"".join(pieces)], deadline, pieces)
+            if not written:
+                return False
+        return True
 
     def _write(
         self, buffers: _Buffers, deadline: Deadline, messages: _Buffers | None = None

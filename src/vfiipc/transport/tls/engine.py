@@ -1,4 +1,4 @@
-"""TLS without I/O: what an engine does for ``TLSStream``."""
+"""The interface of TLS engines, which do no I/O: ``TLSStream`` moves their bytes."""
 
 from __future__ import annotations
 
@@ -20,40 +20,35 @@ Receive = Callable[[int, int], bytes]
 class Engine(Protocol):
     """One side of a TLS session. It never waits.
 
-    Not thread safe. A failure is an ``ssl.SSLError``; the alert for the peer is then part of the
-    outgoing ciphertext.
+    Not thread safe. A failure is an ``ssl.SSLError``; the outgoing ciphertext then includes the
+    alert for the peer.
 
-    An exception out of a signal handler can end any of these calls. What was done stays done, and
-    the next call goes on from there. An engine that cannot tell how far it got says so on the next
-    call: it raises ``errors.interrupted()``.
+    An exception from a signal handler can end any of these calls. The next call continues where
+    that one stopped. An engine that cannot know how far it got raises ``errors.interrupted()``.
     """
 
     @property
     def is_tls12(self) -> bool:
-        """Whether the session is one of TLS 1.2, in which a peer may ask to renegotiate."""
+        """Whether the session uses TLS 1.2, in which a peer may ask to renegotiate."""
 
     def handshake(self) -> bool:
-        """Goes on with the handshake; True when it is complete, False when bytes are missing."""
+        """Continues the handshake; True when it is complete, False if bytes are missing."""
 
     def fill(self, receive: Receive, limit: int, flags: int) -> int:
-        """Takes ciphertext out of ``receive(limit, flags)``; the number of bytes, 0 at the end."""
+        """Takes ciphertext from ``receive(limit, flags)``; returns its size, 0 at the end."""
 
     def drain(self, out: bytearray) -> None:
-        """Appends the ciphertext that waits to be sent; the engine keeps none."""
+        """Appends all outgoing ciphertext; the engine keeps none."""
 
     def read(self, out: list[bytes]) -> bool:
-        """Appends plaintext, of one record at most, or ``b""`` at the end of the stream.
-
-        Returns:
-            False, with nothing appended, when bytes are missing.
-        """
+        """Appends plaintext of one record, or ``b""`` at the end; False if bytes are missing."""
 
     def write(self, data: Buffer) -> int:
-        """Encrypts all of ``data``; the number of bytes."""
+        """Encrypts all of ``data``; returns its size."""
 
     def close_notify(self) -> None:
-        """Says that nothing will follow."""
+        """Tells the peer that nothing will follow."""
 
 
-#: Makes a session: with the server's name for a client, with None for a server.
+#: Makes a session: from the server's name for a client, from None for a server.
 EngineMaker = Callable[["str | None"], Engine]

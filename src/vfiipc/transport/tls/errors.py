@@ -1,4 +1,4 @@
-"""What TLS reports: the original's codes, and which exception means which of them."""
+"""The errors of TLS: the original's codes, and the exceptions behind them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ __all__ = [
     "cut_off",
     "failed",
     "interrupted",
-    "refused_certificate",
 ]
 
 
@@ -33,7 +32,7 @@ class Code(IntEnum):
 
 
 class Check(IntFlag):
-    """The original's flags; each lifts one check of certificates, ``IGNORE_ALL`` all of them."""
+    """The original's flags; each disables one check of certificates, ``IGNORE_ALL`` all of them."""
 
     IGNORE_NONE = 0
     IGNORE_ALL = 1
@@ -43,8 +42,8 @@ class Check(IntFlag):
     IGNORE_HOSTNAME = 16
 
 
-# Parts of the names that OpenSSL gives to failures of which a certificate, or a lack of one, is the
-# cause. With TLS 1.2 a server that misses the client's certificate says no more than the third.
+# Parts of OpenSSL's names for failures that a certificate, or the lack of one, has caused. A server
+# of TLS 1.2 without the client's certificate reports just the third.
 _AUTHENTICATION: Final = (
     "CERT",
     "UNKNOWN_CA",
@@ -56,7 +55,7 @@ _AUTHENTICATION: Final = (
 
 
 def code_of(cause: BaseException | None) -> Code:
-    """What a failure of a connection counts as."""
+    """The code of a failure."""
     if cause is None:
         return Code.OK
     if isinstance(cause, TimeoutError):
@@ -71,29 +70,19 @@ def code_of(cause: BaseException | None) -> Code:
 
 
 def failed(reason: str, text: str) -> ssl.SSLError:
-    """A failure of TLS.
-
-    Args:
-        reason: OpenSSL's name of it, such as ``WRONG_VERSION_NUMBER``.
-        text: for people.
-    """
+    """A failure of TLS: OpenSSL's name of it, such as ``WRONG_VERSION_NUMBER``, and a text."""
     cause = ssl.SSLError(ssl.SSL_ERROR_SSL, text)
     cause.reason = reason
     return cause
 
 
-def refused_certificate(text: str) -> ssl.SSLError:
-    """The peer's certificate did not pass a check; ``text`` says which."""
-    return failed("CERTIFICATE_VERIFY_FAILED", f"certificate verify failed: {text}")
-
-
 def cut_off() -> ssl.SSLEOFError:
-    """The stream ended without the close_notify that ends it properly (IPC-S9)."""
+    """The stream ended without close_notify (IPC-S9)."""
     text = "the stream ended without close_notify: what came may have been cut off"
     return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, text)
 
 
 def interrupted() -> ssl.SSLError:
-    """An exception struck where nobody can tell whether the session has moved on."""
+    """An exception struck at a point where the state of the session is unknown afterwards."""
     text = "an exception has struck inside TLS: the state of the session is unknown"
     return failed("INTERRUPTED", text)

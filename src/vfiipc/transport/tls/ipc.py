@@ -9,14 +9,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from operator import index
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ..addresses import PortError, address_text, check_text, split_address
 from ..deadline import FOREVER, Deadline
 from ..lifetime import Lifetime
 from ..socket_ipc import HostIPC
 from ..sockets import SocketListener
+from ..system import closed_on_failure
 from ..tcp_sockets import dial
 from . import ssl_engine
 from .config import Config, load_authorities, load_key_cert, require_pyopenssl, single_checks
@@ -88,12 +90,7 @@ class TLS(HostIPC):
         key, cert = os.fspath(key_file), os.fspath(cert_file)
         check_text("key_file", key)
         check_text("cert_file", cert)
-        try:
-            load_key_cert(key, cert)
-        except OSError as cause:
-            return self._refuse(cause)
-        self._config = replace(self._config, key_cert=(key, cert))
-        return True
+        return self._configure(partial(load_key_cert, key, cert), key_cert=(key, cert))
 
     def addCA(
         self,
@@ -115,13 +112,9 @@ class TLS(HostIPC):
         directory = os.fspath(directory) if directory is not None else None
         check_text("file", file or "")
         check_text("directory", directory or "")
-        try:
-            load_authorities(file, directory)
-        except OSError as cause:
-            return self._refuse(cause)
         authorities = (*self._config.authorities, (file, directory))
-        self._config = replace(self._config, authorities=authorities)
-        return True
+        check = partial(load_authorities, file, directory)
+        return self._configure(check, authorities=authorities)
 
     def setCA(
         self,
@@ -157,12 +150,20 @@ class TLS(HostIPC):
         if not 0 <= index(flags) <= _ALL_FLAGS:
             raise ValueError(f"flags is {flags}, but must be IGNORE_ flags joined, 0..{_ALL_FLAGS}")
         ignored = Check(flags)
-        try:
+
+        def check() -> None:
             if single_checks(ignored):
                 require_pyopenssl(ignored)
+
+        return self._configure(check, ignored=ignored)
+
+    def _configure(self, check: Callable[[], None], **changes: Any) -> bool:
+        """Changes the configuration, unless ``check`` raises an ``OSError``."""
+        try:
+            check()
         except OSError as cause:
             return self._refuse(cause)
-        self._config = replace(self._config, ignored=ignored)
+        self._config = replace(self._config, **changes)
         return True
 
     def TLSError(self) -> tuple[int, str]:
@@ -310,9 +311,6 @@ def _stream(
     address: object = None,
 ) -> TLSStream:
     """A stream over a connected socket, which is closed if this fails."""
-    try:
-        remote = address_text(sock.getpeername() if address is None else address)
+    with closed_on_failure(sock):
+        remote = address_text(address or sock.getpeername())
         return TLSStream(sock, maker(server), lifetime, remote=remote, handshake=handshake)
-    except BaseException:
-        sock.close()
-        raise

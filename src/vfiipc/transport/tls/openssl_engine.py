@@ -13,7 +13,7 @@ from OpenSSL import SSL, crypto
 from ..addresses import is_literal
 from .config import Config
 from .engine import RECORD, Engine, EngineMaker, Receive
-from .errors import Check, cut_off, failed, interrupted, refused_certificate
+from .errors import Check, cut_off, failed, interrupted
 
 if TYPE_CHECKING:
     import ssl
@@ -126,7 +126,8 @@ class _OpenSSLEngine(Engine):
             raise failed("UNEXPECTED_EOF", "the peer has closed during the handshake") from None
         except SSL.Error as cause:
             if self._verdict.refusal is not None:
-                raise refused_certificate(self._verdict.refusal) from None
+                text = f"certificate verify failed: {self._verdict.refusal}"
+                raise failed("CERTIFICATE_VERIFY_FAILED", text) from None
             raise _translated(cause) from None
         return True
 

@@ -39,7 +39,10 @@ _LAST_RECEIVES: Final = 16
 # Unsent answers to records without data, in bytes, at which a connection ends: some 2,000 answers.
 _MOST_ANSWERS: Final = 65536
 # Seconds after which a call that waits for the handshake checks whether another call has made it.
-_LOOK: Final = 0.25
+_CHECK_EVERY: Final = 0.25
+
+
+_TOO_LATE: Final = "the time was up before the handshake was complete"
 
 
 class _Phase(Enum):
@@ -122,13 +125,10 @@ class TLSStream(SocketStream):
         plain = self._plain
         missing = limit - sum(map(len, plain))
         try:
-            while True:
-                if missing <= 0 or (plain and not plain[-1]) or not self._pull():
-                    break
+            while missing > 0 and (not plain or plain[-1]) and self._pull():
                 missing -= len(plain[-1])
         except OSError:
-            # What came before it is shown first.
-            if not plain:
+            if not plain:  # what came before it is shown first
                 raise
 
     def _pull(self) -> bool:
@@ -142,7 +142,7 @@ class TLSStream(SocketStream):
         # After records without data, less is received at once (IPC-S11).
         limit = RECORD if self._again[READ] else _CHUNK
         self._again[READ] = False
-        if self._phase is not _Phase.OPEN and not self._step_handshake():
+        if self._phase is not _Phase.OPEN and not self._do_handshake():
             return False
         if self._read_failure is not None:
             raise self._read_failure
@@ -200,24 +200,19 @@ class TLSStream(SocketStream):
             OSError: it has failed, or its time or ``deadline`` has passed (``TimeoutError``).
             InterruptedError: the lifetime has ended.
         """
-        while not self.do_handshake():
+        while True:
+            with self._lock:
+                self._again[READ] = False
+                if self._do_handshake():
+                    return
             if deadline.passed():
-                raise TimeoutError("the time was up before the handshake was complete")
+                raise TimeoutError(_TOO_LATE)
             self.wait(READ, deadline.remaining())
             if self.lifetime.ended:
                 raise InterruptedError
 
-    def do_handshake(self) -> bool:
-        """Makes one step of the handshake, without waiting; True when it is complete.
-
-        Raises:
-            OSError: it has failed, or its time has passed (``TimeoutError``).
-        """
-        with self._lock:
-            self._again[READ] = False
-            return self._step_handshake()
-
-    def _step_handshake(self) -> bool:
+    def _do_handshake(self) -> bool:
+        """Makes one step of the handshake, without waiting; True when it is complete."""
         if self._phase is _Phase.OPEN:
             return True
         if self._cause is not None:
@@ -229,7 +224,7 @@ class TLSStream(SocketStream):
             if not done:
                 if not self._fill(RECORD):
                     if self._deadline.passed():  # IPC-S7
-                        raise TimeoutError("the time was up before the handshake was complete")
+                        raise TimeoutError(_TOO_LATE)
                     return False
                 done = engine.handshake()
                 self._flush()
@@ -262,7 +257,7 @@ class TLSStream(SocketStream):
         try:
             with self._lock:
                 self._again[WRITE] = self._inherited = False
-                return self._encrypt(buffers) if self._step_handshake() and self._flush() else 0
+                return self._encrypt(buffers) if self._do_handshake() and self._flush() else 0
         finally:
             if opening and self._phase is not _Phase.HANDSHAKE:
                 self.tell_ready()
@@ -333,7 +328,7 @@ class TLSStream(SocketStream):
         if self._phase is _Phase.HANDSHAKE:
             # It may need either direction, whichever call waits.
             event = READ | WRITE if self._unsent else READ
-            left = self._deadline.within(_LOOK)
+            left = self._deadline.within(_CHECK_EVERY)
             timeout = left if timeout is None else min(timeout, left)
         self.lifetime.wait([(self._fileno, event)], timeout, unless)
 

@@ -1,0 +1,7 @@
+"""``vfiipc inspect``: messages in a table that is alive, held back and changed where wanted.
+
+``entries``, ``store``, ``pairing``, ``rows``, ``details`` and ``gate`` are pure: no I/O, no clock,
+no threads. ``live`` and ``recorded`` bring messages in, ``app`` and the widgets show them.
+"""
+
+from __future__ import annotations

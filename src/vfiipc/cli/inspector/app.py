@@ -1,0 +1,463 @@
+"""The inspector on the screen: what the keys do."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar, Protocol
+
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Footer, Input, Static
+
+from ...codec import Message
+from ..failures import Failure
+from ..filters import EVERYTHING, Filter, compile_pattern, filter_line, parse_filter
+from ..payload import is_text
+from ..streams import one_line
+from ..view import Way
+from .editor import LARGEST, Edited, Editor
+from .entries import DROPPED, EDITED, HELD, PASSED, Entry
+from .feed import Feed
+from .help import Help
+from .holding import Holding
+from .pane import Pane
+from .rows import HEADING
+from .saving import save
+from .store import Store
+from .table import Table
+
+__all__ = ["Inspector", "Source"]
+
+_TICK = 0.05  # seconds between looks at what has come
+_BUDGET = 0.02  # seconds of each that may be spent on it
+_BATCH = 200
+_SAID = 4.0  # seconds for which the bottom line shows what was said
+_CSS = """
+#title { height: 1; background: $primary; color: $text; }
+#heading-row { height: 1; text-style: bold; color: $text-muted; }
+Table { height: 1fr; }
+Pane { height: 2fr; max-height: 50%; border-top: solid $primary; }
+Pane:focus-within { border-top: solid $accent; }
+#fields { height: auto; max-height: 5; color: $text-muted; }
+#data, #lines, #tree { height: 1fr; background: $background; }
+#state { height: 1; color: $text-muted; }
+#state.wrong { color: $text-error; }
+#prompt { display: none; height: 1; border: none; padding: 0; }
+.whole Table, .whole #heading-row { display: none; }
+.whole Pane { height: 1fr; max-height: 100%; }
+Editor, Help { align: center middle; }
+#editor, #help { width: 80; height: auto; max-height: 24; border: solid $accent; padding: 0 1; }
+#editor { background: $surface; }
+#help { background: $surface; }
+#typed { height: 8; }
+#heading { text-style: bold; }
+#wrong { color: $text-error; height: auto; }
+"""
+
+
+class Source(Protocol):
+    """What messages come from, and where the user's can go."""
+
+    name: str  #: for the title
+    is_live: bool
+
+    def run(self) -> None:
+        """Brings messages, in a thread of its own, until ``stop``."""
+
+    def stop(self) -> None:
+        """Has ``run`` end."""
+
+    def send(self, way: Way, message: Message) -> bool:
+        """Sends a message in one direction of a connection; False if that has ended."""
+
+
+class Inspector(App[None]):
+    """The messages of a source, as they come.
+
+    Args:
+        source: where they come from.
+        feed: what the source puts them in.
+        store: what they are kept in.
+        holding: which are held.
+        hidden: whether no data are shown.
+        chosen: the filter at first.
+    """
+
+    CSS = _CSS
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("h", "hold", "Hold"),
+        Binding("l", "let_go", "Let go"),
+        Binding("e", "edit", "Edit"),
+        Binding("r", "resend", "Resend"),
+        Binding("m", "mark", "Mark"),
+        Binding("w", "save", "Save"),
+        Binding("q", "quit", "Quit"),
+        Binding("f", "follow", "Follow", show=False),
+        Binding("L", "let_all_go", "Let all go", show=False),
+        Binding("d", "drop", "Drop", show=False),
+        Binding("s", "search", "Search", show=False),
+        Binding("n", "search_on(True)", "Next", show=False),
+        Binding("N", "search_on(False)", "Previous", show=False),
+        Binding("c", "copy", "Copy", show=False),
+        Binding("v", "form", "Form of the data", show=False),
+        Binding("enter", "open", "Open", show=False),
+        Binding("escape", "to_table", "Back", show=False),
+        Binding("z", "whole", "Whole screen", show=False),
+    ]
+
+    def __init__(
+        self,
+        source: Source,
+        feed: Feed,
+        store: Store,
+        holding: Holding,
+        *,
+        hidden: bool = False,
+        chosen: Filter = EVERYTHING,
+    ) -> None:
+        super().__init__()
+        self._source = source
+        self._feed = feed
+        self._store = store
+        self._holding = holding
+        self._hidden = hidden
+        self._filter_text = filter_line(chosen)
+        self._hold_text = filter_line(holding.chosen) if holding.chosen is not None else ""
+        self._pattern: re.Pattern[bytes] | None = None
+        self._prompted: Callable[[str], None] | None = None
+        self._said = ""  # what the bottom line shows for a while
+        self._said_until = 0.0
+        store.set_filter(chosen)
+        self._table = Table(store, hidden=hidden, id="table")
+        self._pane = Pane(hidden=hidden, id="pane")
+        self._prompt = Input(id="prompt", compact=True)
+        self._state = Static(id="state", markup=False)
+
+    def compose(self) -> ComposeResult:
+        yield Static(f" {self._source.name}", id="title", markup=False)
+        yield Static(HEADING, id="heading-row", markup=False)
+        yield self._table
+        yield self._pane
+        yield self._prompt
+        yield self._state
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.begin_capture_print(self)  # the source may have something to say
+        self._table.focus()
+        self.run_worker(self._source.run, thread=True, name="source", exit_on_error=False)
+        self.set_interval(_TICK, self._take)
+        self._tell()
+
+    def on_unmount(self) -> None:
+        self._feed.close()
+        self._source.stop()
+
+    def on_print(self, event: events.Print) -> None:
+        said = Text.from_ansi(event.text).plain.strip()
+        if said:
+            self._say(said)
+
+    def _say(self, said: str, *, wrong: bool = False) -> None:
+        """Shows a line at the bottom for a while."""
+        self._said = said
+        self._said_until = time.monotonic() + _SAID
+        self._state.update(one_line(said))
+        self._state.set_class(wrong, "wrong")
+
+    # --- what comes
+
+    def _take(self) -> None:
+        """Takes in what has come, as much as fits into the time."""
+        now = time.monotonic()
+        end = now + _BUDGET
+        changed = False
+        if self._said and now > self._said_until:
+            self._said, changed = "", True
+            self._state.remove_class("wrong")
+        while time.monotonic() < end:
+            entries, looks_new = self._feed.take(_BATCH)
+            for entry in entries:
+                self._store.add(entry)
+            unfiltered = self._store.unfiltered
+            self._store.step(_BATCH)
+            changed = changed or looks_new or unfiltered > 0
+            if not entries and not self._store.unfiltered:
+                break
+        if changed:
+            self._renew()
+
+    def _renew(self) -> None:
+        self._table.renew()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._said or self._prompted is not None:
+            return
+        store, table = self._store, self._table
+        said = [f"{store.messages:,} messages"]
+        if store.dropped:
+            said.append(f"{store.dropped:,} no longer kept")
+        if self._filter_text:
+            said.append(f"{len(store.shown):,} shown: {self._filter_text}")
+        if store.unfiltered:
+            said.append(f"{store.unfiltered:,} to look at")
+        if self._holding.chosen is not None:
+            held = filter_line(self._holding.chosen) or "everything"
+            said.append(f"holding {held}: {self._holding.count}")
+        elif self._holding.count:
+            said.append(f"held: {self._holding.count}")
+        said.append("following" if table.following else "paused")
+        self._state.update("; ".join(said))
+
+    def on_table_moved(self) -> None:
+        if self._pane.is_attached:  # the last move may come when the screen has gone
+            self._pane.show(self._table.entry)
+
+    # --- moving about
+
+    def action_help(self) -> None:
+        self.push_screen(Help())
+
+    def action_follow(self) -> None:
+        table = self._table
+        if table.following:
+            table.following = False
+        else:
+            table.action_last()
+        self._tell()
+
+    def action_open(self) -> None:
+        self._pane.focus_data()
+
+    def action_to_table(self) -> None:
+        self.remove_class("whole")
+        self._table.focus()
+
+    def action_whole(self) -> None:
+        self.toggle_class("whole")
+        if self.has_class("whole"):
+            self._pane.focus_data()
+        else:
+            self._table.focus()
+
+    def action_form(self) -> None:
+        self._say(f"data as {self._pane.next_form()}")
+
+    def action_mark(self) -> None:
+        table = self._table
+        if table.entry is not None:
+            table.entry.marked = not table.entry.marked
+            table.action_move(1)
+
+    # --- lines of text
+
+    def _ask(self, question: str, text: str, then: Callable[[str], None]) -> None:
+        """Has the user type a line."""
+        prompt = self._prompt
+        prompt.placeholder = question
+        prompt.value = text
+        # At once, so that a key that is pressed already goes to it.
+        prompt.display = True
+        self.screen.set_focus(prompt)
+        self._prompted = then
+        self._said = ""
+        self._state.update(question)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.input.id != "prompt" or self._prompted is None:
+            return
+        try:
+            self._prompted(event.value)
+        except (ValueError, Failure) as error:
+            self._say(str(error), wrong=True)
+        else:
+            self._close_prompt()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape" and self._prompted is not None:
+            event.stop()
+            self._close_prompt()
+
+    def _close_prompt(self) -> None:
+        self._prompted = None
+        self._prompt.display = False
+        self.screen.set_focus(self._table)
+        self._tell()
+
+    def action_filter(self) -> None:
+        question = "show what passes, e.g. --id 1,5..9 --from client ping; empty for all"
+        self._ask(question, self._filter_text, self._set_filter)
+
+    def _set_filter(self, line: str) -> None:
+        entry = self._table.entry
+        self._store.set_filter(parse_filter(line))
+        self._filter_text = line.strip()
+        table = self._table
+        if entry is not None and not table.following:
+            table.go_to(self._store.place_of(entry.number))
+        self._renew()
+
+    def action_search(self) -> None:
+        self._ask("search for a regular expression in the data", "", self._search)
+
+    def _search(self, text: str) -> None:
+        try:
+            self._pattern = compile_pattern(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} {error}") from None
+        self.action_search_on(True)
+
+    def action_search_on(self, forward: bool) -> None:
+        table = self._table
+        if self._pattern is None:
+            self._say("search first, with s", wrong=True)
+            return
+        found = self._store.find(self._pattern, table.place, forward=forward)
+        if found is None:
+            self._say("not found", wrong=True)
+        else:
+            table.go_to(found)
+            self._tell()
+
+    # --- taking messages elsewhere
+
+    def action_copy(self) -> None:
+        message = self._message("copied")
+        if message is not None:
+            text = message.data.decode() if is_text(message.data) else message.data.hex(" ")
+            self.copy_to_clipboard(text)
+            self._say(f"copied {len(message.data):,} bytes of data")
+
+    def action_save(self) -> None:
+        marked = len(self._store.marked())
+        what = f"the {marked:,} marked" if marked else f"the {len(self._store.shown):,} shown"
+        self._ask(f"save {what} as a capture with all data: FILE", "", self._save)
+
+    def _save(self, path: str) -> None:
+        if not path.strip():
+            raise ValueError("name a file that is not there yet")
+        count = save(path.strip(), self._store.marked() or list(self._store.shown))
+        self._say(f"saved {count:,} messages to {path.strip()}")
+
+    def _message(self, done: str) -> Message | None:
+        """The message under the cursor, if its data may be seen."""
+        entry = self._table.entry
+        if entry is None or entry.message is None:
+            self._say("the cursor is not on a message", wrong=True)
+            return None
+        if self._hidden:
+            self._say(f"payloads are hidden, so that they cannot be {done}", wrong=True)
+            return None
+        return entry.message
+
+    # --- messages held back
+
+    def action_hold(self) -> None:
+        if self._holding.chosen is not None:
+            self._holding.chosen = None
+            self._say("nothing is held from now on; l and L let go what still is")
+            self._tell()
+        elif self._may_change():
+            question = "hold what passes, e.g. --from client --json-match amount=1999; empty: all"
+            self._ask(question, self._hold_text, self._set_hold)
+
+    def _set_hold(self, line: str) -> None:
+        self._holding.chosen = parse_filter(line)
+        self._hold_text = line
+
+    def _may_change(self) -> bool:
+        if not self._source.is_live:
+            self._say("a file can only be looked at", wrong=True)
+        return self._source.is_live
+
+    def action_let_go(self) -> None:
+        entry = self._table.entry
+        if entry is not None and entry.state == HELD and entry.message is not None:
+            self._decide(entry, entry.message, PASSED)
+        else:
+            self._say("the cursor is not on a held message", wrong=True)
+
+    def action_let_all_go(self) -> None:
+        for entry in self._store.held():
+            if entry.message is not None:
+                self._decide(entry, entry.message, PASSED)
+
+    def action_drop(self) -> None:
+        entry = self._table.entry
+        if entry is not None and entry.state == HELD:
+            self._decide(entry, None, DROPPED)
+        else:
+            self._say("the cursor is not on a held message", wrong=True)
+
+    def _decide(self, entry: Entry, message: Message | None, state: str) -> None:
+        if self._holding.decide(entry, message):
+            entry.state = state
+        self._show_again(entry)
+
+    def _show_again(self, entry: Entry) -> None:
+        if entry is self._table.entry:
+            self._pane.show(entry)
+        self._renew()
+
+    # --- messages changed and sent
+
+    def action_edit(self) -> None:
+        entry = self._table.entry
+        if not self._may_change():
+            return
+        message = self._message("edited")
+        if entry is None or message is None:
+            return
+        from_client = entry.way.from_client
+        if len(message.data) > LARGEST:
+            self._say(f"more than {LARGEST:,} bytes of data cannot be edited", wrong=True)
+        elif entry.state == HELD:
+            editor = Editor("Change it and let it go", message, from_client, turns=False)
+            self.push_screen(editor, partial(self._edited, entry))
+        else:
+            editor = Editor("Send a copy", message, from_client, turns=True)
+            self.push_screen(editor, partial(self._copy_edited, entry))
+
+    def _edited(self, entry: Entry, edited: Edited | None) -> None:
+        if edited is None or entry.message is None:
+            return
+        changed = edited.message != entry.message
+        if not self._holding.decide(entry, edited.message):
+            self._say("its connection has ended", wrong=True)
+            return
+        entry.state = EDITED if changed else PASSED
+        cost = entry.cost
+        entry.replace_message(edited.message)
+        self._store.replaced(cost, entry)
+        self._show_again(entry)
+
+    def _copy_edited(self, entry: Entry, edited: Edited | None) -> None:
+        if edited is not None:
+            way = entry.way if edited.from_client == entry.way.from_client else entry.way.reversed()
+            self._send(way, edited.message)
+
+    def action_resend(self) -> None:
+        entry = self._table.entry
+        if not self._may_change():
+            return
+        if entry is None or entry.message is None:
+            self._say("the cursor is not on a message", wrong=True)
+        else:
+            self._send(entry.way, entry.message)
+
+    def _send(self, way: Way, message: Message) -> None:
+        def sent() -> None:
+            if not self._source.send(way, message):
+                ended = f"connection {way.connection} has ended"
+                self.call_from_thread(self._say, ended, wrong=True)
+
+        self.run_worker(sent, thread=True, exit_on_error=False)

@@ -1,0 +1,179 @@
+"""``vfiipc inspect``: watches two programs, or a file, in a table on the whole terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from argparse import ArgumentTypeError
+from contextlib import ExitStack
+from typing import Final
+
+from ...codec import Message
+from .. import arguments, links
+from ..dump import find_prefix, open_source
+from ..failures import Failure, Malformed
+from ..filters import Filter, add_filters, chosen_filter, parse_filter
+from ..finding import Framing
+from ..pairs import DESCRIPTORS
+from ..serving import Serving, add_serving
+from ..sources import FORMATS
+from ..streams import one_line
+from ..view import Way
+from .feed import Feed
+from .holding import Holding
+from .live import Live
+from .recorded import Recorded
+from .store import Store
+
+__all__ = ["add_to"]
+
+_KEEP: Final = 100_000
+_INSTALL: Final = "in a clone of vfiipc: pip install '.[inspect]'"
+
+_MORE = """\
+With LISTEN and TARGET it sits between two programs, as `vfiipc proxy` does, and
+shows what they say as it is said; messages can be held, changed, dropped and sent
+again. With FILE it shows a capture, a raw stream or a hex dump. The keys are at
+the bottom of the screen; ? shows all of them.
+
+examples:
+  vfiipc inspect 5001 127.0.0.1:5000
+  vfiipc inspect 5001 127.0.0.1:5000 --hold '--json-match type=payment'
+  vfiipc inspect session.pcap --from client
+  vfiipc inspect --follow session.pcap --no-payload
+"""
+
+
+def add_to(commands: arguments.Commands) -> None:
+    """Declares the command."""
+    parser = arguments.add_command(
+        commands, "inspect", _run, does="watch and change messages in a live table", more=_MORE
+    )
+    parser.add_argument(
+        "places",
+        metavar="LISTEN TARGET | FILE",
+        nargs="+",
+        help="where to listen and where to connect for each (HOST:PORT, PORT, tls://HOST:PORT, "
+        "pipe:///PATH); or what to read",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="NUMBER",
+        type=arguments.count,
+        default=_KEEP,
+        help=f"how many messages to keep; the oldest go first ({_KEEP:,})",
+    )
+    parser.add_argument(
+        "--hold",
+        metavar="FILTER",
+        type=_filter,
+        help="hold messages that pass this filter, written as in the screen; '' holds all",
+    )
+    parser.add_argument(
+        "--no-payload",
+        action="store_true",
+        help="show no data: for card data that nobody else may see",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="auto", help="what FILE is")
+    parser.add_argument("--follow", action="store_true", help="go on as FILE grows")
+    arguments.add_framing(parser, default=None, auto=True)
+    arguments.add_timeout(parser, "a connection to TARGET")
+    add_filters(parser)
+    add_serving(parser)
+    links.add_tls(parser)
+
+
+def _filter(line: str) -> Filter:
+    try:
+        return parse_filter(line)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    if len(parsed.places) > 2:
+        raise Malformed("give LISTEN and TARGET, or FILE")
+    try:
+        from .app import Inspector
+    except ImportError as error:
+        raise Failure(f"the inspector needs Textual ({error}); {_INSTALL}") from error
+    # Textual writes to standard error.
+    if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise Failure("the inspector needs a terminal; `vfiipc proxy` and `dump` do not")
+    feed = Feed()
+    holding = Holding(parsed.hold)
+    with ExitStack() as opened:
+        source: LiveSource | FileSource
+        if len(parsed.places) == 2:
+            source = LiveSource(parsed, feed, holding, opened)
+        elif parsed.hold is not None:
+            raise Malformed("--hold needs LISTEN and TARGET: a file can only be looked at")
+        else:
+            source = FileSource(parsed, feed, opened)
+        inspector = Inspector(
+            source,
+            feed,
+            Store(parsed.keep),
+            holding,
+            hidden=parsed.no_payload,
+            chosen=chosen_filter(parsed),
+        )
+        inspector.run()
+    return inspector.return_code or 0
+
+
+class LiveSource:
+    """Two programs, and the inspector between them."""
+
+    is_live = True
+
+    def __init__(
+        self, parsed: argparse.Namespace, feed: Feed, holding: Holding, opened: ExitStack
+    ) -> None:
+        try:
+            place = links.address(parsed.places[0])
+            parsed.target = links.peer_address(parsed.places[1])
+        except ArgumentTypeError as error:
+            raise Malformed(str(error)) from None
+        listener, where = links.listen(place, parsed)
+        opened.enter_context(listener)
+        self.name = one_line(f"{where} > {links.shown(parsed.target)}")
+        self._live = Live(parsed, feed, holding)
+        self._serving = Serving("vfiipc inspect", listener, self._live.serve, parsed, DESCRIPTORS)
+
+    def run(self) -> None:
+        self._serving.serve()
+
+    def stop(self) -> None:
+        self._serving.stop()
+
+    def send(self, way: Way, message: Message) -> bool:
+        return self._live.send(way, message)
+
+
+class FileSource:
+    """A file, which can only be looked at."""
+
+    is_live = False
+
+    def __init__(self, parsed: argparse.Namespace, feed: Feed, opened: ExitStack) -> None:
+        (path,) = parsed.places
+        if path == "-":
+            raise Malformed("the inspector needs standard input for its keys; name a file")
+        source = opened.enter_context(open_source(path, parsed.format, follow=parsed.follow))
+        chunks = source.chunks()
+        prefix = parsed.prefix
+        if prefix is None and not parsed.follow:
+            prefix, chunks = find_prefix(chunks, parsed.limit)
+        self.name = one_line(path)
+        framing = Framing(prefix, parsed.limit)
+        self._recorded = Recorded(chunks, framing, feed, timed=source.form == "capture")
+
+    def run(self) -> None:
+        self._recorded.read()
+
+    def stop(self) -> None:
+        self._recorded.stop()
+
+    def send(self, way: Way, message: Message) -> bool:
+        return False

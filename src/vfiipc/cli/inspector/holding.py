@@ -1,0 +1,71 @@
+"""Which messages are held, and what becomes of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from ...codec import Message
+from ..filters import Filter
+from .entries import Entry
+from .store import passes
+
+__all__ = ["Holding", "Ticket"]
+
+_LOOK: Final = 0.2  # seconds after which to look whether the connection has ended
+
+
+class Ticket:
+    """What is decided of one message."""
+
+    def __init__(self) -> None:
+        self.decided = threading.Event()
+        self.message: Message | None = None
+
+
+class Holding:
+    """The breakpoint, and the messages that wait at it. Thread safe.
+
+    ``chosen`` is the filter of the messages to hold; None to hold none.
+    """
+
+    def __init__(self, chosen: Filter | None = None) -> None:
+        self.chosen = chosen
+        self._lock = threading.Lock()
+        self._waiting: dict[Entry, Ticket] = {}
+
+    @property
+    def count(self) -> int:
+        """How many messages are held."""
+        return len(self._waiting)
+
+    def wants(self, entry: Entry) -> bool:
+        """Whether a message is to be held."""
+        return self.chosen is not None and entry.message is not None and passes(self.chosen, entry)
+
+    def announce(self, entry: Entry) -> Ticket:
+        """A message is held from now on; what ``wait`` takes."""
+        ticket = Ticket()
+        with self._lock:
+            self._waiting[entry] = ticket
+        return ticket
+
+    def wait(self, entry: Entry, ticket: Ticket, has_ended: Callable[[], bool]) -> Message | None:
+        """The message to pass on in its place; None for none, also once the connection ended."""
+        while not ticket.decided.wait(_LOOK):
+            if has_ended():
+                break
+        with self._lock:
+            self._waiting.pop(entry, None)
+        return ticket.message
+
+    def decide(self, entry: Entry, message: Message | None) -> bool:
+        """Lets a message go as ``message``, or drops it; False where it is not held any more."""
+        with self._lock:
+            ticket = self._waiting.pop(entry, None)
+            if ticket is None:
+                return False
+            ticket.message = message
+            ticket.decided.set()
+            return True

@@ -1,0 +1,144 @@
+"""``vfiipc notify``: a client of the notification service."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any, Final
+
+from . import arguments, links
+
+__all__ = ["add_to"]
+
+_SERVER: Final = "127.0.0.1:5899"
+_APP_ID: Final = "vfiipc"
+
+_MORE = """\
+Talks to a notification server: the one of a terminal, or `vfiipc notifysvc`.
+
+examples:
+  vfiipc notify send terminal EXT_SYS_DEVICE_CONTROL_REQ '{"cmd":"get_time"}' \\
+      --reply EXT_SYS_DEVICE_CONTROL_RESP --server 192.0.2.7:5899
+  vfiipc notify send '*' beacon '{}'
+  vfiipc notify watch beacon status --app-id till
+  vfiipc notify observe --server pipe:///tmp/notify
+"""
+_MORE_SEND = """\
+TO is an application ID, 1 for any one application, or '*' for all. The command
+ends when the server has dealt with the notification. Exit status 1 if nobody got
+it, or no reply came. With --reply, the parameter of the reply is the output.
+"""
+_MORE_WATCH = """\
+Prints each notification on a line: the time, from whom to whom, its ID, its
+parameter. It registers as --app-id, so that unicasts can come here, too; with
+--priority -1 only if nobody else is there.
+"""
+_MORE_OBSERVE = """\
+Prints from whom to whom each notification goes, and its ID; a dash stands for
+nobody. Servers tell that to local clients alone, at pipe:///PATH.
+"""
+
+
+def add_to(commands: arguments.Commands) -> None:
+    """Declares the command, and those below it."""
+    parser = arguments.add_command(
+        commands, "notify", _run, does="send, watch and observe notifications", more=_MORE
+    )
+    below = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    send = arguments.add_command(below, "send", _run, does="send a notification", more=_MORE_SEND)
+    send.add_argument("to", metavar="TO", type=_id, help="who is to get it")
+    send.add_argument("notification", metavar="ID", type=_id, help="the notification ID")
+    send.add_argument("parameter", metavar="JSON", type=_json, help="the parameter, sent as it is")
+    send.add_argument("--flags", metavar="NUMBER", type=_flags, default=0, help="reserved (0)")
+    send.add_argument("--reply", metavar="ID", type=_id, help="wait for a reply with this ID")
+    _add_client(send)
+    arguments.add_timeout(send, "the connection, and then for the reply")
+    watch = arguments.add_command(
+        below, "watch", _run, does="register, and print notifications", more=_MORE_WATCH
+    )
+    watch.add_argument("ids", metavar="ID", nargs="+", type=_id, help="the notification IDs")
+    watch.add_argument(
+        "--priority", metavar="NUMBER", type=_priority, default=0, help="that of unicasts (0)"
+    )
+    _add_output(watch)
+    observe = arguments.add_command(
+        below, "observe", _run, does="print who sends what to whom", more=_MORE_OBSERVE
+    )
+    _add_output(observe)
+
+
+def _add_output(parser: arguments.Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    parser.add_argument(
+        "--no-payload", action="store_true", help="no parameters, which can be card data"
+    )
+    parser.add_argument("--count", metavar="NUMBER", type=arguments.count, help="end after so many")
+    _add_client(parser)
+    arguments.add_timeout(parser, "the connection")
+
+
+def _add_client(parser: arguments.Parser) -> None:
+    parser.add_argument(
+        "--server",
+        metavar="ADDRESS",
+        type=links.peer_address,
+        default=links.peer_address(_SERVER),
+        help=f"where the server is: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH ({_SERVER})",
+    )
+    parser.add_argument(
+        "--app-id",
+        metavar="ID",
+        type=_application,
+        default=_APP_ID,
+        help=f"the application that sends or registers ({_APP_ID})",
+    )
+    links.add_tls(parser)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from .notify_client import run
+
+    return run(parsed)
+
+
+# --- arguments
+
+
+def _checked(check: Callable[[Any], Any], value: object) -> Any:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _messages() -> Any:
+    """Imported when an argument is read: the whole of the service takes its time."""
+    from ..notify import messages
+
+    return messages
+
+
+def _id(text: str) -> str:
+    return str(_checked(lambda value: _messages().check_id(value, "it"), text))
+
+
+def _application(text: str) -> str:
+    return str(_checked(lambda value: _messages().check_application(value, "it"), text))
+
+
+def _flags(text: str) -> int:
+    return int(_checked(lambda value: _messages().check_flags(int(value)), text))
+
+
+def _priority(text: str) -> int:
+    return int(_checked(lambda value: _messages().check_priority(int(value)), text))
+
+
+def _json(text: str) -> bytes:
+    try:
+        return bytes(_messages().check_parameter(text.encode()))
+    except ValueError:
+        raise ArgumentTypeError(
+            "the parameter is not JSON; text goes into quotes of its own, as in '\"text\"'"
+        ) from None

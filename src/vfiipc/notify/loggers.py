@@ -1,0 +1,14 @@
+"""The loggers of the service: silent, unless somebody listens (NFY-L1)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+__all__ = ["client_logger", "server_logger"]
+
+server_logger: Final = logging.getLogger("vfiipc.notify")
+client_logger: Final = logging.getLogger("vfiipc.notify.client")
+
+# Without any handler, `logging` would print warnings, where silence is documented.
+server_logger.addHandler(logging.NullHandler())

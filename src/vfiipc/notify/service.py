@@ -1,0 +1,292 @@
+"""The server: moves messages between connections and the router, and decides nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl as tls
+from collections.abc import Generator, Iterable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Final
+
+from .. import aio
+from ..transport.logs import NOTICE, shown
+from .allow import AllowList
+from .guest import Guest
+from .json_members import Malformed
+from .keepalive import is_local, keep_alive
+from .loggers import server_logger
+from .messages import (
+    GROWTH,
+    MAX_PAYLOAD,
+    PREFIX,
+    Message,
+    Notify,
+    Observe,
+    Register,
+    Unregister,
+    decode,
+    encode,
+)
+from .router import MAX_REMOTE, Action, Delivery, Observed, Refused, Router, Undeliverable
+
+__all__ = ["MAX_QUEUE", "MAX_QUEUE_SIZE", "Service", "Serving", "serve"]
+
+#: Messages, and bytes of their payloads, that may wait for a client (NFY-Q1).
+MAX_QUEUE: Final = 4096
+MAX_QUEUE_SIZE: Final = 4 << 20
+
+#: Seconds that a client with a full queue may take nothing, and how many times as full it may get.
+_PATIENCE: Final = 2.0
+_FACTOR: Final = 4
+
+#: When this many wait for a client, its sender lets other tasks run.
+_BATCH: Final = 32
+
+_DISCARDED: Final = "sent too large a payload, or bytes that are not a message"
+
+
+def serve(
+    *addresses: str,
+    allow: AllowList | None = None,
+    ssl: tls.SSLContext | None = None,
+    max_payload: int = MAX_PAYLOAD,
+    max_remote: int = MAX_REMOTE,
+    max_queue: int = MAX_QUEUE,
+    max_queue_size: int = MAX_QUEUE_SIZE,
+    max_connections: int | None = None,
+) -> Serving:
+    """A notification server, when the result is awaited or entered with ``async with``.
+
+    Args:
+        addresses: where it listens: ``tcp://host:port`` and ``tls://host:port`` for remote clients,
+            ``pipe:///path`` for local ones. A port of 0 lets the system choose.
+        allow: what remote clients may send and get; None allows everything.
+        ssl: required for ``tls://``: a context with the server's certificate.
+        max_payload: the most bytes of a payload that is accepted.
+        max_remote: registrations that all remote clients together may hold.
+        max_queue: messages that may wait for a client before it is disconnected.
+        max_queue_size: bytes of payloads that may wait for a client before it is disconnected.
+        max_connections: clients of each address at once; None sets no limit.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+        OSError: it cannot listen there. Raised when awaited.
+    """
+    if not addresses:
+        raise ValueError("a notification server needs an address to listen on")
+    limits = {"max_payload": max_payload, "max_queue": max_queue, "max_queue_size": max_queue_size}
+    for name, value in limits.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+        if value < 1:
+            raise ValueError(f"{name} is {value}, but must be 1 or more")
+    encrypted = [str(address).lower().startswith("tls://") for address in addresses]
+    if ssl is not None and not any(encrypted):
+        raise ValueError("ssl= is for tls:// addresses, and none is given")
+    router = Router(allow, max_remote=max_remote, first_reference=1 + secrets.randbelow(2**52))
+    service = Service(router, max_payload, max_queue, max_queue_size)
+    servers = [
+        aio.serve(
+            service._serve,
+            address,
+            prefix=PREFIX,
+            size_limit=max_payload + GROWTH,
+            ssl=ssl if is_encrypted else None,
+            max_connections=max_connections,
+            max_unsent=1,  # what waits belongs into the queue of the client
+            grace=0,
+        )
+        for address, is_encrypted in zip(addresses, encrypted)
+    ]
+    return Serving(service, servers)
+
+
+class Serving:
+    """A server that is about to listen; await it or enter it with ``async with``, once."""
+
+    def __init__(self, service: Service, servers: list[Any]) -> None:
+        self._service = service
+        self._servers = servers
+
+    def __await__(self) -> Generator[Any, None, Service]:
+        return self._service._start(self._servers).__await__()
+
+    async def __aenter__(self) -> Service:
+        return await self._service._start(self._servers)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._service.aclose()
+
+
+class Service:
+    """A running notification server, as made by ``serve``. Belongs to one loop."""
+
+    def __init__(
+        self, router: Router, max_payload: int, max_queue: int, max_queue_size: int
+    ) -> None:
+        self._router = router
+        self._max_payload = max_payload
+        self._max_queue = max_queue
+        self._max_queue_size = max_queue_size
+        self._guests: dict[int, Guest] = {}
+        self._servers = AsyncExitStack()
+        self._addresses: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it can be reached: addresses for ``connect``, in the order given."""
+        return self._addresses
+
+    @property
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return len(self._guests)
+
+    async def aclose(self) -> None:
+        """Stops listening and disconnects all clients."""
+        await self._servers.aclose()
+
+    async def _start(self, servers: Iterable[Any]) -> Service:
+        async with AsyncExitStack() as stack:
+            started = [await stack.enter_async_context(server) for server in servers]
+            self._addresses = tuple(server.address for server in started)
+            self._servers = stack.pop_all()
+        return self
+
+    # --- one client
+
+    async def _serve(self, connection: aio.Connection) -> None:
+        keep_alive(connection)
+        local = is_local(connection)
+        number = self._router.join(local=local)
+        guest = self._guests[number] = Guest(number, connection)
+        server_logger.info("%s connected, %s", guest, "local" if local else "remote")
+        try:
+            async for message in connection:
+                self._take(guest, message.data)
+                if connection.discarded:
+                    self._complain(guest, _DISCARDED)
+                if guest.hurried:
+                    guest.hurried = False
+                    await asyncio.sleep(0)  # lets the tasks write that empty the queues
+        finally:
+            if connection.discarded:
+                self._complain(guest, _DISCARDED)
+            self._leave(guest)
+            server_logger.info("%s gone", guest)
+
+    def _leave(self, guest: Guest) -> None:
+        if self._guests.pop(guest.number, None) is not None:
+            self._carry_out(self._router.gone(guest.number, guest.end()))
+
+    def _complain(self, guest: Guest, fault: str) -> None:
+        if not guest.complained:  # NFY-M4, NFY-M9
+            guest.complained = True
+            server_logger.warning("%s %s; this and what is like it is ignored", guest, fault)
+
+    def _take(self, guest: Guest, payload: bytes) -> None:
+        """A payload from a client."""
+        if guest.number not in self._guests:
+            return  # it was disconnected because it does not read
+        try:
+            message = decode(payload)
+        except Malformed as fault:
+            self._complain(guest, f"sent {len(payload)} bytes that are malformed: {fault}")
+            return
+        if message is None:
+            return  # NFY-M2
+        if len(payload) > self._max_payload and not self._comes_back(message):
+            self._complain(guest, f"sent {len(payload)} bytes, {self._max_payload} are allowed")
+            return
+        number, router = guest.number, self._router
+        if type(message) is Notify:
+            self._carry_out(router.notify(number, message), guest)
+        elif isinstance(message, Register):
+            if not router.register(number, message):
+                server_logger.info("%s: no room for another remote registration", guest)
+        elif isinstance(message, Unregister):
+            router.unregister(number, message)
+        elif isinstance(message, Observe):
+            router.observe(number, wanted=message.wanted)
+
+    def _comes_back(self, message: Message) -> bool:
+        return isinstance(message, Notify) and self._router.has_issued(message.reference)
+
+    # --- what the router wants
+
+    def _carry_out(self, actions: Iterable[Action], sender: Guest | None = None) -> None:
+        """Does what the router wants.
+
+        Args:
+            actions: what that is.
+            sender: the client that caused it; None if it follows from the end of another client,
+                whose queue moves: that does not count for the limits of those that inherit it.
+        """
+        for action in actions:
+            if isinstance(action, Delivery):
+                self._put(action.client, action.payload, action, sender)
+            elif isinstance(action, Undeliverable):
+                self._put(action.client, encode(action.error), None, sender)
+            elif isinstance(action, Observed):
+                payload = encode(action.observation)
+                for observer in action.clients:
+                    self._put(observer, payload, None, sender)
+            else:
+                self._log_refused(action)
+
+    def _put(
+        self, number: int, payload: bytes, delivery: Delivery | None, sender: Guest | None
+    ) -> None:
+        guest = self._guests.get(number)
+        if guest is None:
+            return  # disconnected since the router decided, by a broadcast or an observation
+        guest.put(payload, delivery, counted=sender is not None)
+        if sender is None:
+            return
+        if guest.count >= _BATCH:
+            sender.hurried = True
+            if self._is_full(guest, _FACTOR):
+                self._disconnect(guest)
+            elif guest.timer is None and self._is_full(guest):
+                self._watch(guest)
+
+    def _is_full(self, guest: Guest, factor: int = 1) -> bool:
+        return guest.count > factor * self._max_queue or guest.size > factor * self._max_queue_size
+
+    def _watch(self, guest: Guest) -> None:
+        loop = asyncio.get_running_loop()
+        guest.timer = loop.call_later(_PATIENCE, self._check, guest, guest.sent)
+
+    def _check(self, guest: Guest, sent: int) -> None:
+        """Disconnects a client with a full queue that has taken nothing lately (NFY-Q2)."""
+        guest.timer = None
+        if self._is_full(guest):
+            if guest.sent == sent:
+                self._disconnect(guest)
+            else:
+                self._watch(guest)
+
+    def _disconnect(self, guest: Guest) -> None:
+        count = guest.count
+        server_logger.warning("%s does not read: disconnected, %d messages waited", guest, count)
+        guest.connection.abort()
+        self._leave(guest)
+
+    def _log_refused(self, refused: Refused) -> None:
+        notify = refused.notify
+        server_logger.log(  # NFY-A6
+            NOTICE,
+            "not allowed %s: %s from %s to %s, sent by %s",
+            refused.direction,
+            shown(notify.notification),
+            shown(notify.sender),
+            shown(notify.to),
+            self._guests.get(refused.client, "a client that is gone"),
+        )

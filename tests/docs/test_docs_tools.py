@@ -1,0 +1,87 @@
+"""Rules are linked, descriptions are taken from pages, and defaults are shown by value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import griffe
+import pytest
+
+from tests.helpers.source import ROOT
+from tools.docs_defaults import DefaultsByValue
+from tools.docs_links import first_sentences, linked, rules_in
+
+RULES = rules_in(ROOT / "spec")
+
+
+def link(html: str) -> str:
+    return linked(html, RULES, lambda url: f"../{url}")
+
+
+def test_each_rule_leads_to_the_page_that_states_it() -> None:
+    assert RULES["FRM-R5"] == "spec/framing.html#frm-r5"
+    assert RULES["IPC-X1"] == "spec/ipc.html#ipc-x1"
+    assert RULES["CON-R1"] == "spec/connections.html#con-r1"
+
+
+def test_a_mention_of_a_rule_becomes_a_link_and_its_statement_an_anchor() -> None:
+    to_r5 = '<a href="../spec/framing.html#frm-r5">FRM-R5</a>'
+    assert link("<p>see FRM-R5, UTF-8</p>") == f"<p>see {to_r5}, UTF-8</p>"
+    stated = "<li>\n<p><strong>FRM-R5</strong> Drop one byte: FRM-R5.</p>"
+    assert link(stated) == (
+        f'<li id="frm-r5">\n<p><strong>FRM-R5</strong> Drop one byte: {to_r5}.</p>'
+    )
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<code>FRM-R5</code>",
+        "<pre><span>x</span> FRM-R5</pre>",
+        '<a href="x"><em>FRM-R5</em></a>',
+        '<h2 id="x">FRM-R5</h2>',
+        '<img alt="FRM-R5">',
+        "<p>ABC-D1</p>",
+    ],
+)
+def test_nothing_else_is_linked(html: str) -> None:
+    assert link(html) == html
+
+
+def test_a_page_of_the_specification_becomes_a_link() -> None:
+    assert link("<code>spec/ipc.md</code>") == (
+        '<a href="../spec/ipc.html"><code>spec/ipc.md</code></a>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("html", "description"),
+    [
+        ("<h1>T</h1><p>A <em>short</em> one &amp; more.</p><p>Next</p>", "A short one & more."),
+        (f"<p>One sentence, of a certain length. {'more ' * 40}</p>", None),
+        (f"<p>{'word ' * 50}</p>", f"{'word ' * 31}word …"),
+        ("<h1>nothing else</h1>", ""),
+    ],
+)
+def test_the_description_is_the_beginning_of_the_first_paragraph(
+    html: str, description: str | None
+) -> None:
+    found = first_sentences(html)
+    assert len(found) <= 162
+    if description is not None:
+        assert found == description
+
+
+def test_defaults_are_shown_by_value(tmp_path: Path) -> None:
+    package = tmp_path / "shown"
+    package.mkdir()
+    (package / "limits.py").write_text("MOST = 16 << 20\n")
+    (package / "__init__.py").write_text(
+        "from .limits import MOST\nfrom other import UNKNOWN\n"
+        "class A:\n    KIND = 0\n"
+        "    def f(self, a, b=MOST, c=UNKNOWN, d=KIND, e=None): ...\n"
+    )
+    extensions = griffe.load_extensions(DefaultsByValue)
+    module = griffe.load("shown", search_paths=[tmp_path], extensions=extensions)
+    defaults = [str(p.default) for p in module["A"]["f"].parameters]
+    assert defaults == ["None", "None", "16 << 20", "UNKNOWN", "KIND", "None"]

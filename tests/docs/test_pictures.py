@@ -1,0 +1,28 @@
+"""The picture on the start page shows what the command prints today."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from tools.draw_terminal import COMMAND, PICTURE, drawn, output_of, plain
+
+pytest.importorskip("cypcap")
+
+
+def words(picture: str) -> list[str]:
+    spans = re.findall(r"<text [^>]*>([^<]*)</text>", picture)
+    return unescape(" ".join(spans)).split()
+
+
+def test_the_picture_shows_what_the_command_prints() -> None:
+    output = output_of(COMMAND)
+    assert words(PICTURE.read_text(encoding="utf-8")) == plain(output).split()
+
+
+def test_a_picture_keeps_colours_and_columns() -> None:
+    picture = drawn("\x1b[31mred & bad\x1b[0m  plain\n")
+    assert '<text x="18.0" y="32" textLength="75.6" fill="#ff7b85">red &amp; bad</text>' in picture
+    assert '<text x="110.4" y="32" textLength="42.0" >plain</text>' in picture

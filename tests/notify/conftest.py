@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.aio.conftest import loop
+
+__all__ = ["loop"]
