@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfiipc.codec import HEADER, Framer, Message
@@ -42,7 +42,7 @@ class NaiveFramer:
 
 
 def check(framer_class: Any) -> str:
-    @settings(database=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    @settings(database=None, derandomize=True)
     @given(stream=streams(), data=st.data())
     def any_stream_in_any_pieces(stream: Stream, data: st.DataObject) -> None:
         framer = framer_class(stream.prefix, stream.size_limit)

@@ -14,8 +14,14 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (DOCS / "refere
 DOCUMENTED = {
     page: text.splitlines()[0].strip("# `") for page, text in PAGES.items() if page != "index"
 }
-#: What other pages of the reference show, and what no user imports.
-WITHOUT_A_PAGE = {"vfiipc.blocking", "vfiipc.exchange", "vfiipc.faults", "vfiipc.transport"}
+#: What other pages of the reference show, and what is behind a command.
+WITHOUT_A_PAGE = {
+    "vfiipc.blocking",
+    "vfiipc.conformance",
+    "vfiipc.exchange",
+    "vfiipc.faults",
+    "vfiipc.transport",
+}
 
 
 def offered(module: str) -> set[str]:

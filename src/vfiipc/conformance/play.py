@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from .cases.case import USUAL
-from .evidence import Evidence, Seen, Stop
+from .evidence import Evidence, ConnectionEvidence, Stop
 from .link import Log, PeerLink
 from .peers import Peer, Unreached
 from .plan import ConnectionPlan, Plan
@@ -103,14 +103,14 @@ class _Connection:
         fault = self.track.fault
         return fault is not None and self.link is not None and self.link.sent > fault
 
-    def seen(self) -> Seen:
+    def seen(self) -> ConnectionEvidence:
         link = self.link
         ending = "open" if link is None else link.ending
         if self.stop is Stop.CUT:
             ending = "open"
         elif self.overdue or self.stop in (Stop.WAITED, Stop.BLOCKED):
             ending = "timeout"
-        return Seen(
+        return ConnectionEvidence(
             number=self.number,
             due=self.track.due,
             echo=self.track.echo,
