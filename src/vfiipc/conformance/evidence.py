@@ -8,7 +8,7 @@ from enum import Enum
 from ..codec import Message
 from .setting import Setting
 
-__all__ = ["Evidence", "ConnectionEvidence", "Stop"]
+__all__ = ["ConnectionEvidence", "Evidence", "Stop"]
 
 
 class Stop(Enum):

@@ -15,7 +15,7 @@ from ..codec import (
     SIZE,
     Message,
 )
-from .evidence import Evidence, ConnectionEvidence, Stop
+from .evidence import ConnectionEvidence, Evidence, Stop
 from .receiver import receive
 from .setting import Setting
 from .verdicts import Grade, Verdict

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from .cases.case import USUAL
-from .evidence import Evidence, ConnectionEvidence, Stop
+from .evidence import ConnectionEvidence, Evidence, Stop
 from .link import Log, PeerLink
 from .peers import Peer, Unreached
 from .plan import ConnectionPlan, Plan
