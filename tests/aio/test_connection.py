@@ -42,6 +42,23 @@ def test_messages_go_both_ways(loop: Run[Any], scheme: str, tmp_path: Path) -> N
     loop(main())
 
 
+@pytest.mark.parametrize("scheme", ["tcp", "tls", "pipe"])
+def test_messages_go_both_ways_if_nothing_may_be_buffered(
+    loop: Run[Any], scheme: str, tmp_path: Path
+) -> None:
+    where = f"pipe://{tmp_path}/socket" if scheme == "pipe" else f"{scheme}://127.0.0.1:0"
+    for_server, for_client = contexts() if scheme == "tls" else (None, None)
+    keywords: dict[str, Any] = {"max_unsent": 0, **FRAMING}
+
+    async def main() -> None:
+        async with aio.serve(echo, where, ssl=for_server, grace=0, **keywords) as server:
+            async with aio.connect(server.address, ssl=for_client, **keywords) as conn:
+                for _ in range(3):
+                    assert (await conn.request(bytes(300_000), SECONDS)).data == bytes(300_000)
+
+    loop(main())
+
+
 def test_connecting_can_be_awaited(loop: Run[Any]) -> None:
     async def main() -> None:
         server = await aio.serve(echo, "127.0.0.1:0", grace=0, **FRAMING)

@@ -59,7 +59,8 @@ class MessageProtocol(ReceivingProtocol):
         # An event loop passes a stream transport here, of whatever class.
         self.transport = transport  # type: ignore[assignment]
         assert self.transport is not None
-        self.transport.set_write_buffer_limits(high=self._max_unsent)
+        # With 0, asyncio's TLS pauses an empty transport and never resumes it.
+        self.transport.set_write_buffer_limits(high=max(1, self._max_unsent))
         self._begin_log(self.transport)
         self.send_buffer.begin(self.transport, self.log)
 
