@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -155,17 +153,3 @@ def test_all_vectors_are_run() -> None:
     wanted = [case["id"] for case in all_cases() if case["kind"] == "decode" and not case["strict"]]
     assert sorted(vector.id for vector in stream_vectors()) == sorted(wanted)
     assert len(wanted) > 100
-
-
-def test_vectors_are_found_in_the_wheel_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "spec" / "vectors"
-    folder.mkdir(parents=True)
-    case = {
-        "id": "one", "title": "one", "rules": [], "kind": "decode", "strict": False, "limit": 0,
-        "prefix": "00000001", "input": "", "messages": [],
-    }  # fmt: skip
-    (folder / "decode.json").write_text(json.dumps({"cases": [case]}))
-    monkeypatch.setattr(vfiipc.testing.vectors, "files", lambda package: tmp_path)
-    assert [vector.id for vector in stream_vectors()] == ["one"]

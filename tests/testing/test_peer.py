@@ -451,4 +451,6 @@ def test_nothing_is_left_behind_by_a_thousand() -> None:
         for _ in range(count):
             use(**options)
     gc.collect()
-    assert (threading.active_count(), len([*DESCRIPTORS.iterdir()])) == before
+    # Fewer, where what another test has left behind has ended meanwhile.
+    assert threading.active_count() <= before[0]
+    assert len([*DESCRIPTORS.iterdir()]) <= before[1]
