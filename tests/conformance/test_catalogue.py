@@ -20,7 +20,8 @@ from vfiipc.conformance.rules import RULES
 
 USUAL = Setting(0xC0DEFACE, 1 << 16)
 ALL = Abilities(prefix=True, limit=True, weigh=True)
-SMALL = [case for case in CASES if case.chapter not in (5, 9)]
+LARGE = {"1.2.4", "1.2.5", "1.2.6", "1.4", "4.4", "8.7", "8.8"}
+SMALL = [case for case in CASES if case.chapter not in (5, 9) and case.id not in LARGE]
 
 
 def planned(case: Case, setting: Setting) -> Plan | None:
@@ -126,7 +127,7 @@ prefixes = st.integers(0, 2**32 - 1) | st.sampled_from(
 limits = st.integers(0, 300) | st.sampled_from([1 << 16, 2**31 - 5])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(prefix=prefixes, limit=limits, strict=st.booleans(), seed=st.integers(0, 9))
 def test_a_plan_is_what_the_receiver_says_for_any_prefix_and_limit(
     prefix: int, limit: int, strict: bool, seed: int

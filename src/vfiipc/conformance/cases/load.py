@@ -40,7 +40,8 @@ def _together(setting: Setting) -> CaseScript:
     halves = [SendBytes(stream[:half], number) for number, stream in enumerate(streams)]
     rests = [SendBytes(stream[half:], number) for number, stream in enumerate(streams)]
     waits = [Await(number) for number in range(_TOGETHER)]
-    return CaseScript((*opens, *halves, *reversed(rests), *waits))
+    # In the pause the peer reads the halves, so that a receiver that is shared mixes them up.
+    return CaseScript((*opens, *halves, Pause(0.2), *reversed(rests), *waits))
 
 
 def _many(setting: Setting) -> CaseScript:
