@@ -121,6 +121,10 @@ mutants: $(VENV)/.mutants ## change the codec in hundreds of ways; 95 % have to 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" timeout $(MUTANTS_SECONDS) mutmut run $(ARGS) >mutants/run.log 2>&1 || true
 	@$(BIN)/python tools/mutation_score.py 95
 
+.PHONY: examine-matrix
+examine-matrix: $(VENV)/.dev ## run the whole conformance kit against every broken peer
+	@$(BIN)/python -m tests.conformance.matrix $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.dev ## put the code into the agreed style
 	@$(BIN)/python -m ruff check --fix-only

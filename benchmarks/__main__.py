@@ -16,7 +16,7 @@ from .pages import results_of
 from .plot import CAPTION, svg
 
 _HERE = Path(__file__).resolve().parent
-_NAMES = ["codec", "transport", "pipe", "tls", "connections", "aio", "network"]
+_NAMES = ["codec", "transport", "pipe", "tls", "connections", "aio", "network", "notify"]
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "dump": "dump",
     "replay": "replay",
     "bench": "bench",
+    "examine": "examine",
     "notifysvc": "notifysvc",
     "notify": "notify",
     "spec": "spec",
@@ -52,6 +53,7 @@ examples:
   vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
   vfiipc inspect 5001 127.0.0.1:5000 the same in a table, hold and change them
   vfiipc dump session.pcap           explain a recording
+  vfiipc examine 127.0.0.1:5000      does a program keep to the protocol
   vfiipc spec --to protocol          write out the specification and its vectors
 
 `vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import aio, codec, connections, network, pipe, tls, transport
+from benchmarks import aio, codec, connections, network, notify, pipe, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.pages import results_of
 from benchmarks.plot import svg
@@ -180,3 +180,11 @@ def test_bars_start_at_one_on_one_scale() -> None:
     assert [float(tick) for tick in ticks] == [pytest.approx(quick_x, abs=0.1)]
     alone = svg("T", [Result("G", "quick", "x", 20.0, 20, 20)])
     assert re.findall(r'<text x="([\d.]+)"[^>]*>1</text>', alone) == ticks
+
+
+def test_every_case_of_the_notification_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(notify.run(notify.TINY, peers=False))
+    groups = ["One to one", "One to 2", "Memory of the server", "Routing alone"]
+    assert [result.group for result in results] == groups
+    assert_measured(results)

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.program import accept, echo, listening, receive, send, unused_address
+from tests.cli.program import echo, unused_address
 from vfiipc.__main__ import main
+from vfiipc.cli.arguments import DEFAULT_PREFIX
 from vfiipc.cli.bench import percentile
+from vfiipc.testing import ScriptedPeer
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +62,10 @@ def test_a_table_on_a_terminal(
 
 
 def test_a_peer_that_is_no_echo(capsys: pytest.CaptureFixture[str]) -> None:
-    with listening() as (listener, address):
-
-        def serve() -> None:
-            with accept(listener) as connection:
-                receive(connection)
-                send(connection, 0, b"something else")
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        assert main(["bench", address, "--count", "5"]) == 1
-        thread.join()
+    with ScriptedPeer(prefix=DEFAULT_PREFIX, size_limit=1 << 20) as peer:
+        peer.expect(msg_id=0).answer(b"something else")
+        assert main(["bench", peer.address, "--count", "5"]) == 1
+    address = peer.address.removeprefix("tcp://")
     assert f"{address} is not an echo: message 0 came back changed" in capsys.readouterr().err
 
 

@@ -82,7 +82,8 @@ def test_words_are_completed_in_zsh() -> None:
 def test_without_argcomplete(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    for name in ("argcomplete", "argcomplete.shell_integration"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert main(["completion", "bash"]) == 1
     assert "completion needs argcomplete; in a clone of" in capsys.readouterr().err
     monkeypatch.setenv("_ARGCOMPLETE", "1")

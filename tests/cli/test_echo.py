@@ -57,6 +57,18 @@ def test_it_says_who_came_and_what_was_done() -> None:
         assert running.end() == (0, b"", "")
 
 
+def test_strict_ends_a_connection_at_the_first_byte_out_of_place() -> None:
+    with echo("--strict") as (_, address), connect(address) as connection:
+        send(connection, 1, b"before")
+        assert receive(connection) == [(1, b"before")]
+        connection.sendall(b"x")
+        assert connection.recv(1) == b""
+    with echo() as (_, address), connect(address) as connection:
+        connection.sendall(b"x")
+        send(connection, 1, b"behind")
+        assert receive(connection) == [(1, b"behind")]
+
+
 def test_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = address_of(taken)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 
 from tests.cli.program import Running, connect, receive, run, send, started
 from vfiipc.__main__ import main
-from vfiipc.cli.answers import Rule, answer_to, read_rules
-from vfiipc.codec import Message, encode
+from vfiipc.cli.answers import Answers, Rule, read_rules
+from vfiipc.codec import Framer, Message, encode
+from vfiipc.faults import Action, End, Send, Wait
+from vfiipc.testing import Reaction
 
 
 @contextmanager
@@ -82,6 +85,21 @@ def test_an_output_that_nobody_reads() -> None:
             assert running.end()[0] == 141
 
 
+def answer_to(rules: list[Rule], message: Message) -> Message | None:
+    """The one message that is sent in answer; None for nothing."""
+    sent = [
+        action.data
+        for action in Answers(rules).actions(message, OTHER, 100)
+        if isinstance(action, Send)
+    ]
+    framer = Framer(OTHER, 1000)
+    framer.receive_data(b"".join(sent))
+    messages = framer.drain()
+    assert len(messages) <= 1
+    assert not framer.pending
+    return messages[0] if messages else None
+
+
 def test_answers_by_rules(tmp_path: Path) -> None:
     rules = [
         {"id": 7, "matches": "^ping", "answer": "pong"},
@@ -94,7 +112,8 @@ def test_answers_by_rules(tmp_path: Path) -> None:
     assert answer_to(read, Message(8, b"ping 1")) is None
     assert answer_to(read, Message(3, b'{"amount": 1}')) == (1, b'{"result": "OK"}')
     assert answer_to(read, Message(9, b"\xff")) == (9, b"\x15\x00")
-    assert answer_to([Rule(b"first"), Rule(b"second")], Message(0, b"")) == (0, b"first")
+    both = [Rule(Reaction().answer(b"first")), Rule(Reaction().answer(b"second"))]
+    assert answer_to(both, Message(0, b"")) == (0, b"first")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +171,113 @@ def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == "vfiipc listen: cannot read no/such/file: no such file or directory"
     assert second.startswith("vfiipc listen: cannot listen at 192.0.2.1:5000: ")
     assert third.startswith("vfiipc listen: cannot listen at pipe:///no/such/folder/x: ")
+
+
+# --- answers in several steps, and bad ones -------------------------------------------------------
+
+
+def _actions(rules: object, *messages: Message, path: Path) -> list[list[Action]]:
+    path.write_text(json.dumps(rules))
+    answers = Answers(read_rules(str(path)))
+    return [list(answers.actions(message, OTHER, 100)) for message in messages]
+
+
+def test_a_rule_can_do_what_the_scripted_peer_can(tmp_path: Path) -> None:
+    one = encode(OTHER, 5, b"one")
+    rule: dict[str, object] = {
+        "steps": [
+            {"delay": 0.5, "garbage_hex": "00 ff"},
+            {"answer": "one", "answer_id": 5, "pieces": [12], "pause": 0.25},
+            {"answer": "two", "damage": {"0": 255}, "cut": 4, "answer_id": 0},
+        ]
+    }
+    (done,) = _actions([rule], Message(1, b""), path=tmp_path / "rules")
+    assert done == [
+        Wait(0.5),
+        Send(b"\x00\xff"),
+        Send(one[:12]),
+        Wait(0.25),
+        Send(one[12:]),
+        Send(b"\xff" + encode(OTHER, 0, b"two")[1:4]),
+        End("close"),
+    ]
+    rule = {"answer_hex": "", "wrong_prefix": "ADKI", "delay": 1, "reset": True}
+    (done,) = _actions([rule], Message(1, b""), path=tmp_path / "rules")
+    assert done == [Wait(1.0), Send(b"ADKI" + encode(OTHER, 1, b"")[4:]), End("reset")]
+    rules = [{"answer": "", "oversize": True, "silence": True}]
+    (done,) = _actions(rules, Message(1, b""), path=tmp_path / "rules")
+    assert done == [Send(encode(OTHER, 1, bytes(101))), End("silence")]
+
+
+def test_rules_answer_one_after_the_other(tmp_path: Path) -> None:
+    rules = [{"answer": "busy", "times": 2}, {"answer": "ready"}]
+    done = _actions(rules, *[Message(1, b"")] * 3, path=tmp_path / "rules")
+    texts = [action.data[12:] for (action,) in done if isinstance(action, Send)]
+    assert texts == [b"busy", b"busy", b"ready"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ({"steps": []}, "steps must be an array of objects"),
+        ({"steps": [1]}, "rule 1, step 1: must be an object"),
+        ({"steps": [{"answer": "a"}], "delay": 1}, "delay and steps cannot both be there"),
+        ({"steps": [{"id": 1}]}, "rule 1, step 1: 'id' is unknown"),
+        ({"delay": "soon", "answer": "a"}, "delay: must be a number"),
+        ({"delay": -1, "answer": "a"}, "delay: delay is -1.0, but must be 0 seconds or more"),
+        ({"pieces": 0, "answer": "a"}, "pieces: pieces is 0, but must be 1 or more"),
+        ({"pieces": 3}, "needs either answer or answer_hex"),
+        ({"pause": 1, "answer": "a"}, "pause: needs pieces"),
+        ({"slow": 0, "answer": "a"}, "slow: bytes_per_second is 0.0, but must be above 0"),
+        ({"damage": {"x": 1}, "answer": "a"}, "damage: invalid literal"),
+        ({"damage": [1], "answer": "a"}, "damage: must be an object such as"),
+        ({"cut": 99, "answer": "a"}, "at=99 is behind the answer, which has 13 bytes"),
+        ({"cut": 5}, "cut: this changes an answer, so it must follow"),
+        ({"close": False}, "close: can only be true"),
+        ({"garbage_hex": 5}, "garbage_hex: "),
+        ({"wrong_prefix": "x", "answer": "a"}, "wrong_prefix: invalid prefix: 'x'"),
+        ({"answer": "a", "times": 0}, "times must be a whole number above 0"),
+    ],
+)
+def test_bad_steps_are_named(
+    rule: dict[str, object], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules.json").write_text(json.dumps([rule]))
+    assert main(["listen", "--answers", str(tmp_path / "rules.json")]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_bad_answers_are_sent_and_printed(tmp_path: Path) -> None:
+    rules = [
+        {"id": 1, "delay": 0.01, "answer": "one", "pieces": 5},
+        {"id": 2, "steps": [{"silence": True}, {"answer": "never"}]},
+        {"id": 3, "answer": "cut", "reset": 13},
+    ]
+    (tmp_path / "rules.json").write_text(json.dumps(rules))
+    with _listening("--answers", str(tmp_path / "rules.json")) as (running, address):
+        with connect(address) as client:
+            send(client, 1, b"")
+            assert receive(client) == [(1, b"one")]
+            send(client, 2, b"")
+            send(client, 1, b"")
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""  # silent until the end
+        with connect(address) as client:
+            send(client, 3, b"")
+            assert _is_reset(client)
+        lines = [running.line()]
+        while "ended by an answer: reset" not in lines[-1]:
+            lines.append(running.line())
+    assert lines[-2].endswith("message 3 cut off: 13 of 15 bytes")
+
+
+def _is_reset(connection: socket.socket) -> bool:
+    try:
+        while connection.recv(100):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
 
 
 # --- the prefix -----------------------------------------------------------------------------------

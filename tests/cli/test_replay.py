@@ -1,39 +1,29 @@
 from __future__ import annotations
 
 import json
-import threading
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import accept, listening, receive, send, unused_address
+from tests.cli.program import unused_address
 from vfiipc.__main__ import main
 from vfiipc.cli.arguments import DEFAULT_PREFIX
 from vfiipc.codec import Message, encode
 from vfiipc.recording import Recorder
+from vfiipc.testing import ScriptedPeer
 
 
 @contextmanager
 def _peer(answer: Callable[[Message], list[Message]]) -> Iterator[tuple[str, list[Message]]]:
-    """A server for one client; what it received."""
+    """A server; what it has received once it has ended."""
     received: list[Message] = []
-
-    with listening() as (listener, address):
-
-        def serve() -> None:
-            with accept(listener) as connection:
-                while messages := receive(connection):
-                    received.extend(messages)
-                    for message in messages:
-                        for reply in answer(message):
-                            send(connection, *reply)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield address, received
-        thread.join()
+    with ScriptedPeer(prefix=DEFAULT_PREFIX) as peer:
+        peer.expect().times(0, math.inf).answer(answer)
+        yield peer.address.removeprefix("tcp://"), received
+    received += peer.messages
 
 
 @pytest.fixture

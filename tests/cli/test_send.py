@@ -21,7 +21,8 @@ from tests.cli.program import (
     unused_address,
 )
 from vfiipc.__main__ import main
-from vfiipc.codec import encode
+from vfiipc.cli.arguments import DEFAULT_PREFIX
+from vfiipc.testing import ScriptedPeer
 
 
 @pytest.fixture(scope="module")
@@ -92,19 +93,9 @@ def test_the_prefix_of_your_choice() -> None:
 
 def test_no_answer_is_waited_for() -> None:
     data = os.urandom(4 << 20)
-    received = []
-    with listening() as (listener, address):
-
-        def serve() -> None:
-            with accept(listener) as connection:
-                received.extend(receive(connection))
-                assert connection.recv(1) == b""
-
-        server = threading.Thread(target=serve)
-        server.start()
-        assert run("send", address, "--no-answer", data=data) == (0, b"", "")
-        server.join()
-    assert received == [(0, data)]
+    with ScriptedPeer(prefix=DEFAULT_PREFIX, size_limit=len(data)) as peer:
+        peer.expect(data, msg_id=0)
+        assert run("send", peer.address, "--no-answer", data=data) == (0, b"", "")
 
 
 # --- what can go wrong ----------------------------------------------------------------------------
@@ -146,17 +137,12 @@ def test_time_out_of_the_answer() -> None:
 @pytest.mark.parametrize("command", ["send", "bench"])
 def test_a_prefix_is_suggested_where_the_answer_is_not_recognised(command: str) -> None:
     arguments = ["hello"] if command == "send" else ["--count", "1"]
-    answer = encode(0x004E4659, 7, b"hello")
-    with (
-        listening() as (listener, address),
-        started(command, address, *arguments, "--timeout", "20") as running,
-    ):
-        with accept(listener) as server:
-            receive(server)
-            server.sendall(answer[:12])
-            server.sendall(answer[12:])
+    with ScriptedPeer(prefix=DEFAULT_PREFIX, size_limit=1 << 20) as peer:
+        peer.expect().answer(b"hello", msg_id=7).wrong_prefix(0x004E4659).pieces(12)
+        with started(command, peer.address, *arguments, "--timeout", "20") as running:
             suggestion = running.error_line()
-        status, _, err = running.end()
+            peer.disconnect()
+            status, _, err = running.end()
     assert suggestion.endswith("may use prefix 0x004e4659: try --prefix 0x004e4659\n")
     assert status == 1
     assert "it sent 17 bytes that are no message with this prefix and limit" in err

@@ -1,10 +1,11 @@
 """Runs what a page of ``docs/`` shows.
 
 * A Python block is a program of its own; the block of text behind it is what it prints.
-* A Python or JSON block with a title is a file of that name, which a console block uses.
+* A block of Python, JSON or C with a title is a file of that name, which a console block uses.
 * A console block is run command by command, in the order of the page. In a block whose title
   begins with "in one terminal" the last command is left running until the page ends.
-* ``5000`` to ``5003`` stand for ports: each is replaced by a free one, in files, commands, output.
+* A console block with the title "exit status 1" ends with that.
+* ``5000`` to ``5004`` stand for ports: each is replaced by a free one, in files, commands, output.
 * Times of day, ports of clients and measured speeds may be others than those that are shown.
 * A file of ``examples/`` is found wherever the command runs.
 * What sets up an environment (``make``, ``pip``) is looked up, not run.
@@ -29,15 +30,29 @@ from tests.helpers.source import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 TIMEOUT = 50
-PORTS = ["5000", "5001", "5002", "5003"]
+PORTS = ["5000", "5001", "5002", "5003", "5004"]
 KEPT_RUNNING = "in one terminal"
-_PROGRAMS = {"vfiipc": ["-m", "vfiipc"], "python": []}
+_PROGRAMS = {
+    "vfiipc": [sys.executable, "-m", "vfiipc"],
+    "python": [sys.executable],
+    "cc": ["cc"],
+}
+INCLUSION = re.compile(r'--8<-- "(.*)"\n')
+_FAILS = "exit status 1"
 #: What differs from run to run, and what is compared in its place.
 _VARYING = [
     (r"^\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
     (r"\b127\.0\.0\.1:\d{5}\b", "CLIENT"),
     (r" +[\d,.]+ (µs|/s|MB/s)$", r" SPEED \1"),
+    (r" in \d+\.\d+s$", " in TIME"),
 ]
+
+_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONWARNINGS": "error",
+    "TZ": "UTC",
+    "PYTEST_ADDOPTS": "-pno:anyio -pno:asyncio -pno:cacheprovider",
+}
 
 
 def examples(page: str) -> list[Block]:
@@ -45,7 +60,7 @@ def examples(page: str) -> list[Block]:
 
 
 def titled(page: str) -> list[Block]:
-    files = {"python", "json"}
+    files = {"python", "json", "c"}
     return [block for block in examples(page) if block.language in files and block.title]
 
 
@@ -72,23 +87,25 @@ class Terminal:
         self._stack.close()
 
     def write(self, block: Block) -> None:
-        (self._folder / block.title).write_text(self._replaced(block.text), encoding="utf-8")
+        included = INCLUSION.fullmatch(block.text)
+        text = (ROOT / included[1]).read_text(encoding="utf-8") if included else block.text
+        (self._folder / block.title).write_text(self._replaced(text), encoding="utf-8")
 
     def run(self, block: Block) -> None:
         *firsts, last = commands(block)
         for command in firsts:
-            self._run(command)
+            self._run(command, 0)
         if block.title.startswith(KEPT_RUNNING):
             self._start(last)
         else:
-            self._run(last)
+            self._run(last, 1 if block.title == _FAILS else 0)
 
-    def _run(self, command: Command) -> None:
+    def _run(self, command: Command, status: int) -> None:
         if command.words[0] in _PROGRAMS:
             with self._popen(command) as process:
                 output, _ = process.communicate(timeout=TIMEOUT)
             shown = compared(self._restored(output))
-            assert (process.returncode, shown) == (0, compared(command.output))
+            assert (process.returncode, shown) == (status, compared(command.output))
         else:
             check_set_up(command)
 
@@ -105,13 +122,13 @@ class Terminal:
     def _popen(self, command: Command) -> subprocess.Popen[str]:
         program, *rest = command.words
         return subprocess.Popen(
-            [sys.executable, *_PROGRAMS[program], *map(self._replaced, rest)],
+            [*_PROGRAMS[program], *map(self._replaced, rest)],
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error", "TZ": "UTC"},
+            env={**os.environ, **_ENVIRONMENT},
         )
 
     def _replaced(self, text: str) -> str:

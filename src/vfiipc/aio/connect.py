@@ -25,7 +25,7 @@ from .protocol import MessageProtocol
 from .send_buffer import MAX_UNSENT
 from .settings import CLOSE_TIMEOUT, AsyncSettings
 
-__all__ = ["Connecting", "connect"]
+__all__ = ["PendingConnection", "connect"]
 
 
 def connect(
@@ -42,7 +42,7 @@ def connect(
     max_unclaimed_size: int = MAX_UNCLAIMED_SIZE,
     max_unsent: int = MAX_UNSENT,
     close_timeout: float = CLOSE_TIMEOUT,
-) -> Connecting:
+) -> PendingConnection:
     """Connects, when the result is awaited or entered with ``async with``.
 
     Args:
@@ -75,11 +75,11 @@ def connect(
     elif ssl is not None and target.scheme != "tls":
         raise ValueError(f"ssl= is for tls://HOST:PORT, but the address is {address!r}")
     name = _checked_name(target, ssl, server_hostname)
-    return Connecting(target, settings, timeout_of(timeout), ssl, name)
+    return PendingConnection(target, settings, timeout_of(timeout), ssl, name)
 
 
-class Connecting:
-    """A connection that is about to be made; await it or enter it with ``async with``, once."""
+class PendingConnection:
+    """What ``connect`` returns: await it, or enter it with ``async with``, once, to connect."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Connecting:
                 name = self._server_hostname if self._context is not None else None
                 make = partial(loop.create_connection, sock=sock, server_hostname=name)
             protocol = self._settings.protocol()
-            # A time-out of its own covers everything, the handshake included (CON-T2).
+            # ``timeout`` covers everything, including the handshake (CON-T2).
             limit = HANDSHAKE_TIMEOUT if self._timeout is None else self._timeout
             make = partial(make, lambda: protocol)
             await hand_over(sock, protocol, make, self._context, limit)

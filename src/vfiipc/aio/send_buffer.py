@@ -51,8 +51,9 @@ class SendBuffer:
         self._pieces: list[bytes] = []  # to be written
         self._size = 0  # bytes in them
         self._scheduled = False
-        # Scheduling a flush costs a tenth of a round trip. So if a task puts in one message and
-        # then waits, the next one is written at once; if it puts in several, they are batched.
+        # Scheduling a flush is expensive compared with the rest of a round trip. So after a task
+        # has put in one message and waited, the next message is written at once. After it has put
+        # in several, they are batched.
         self._put_count = 0
         self._direct = False
         self._paused = False
@@ -105,8 +106,7 @@ class SendBuffer:
     async def room(self, timeout: float | None) -> None:
         """Waits until there is room for a message, and no earlier task is waiting.
 
-        The caller must then ``put`` a message, or call ``wake_next`` if it does not, whether this
-        raises or not.
+        The caller then puts a message. If it cannot, or if this raises, it calls ``wake_next``.
 
         Raises:
             TimeoutError: there is none after ``timeout`` seconds.

@@ -104,7 +104,7 @@ def serve(
 
 
 class PendingServer:
-    """A server that is about to listen; await it or enter it with ``async with``, once."""
+    """What ``serve`` returns: await it, or enter it with ``async with``, once, to listen."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -119,8 +119,8 @@ class PendingServer:
         await self._server.__aexit__()
 
 
-class _Guest:
-    """A connection being served, from the accepted socket to the end of its handler."""
+class _ServedConnection:
+    """One connection, from the accepted socket to the end of its handler."""
 
     __slots__ = ("connection", "sock", "task")
 
@@ -155,7 +155,7 @@ class Server:
         self._started = False
         self._acceptor: Acceptor | None = None
         self._file: SocketFile | None = None  # of a pipe
-        self._guests: set[_Guest] = set()
+        self._served: set[_ServedConnection] = set()
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -166,7 +166,7 @@ class Server:
     @property
     def connections(self) -> int:
         """How many connections it has, including those in the TLS handshake."""
-        return len(self._guests)
+        return len(self._served)
 
     def close(self) -> None:
         """Stops accepting, and gives handlers ``grace`` seconds to finish.
@@ -216,19 +216,19 @@ class Server:
         return self
 
     def _accepted(self, sock: socket.socket) -> None:
-        # Everything is set up first (CON-S1): a task of an eager factory starts at once.
-        guest = _Guest(sock)
-        self._guests.add(guest)
-        if self._max_connections is not None and len(self._guests) >= self._max_connections:
+        # Set up before the task is made (CON-S1): an eager task factory starts it at once.
+        served = _ServedConnection(sock)
+        self._served.add(served)
+        if self._max_connections is not None and len(self._served) >= self._max_connections:
             assert self._acceptor is not None
             self._acceptor.pause()  # CON-S3
-        guest.task = asyncio.get_running_loop().create_task(self._serve(guest))
-        guest.task.add_done_callback(partial(self._done, guest))
+        served.task = asyncio.get_running_loop().create_task(self._serve(served))
+        served.task.add_done_callback(partial(self._done, served))
 
-    def _done(self, guest: _Guest, task: asyncio.Task[None]) -> None:
-        self._guests.remove(guest)
-        if guest.sock is not None:
-            guest.sock.close()  # cancelled before it started
+    def _done(self, served: _ServedConnection, task: asyncio.Task[None]) -> None:
+        self._served.remove(served)
+        if served.sock is not None:
+            served.sock.close()  # cancelled before it started
         if self._closing is None and self._acceptor is not None:
             self._acceptor.resume()
         error = None if task.cancelled() else task.exception()
@@ -236,10 +236,10 @@ class Server:
             address = shown(self.address)
             _logger.error("a connection to %s was not served", address, exc_info=error)
 
-    async def _serve(self, guest: _Guest) -> None:
-        assert guest.sock is not None
-        sock, guest.sock = guest.sock, None
-        connection = guest.connection = await self._take_over(sock)
+    async def _serve(self, served: _ServedConnection) -> None:
+        assert served.sock is not None
+        sock, served.sock = served.sock, None
+        connection = served.connection = await self._take_over(sock)
         if connection is None:
             return
         where = shown(connection.remote_address or self.address)
@@ -247,7 +247,7 @@ class Server:
             await self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, shown(closed))
-        except (Exception, SystemExit):  # which would end the loop, and all others (CON-S2)
+        except (Exception, SystemExit):  # CON-S2: asyncio would end the loop for a SystemExit
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             connection.close()
@@ -255,7 +255,9 @@ class Server:
 
     async def _take_over(self, sock: socket.socket) -> Connection | None:
         loop = asyncio.get_running_loop()
-        protocol = self._settings.protocol()  # kept, because uvloop returns another one for TLS
+        protocol = (
+            self._settings.protocol()
+        )  # not taken from `make`: uvloop returns another one for TLS
         make = partial(loop.connect_accepted_socket, lambda: protocol, sock)
         limit = HANDSHAKE_TIMEOUT
         if self._idle_timeout is not None:
@@ -274,24 +276,24 @@ class Server:
 
     async def _end(self) -> None:  # CON-S6
         await self._wait(self._grace)
-        for guest in self._guests:
-            if guest.connection is not None:
-                guest.connection.close()
+        for served in self._served:
+            if served.connection is not None:
+                served.connection.close()
         await self._wait(_AFTER_CLOSE)
         self._abort()
         await self._wait(_AFTER_CLOSE)
-        if self._guests:
-            _logger.error("%d handlers go on although they were cancelled", len(self._guests))
+        if self._served:
+            _logger.error("%d handlers go on although they were cancelled", len(self._served))
 
     async def _wait(self, seconds: float) -> None:
-        tasks = [guest.task for guest in self._guests if guest.task is not None]
+        tasks = [served.task for served in self._served if served.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
             await asyncio.sleep(0)  # lets their done callbacks run
 
     def _abort(self) -> None:
-        for guest in list(self._guests):
-            if guest.connection is not None:
-                guest.connection.abort()
-            if guest.task is not None:
-                guest.task.cancel()
+        for served in list(self._served):
+            if served.connection is not None:
+                served.connection.abort()
+            if served.task is not None:
+                served.task.cancel()

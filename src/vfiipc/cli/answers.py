@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import threading
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn
 
 from ..codec import Message, encode_header
+from ..faults import Action
+from ..testing.script import Answer, Reaction, actions
+from . import arguments
 from .failures import Failure, Malformed, describe
 from .filters import compile_pattern
 
-__all__ = ["Rule", "answer_to", "read_rules"]
+__all__ = ["Answers", "Rule", "read_rules"]
 
 _HALF_A_PAIR = "holds half of a surrogate pair, which no text in UTF-8 has"
-_KEYS = {"id", "matches", "answer", "answer_hex", "answer_id"}
+_RULE_KEYS: Final = {"id", "matches", "times", "steps"}
+_ANSWERS: Final = {"answer", "answer_hex"}
+#: What changes the answer of a step; the other keys of a step do something by themselves.
+_CHANGES: Final = {
+    *("answer_id", "pieces", "pause", "slow", "damage", "oversize", "wrong_prefix"),
+}
+_OTHER_STEPS: Final = {"delay", "garbage_hex", "cut", "reset", "close", "silence"}
+_STEP_KEYS: Final = _ANSWERS | _CHANGES | _OTHER_STEPS
 
 
 class _Number(float):
@@ -30,24 +43,44 @@ class _Number(float):
         return number
 
 
-class Rule(NamedTuple):
-    """Which messages get which answer. What is None does not count."""
+@dataclass
+class Rule:
+    """Which messages get which reaction. What is None does not count."""
 
-    data: bytes
+    reaction: Reaction
     msg_id: int | None = None  #: of the message
     pattern: re.Pattern[bytes] | None = None  #: found in its data
-    answer_id: int | None = None  #: of the answer; that of the message if None
+    times: int | None = None  #: how many messages it answers
+
+    def fits(self, message: Message) -> bool:
+        if self.times == 0 or self.msg_id not in (None, message.msg_id):
+            return False
+        return self.pattern is None or self.pattern.search(message.data) is not None
 
 
-def answer_to(rules: Sequence[Rule], message: Message) -> Message | None:
-    """The answer of the first rule that fits, if one does."""
-    for rule in rules:
-        if rule.msg_id is not None and rule.msg_id != message.msg_id:
-            continue
-        if rule.pattern is None or rule.pattern.search(message.data):
-            msg_id = message.msg_id if rule.answer_id is None else rule.answer_id
-            return Message(msg_id, rule.data)
-    return None
+class Answers:
+    """Rules, and how often each may still be used. Thread safe."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._lock = threading.Lock()
+
+    def actions(self, message: Message, prefix: int, size_limit: int) -> Iterator[Action]:
+        """What the first rule that fits does; nothing if none fits.
+
+        Raises:
+            ValueError: what the rule says cannot be done to this answer.
+        """
+        rule = self._take(message)
+        if rule is not None:
+            yield from actions(rule.reaction.steps, message, prefix, size_limit)
+
+    def _take(self, message: Message) -> Rule | None:
+        with self._lock:
+            rule = next((rule for rule in self._rules if rule.fits(message)), None)
+            if rule is not None and rule.times is not None:
+                rule.times -= 1
+            return rule
 
 
 def read_rules(path: str) -> list[Rule]:
@@ -73,19 +106,131 @@ def read_rules(path: str) -> list[Rule]:
 
 
 def _rule(place: str, entry: Any) -> Rule:
+    _check_keys(place, entry, _RULE_KEYS | _STEP_KEYS)
+    reaction = Reaction()
+    own = {key: entry[key] for key in entry.keys() & _STEP_KEYS}
+    if "steps" in entry:
+        if own:
+            raise Malformed(f"{place}: {min(own)} and steps cannot both be there")
+        if not isinstance(entry["steps"], list) or not entry["steps"]:
+            raise Malformed(f"{place}: steps must be an array of objects")
+        for number, step in enumerate(entry["steps"], 1):
+            _add_step(f"{place}, step {number}", step, reaction)
+    else:
+        _add_step(place, own, reaction)
+    try:
+        list(actions(reaction.steps, Message(0, b""), 0, 0))
+    except ValueError as error:
+        raise Malformed(f"{place}: {error}") from None
+    return Rule(reaction, _msg_id(place, entry, "id"), _pattern(place, entry), _times(place, entry))
+
+
+def _check_keys(place: str, entry: Any, allowed: set[str]) -> None:
     if not isinstance(entry, dict):
         raise Malformed(f"{place}: must be an object")
-    unknown = sorted(entry.keys() - _KEYS)
+    unknown = sorted(entry.keys() - allowed)
     if unknown:
-        raise Malformed(f"{place}: {unknown[0]!r} is unknown; use {', '.join(sorted(_KEYS))}")
-    if ("answer" in entry) == ("answer_hex" in entry):
+        raise Malformed(f"{place}: {unknown[0]!r} is unknown; use {', '.join(sorted(allowed))}")
+
+
+def _add_step(place: str, step: Any, reaction: Reaction) -> None:
+    """Adds what one object says: a delay, garbage, an answer with its faults, the end."""
+    _check_keys(place, step, _STEP_KEYS)
+    has_answer = len(step.keys() & _ANSWERS)
+    needs_answer = step.keys() & _CHANGES
+    if has_answer > 1 or (needs_answer and not has_answer) or not step:
         raise Malformed(f"{place}: needs either answer or answer_hex")
-    return Rule(
-        _data(place, entry),
-        _msg_id(place, entry, "id"),
-        _pattern(place, entry),
-        _msg_id(place, entry, "answer_id"),
-    )
+    for key, value in sorted(step.items(), key=lambda item: _ORDER.index(item[0])):
+        try:
+            if key in _ANSWERS:
+                reaction.answer(_data(place, step), msg_id=_msg_id(place, step, "answer_id"))
+            elif key in _KEYS:
+                _KEYS[key](reaction, value)
+        except (ArgumentTypeError, TypeError, ValueError, OverflowError) as error:
+            raise Malformed(f"{place}: {key}: {error}") from None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("must be a number")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _place(value: Any) -> int | None:
+    return None if value is True else _whole(value)
+
+
+def _flag(value: Any) -> None:
+    if value is not True:
+        raise ValueError("can only be true")
+
+
+def _pieces(reaction: Reaction, value: Any) -> None:
+    reaction.pieces([_whole(size) for size in value] if isinstance(value, list) else _whole(value))
+
+
+def _pause(reaction: Reaction, value: Any) -> None:
+    answer = reaction.steps[-1]
+    sizes = answer.delivery.pieces if isinstance(answer, Answer) else None
+    if sizes is None:
+        raise ValueError("needs pieces")
+    reaction.pieces(sizes, pause=_number(value))
+
+
+def _damage(reaction: Reaction, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise ValueError('must be an object such as {"4": 255}')
+    reaction.damage({int(offset): _whole(bits) for offset, bits in value.items()})
+
+
+def _wrong_prefix(reaction: Reaction, value: Any) -> None:
+    reaction.wrong_prefix(None if value is True else arguments.prefix(str(value)))
+
+
+def _oversize(reaction: Reaction, value: Any) -> None:
+    _flag(value)
+    reaction.oversize()
+
+
+def _close(reaction: Reaction, value: Any) -> None:
+    _flag(value)
+    reaction.close()
+
+
+def _silence(reaction: Reaction, value: Any) -> None:
+    _flag(value)
+    reaction.silence()
+
+
+_KEYS: Final[dict[str, Callable[[Reaction, Any], object]]] = {
+    "delay": lambda reaction, value: reaction.delay(_number(value)),
+    "garbage_hex": lambda reaction, value: reaction.garbage(bytes.fromhex(value)),
+    "pieces": _pieces,
+    "pause": _pause,
+    "slow": lambda reaction, value: reaction.slow(_number(value)),
+    "damage": _damage,
+    "oversize": _oversize,
+    "wrong_prefix": _wrong_prefix,
+    "cut": lambda reaction, value: reaction.cut(_place(value)),
+    "reset": lambda reaction, value: reaction.reset(_place(value)),
+    "close": _close,
+    "silence": _silence,
+}
+#: The order in which the keys of one step count, whatever theirs is in the file.
+_ORDER: Final = ("delay", "garbage_hex", "answer", "answer_hex", "answer_id", *list(_KEYS)[2:])
+
+
+def _times(place: str, entry: dict[str, Any]) -> int | None:
+    times = entry.get("times")
+    if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
+        raise Malformed(f"{place}: times must be a whole number above 0")
+    return times
 
 
 def _data(place: str, entry: dict[str, Any]) -> bytes:

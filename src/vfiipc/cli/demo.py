@@ -33,18 +33,34 @@ _LARGE_COUNT = 32
 
 _MORE = """\
 Starts an echo server in a process of its own and talks to it over TCP on the
-loopback. Exit status 1 if anything came back changed, or not at all.
+loopback. `vfiipc demo notify` starts a notification server, a simulated terminal
+and a till instead. Exit status 1 if anything came back changed, or not at all.
 """
 
 
 def add_to(commands: arguments.Commands) -> None:
     """Declares the command."""
-    arguments.add_command(
-        commands, "demo", _run, does="watch two processes talk ADK IPC over TCP", more=_MORE
+    parser = arguments.add_command(
+        commands, "demo", _run, does="watch processes talk ADK IPC over TCP", more=_MORE
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("echo", "notify"),
+        default="echo",
+        help="what they talk: messages, or notifications (%(default)s)",
     )
 
 
-def _run(_: argparse.Namespace) -> int:
+def _run(parsed: argparse.Namespace) -> int:
+    if parsed.what == "echo":
+        return _run_echo()
+    from .notify_demo import run  # asyncio takes its time
+
+    return run()
+
+
+def _run_echo() -> int:
     with _server() as server, TCP() as client:
         address = links.peer_address(server.address)
         if not client.connect(address.host, address.port, _TIMEOUT_MSEC):

@@ -30,6 +30,11 @@ def add_to(commands: arguments.Commands) -> None:
     )
     links.add_listening(parser)
     arguments.add_framing(parser)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="end a connection at the first byte that belongs to no message",
+    )
     add_serving(parser)
     links.add_tls(parser)
 
@@ -38,7 +43,7 @@ def _run(parsed: argparse.Namespace) -> int:
     listener, where = links.listen(parsed.address, parsed)
     with listener:
         say(f"listening at {one_line(where)}")
-        echo = _Echo(parsed.prefix, parsed.limit)
+        echo = _Echo(parsed.prefix, parsed.limit, strict=parsed.strict)
         Serving("vfiipc echo", listener, echo.serve, parsed).serve()
     return 0
 
@@ -46,13 +51,15 @@ def _run(parsed: argparse.Namespace) -> int:
 class _Echo:
     """What is done with each connection."""
 
-    def __init__(self, prefix: int, limit: int) -> None:
+    def __init__(self, prefix: int, limit: int, *, strict: bool) -> None:
         self._prefix = prefix
         self._limit = limit
+        self._strict = strict
 
     def serve(self, connection: IPC, number: int) -> None:
         peer = one_line(connection.remote_addr()) or f"connection {number}"
         say(f"{peer} connected")
+        connection.strict = self._strict
         count = 0
         how = ""
         try:

@@ -10,6 +10,7 @@ from .arguments import show_prefix
 
 __all__ = [
     "INSTALL_CLI",
+    "INSTALL_CONFORMANCE",
     "Failure",
     "Malformed",
     "describe",
@@ -21,6 +22,8 @@ __all__ = [
 
 #: What the README says of the extra for the command line.
 INSTALL_CLI: Final = "in a clone of vfiipc: pip install '.[cli]'"
+#: The same of the conformance kit.
+INSTALL_CONFORMANCE: Final = "in a clone of vfiipc: pip install '.[conformance]'"
 
 
 class Failure(Exception):

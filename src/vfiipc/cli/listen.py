@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .. import IPC
-from ..codec import HEADER_SIZE, Message
-from ..recording import Decoded, Item
+from ..codec import MAX_DATA_SIZE
+from ..faults import Action, Send, Wait
+from ..recording import Annotator, Decoded, Item
+from ..testing.script import Reaction
 from . import arguments, links
-from .answers import Rule, answer_to, read_rules
+from .answers import Answers, Rule, read_rules
+from .endings import reset
 from .failures import describe
 from .filters import add_filters, chosen_filter
 from .finding import Framing
@@ -32,7 +35,10 @@ it listens on the loopback alone. Ctrl-C ends it.
    {"matches": "\\"amount\\"", "answer": {"result": "OK"}, "answer_id": 1},
    {"answer_hex": "15"}]
 id and matches (a regular expression, found in the data) may be left out, and
-answer_id, too, which is otherwise the ID of the message.
+answer_id, too, which is otherwise the ID of the message. Rules can answer a
+number of times, in several steps, late, and badly:
+  {"matches": "busy", "times": 2, "delay": 0.5, "answer": "wait"}
+  {"steps": [{"answer": "one", "pieces": 3}, {"delay": 1, "answer": "two", "cut": 9}]}
 
 examples:
   vfiipc listen 5000
@@ -63,57 +69,81 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.answers is not None:
         rules = read_rules(parsed.answers)
     elif parsed.answer is not None:
-        rules = [Rule(os.fsencode(parsed.answer))]
+        rules = [Rule(Reaction().answer(os.fsencode(parsed.answer)))]
     listener, where = links.listen(parsed.address, parsed)
     with listener:
         printer = Printer(parsed, parsed.prefix, chosen=chosen_filter(parsed))
         printer.started(where)
         framing = Framing(parsed.prefix, parsed.limit, printer.set_prefix)
-        talk = _Talk(printer, rules, framing, where)
-        Serving("vfiipc listen", listener, talk.serve, parsed).serve()
+        answers = Answers(rules)
+
+        def serve(connection: IPC, number: int) -> None:
+            peer = connection.remote_addr() or "peer"
+            way = Way(number, peer, connection.local_addr() or where)
+            _Conversation(connection, way, printer, answers, framing).hold()
+
+        Serving("vfiipc listen", listener, serve, parsed).serve()
     return 0
 
 
-class _Talk:
-    """What is done with each connection."""
+class _Conversation:
+    """One connection: what comes is printed and answered."""
 
     def __init__(
-        self, printer: Printer, rules: Sequence[Rule], framing: Framing, where: str
+        self, connection: IPC, way: Way, printer: Printer, answers: Answers, framing: Framing
     ) -> None:
+        self._connection = connection
+        self._way = way
         self._printer = printer
-        self._rules = rules
+        self._answers = answers
         self._framing = framing
-        self._where = where
+        self._sent: Annotator | None = None  # explains what was sent
+        self._is_silent = False
+        self._how = ""  # how the answers ended the connection
 
-    def serve(self, connection: IPC, number: int) -> None:
-        peer = connection.remote_addr() or "peer"
-        here = connection.local_addr() or self._where
-        way = Way(number, peer, here)
-        ways = (way, way.reversed())
-        self._printer.event(way, "connected", "connected", time.time())
+    def hold(self) -> None:
+        """Reads and answers until the connection ends."""
+        connection = self._connection
+        self._printer.event(self._way, "connected", "connected", time.time())
         reader = self._framing.reader()
-        sent = 0
         try:
             while data := connection.read(_PIECE, -1, 0):
-                sent = self._take(connection, reader.feed(data), ways, sent)
+                self._take(reader.feed(data))
             how = f"broke: {describe(connection.last_error)}" if connection.error() else "closed"
         except OSError as error:  # the process has no descriptors left, for example
             how = f"given up: {describe(error)}"
-        self._take(connection, reader.finish(), ways, sent)
-        self._printer.event(way, "closed", how, time.time())
+        self._take(reader.finish())
+        if self._sent is not None:
+            self._print(self._way.reversed(), self._sent.finish())
+        self._printer.event(self._way, "closed", self._how or how, time.time())
 
-    def _take(self, connection: IPC, items: Iterable[Item], ways: tuple[Way, Way], at: int) -> int:
-        """Prints what came, answers it; ``at`` bytes were sent so far, and so many are then."""
+    def _take(self, items: Iterable[Item]) -> None:
+        """Prints what came, and answers it."""
         for item in items:
-            self._printer.item(ways[0], item, time.time())
-            if not isinstance(item, Decoded):
-                continue
-            answer = answer_to(self._rules, item.message)
-            if answer is not None and self._send(connection, answer):
-                self._printer.item(ways[1], Decoded(at, answer), time.time())
-                at += HEADER_SIZE + len(answer.data)
-        return at
+            self._print(self._way, [item])
+            prefix = self._framing.prefix
+            if isinstance(item, Decoded) and prefix is not None:
+                for action in self._answers.actions(item.message, prefix, self._framing.limit):
+                    if self._is_silent or self._how or not self._do(action, prefix):
+                        break
 
-    def _send(self, connection: IPC, answer: Message) -> bool:
-        prefix = self._framing.prefix
-        return prefix is not None and connection.write_msg(prefix, *answer)
+    def _do(self, action: Action, prefix: int) -> bool:
+        """One step of an answer; whether the next may follow."""
+        if isinstance(action, Wait):
+            time.sleep(action.seconds)
+        elif isinstance(action, Send):
+            if not self._connection.write(action.data):
+                return False
+            if self._sent is None:
+                self._sent = Annotator(prefix, MAX_DATA_SIZE)
+            self._print(self._way.reversed(), self._sent.feed(action.data))
+        elif action.ending == "silence":
+            self._is_silent = True
+        else:
+            self._how = f"ended by an answer: {action.ending}"
+            reset(self._connection) if action.ending == "reset" else self._connection.close()
+        return True
+
+    def _print(self, way: Way, items: Iterable[Item]) -> None:
+        for item in items:
+            self._printer.item(way, item, time.time())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import socket
 import threading
 from typing import NamedTuple, Protocol
 
 from .. import IPC, TLS
+from .endings import shut_down
 from .failures import describe
 from .view import Way
 
@@ -113,23 +113,6 @@ class Pair:
         if source.eof() and not source.error() and not over_tls:
             flow.half_close()
             with self._lock:  # nobody may close it now: its descriptor could be another's then
-                _shut_down(direction.target)
+                shut_down(direction.target)
         else:
             self.close(f"broke: {describe(source.last_error)}" if source.error() else "")
-
-
-def _shut_down(link: IPC) -> None:
-    """Tells the peer that no more will come, while it may go on sending."""
-    descriptor = link.getFD()
-    if descriptor < 0:
-        return
-    try:
-        sock = socket.socket(fileno=descriptor)  # the same descriptor: a copy may not be had
-    except OSError:
-        return  # it has gone already
-    try:
-        sock.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
-    finally:
-        sock.detach()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .allow import AllowList, ConfigError, ResultCode, parse_allow_list
 from .client import Client
+from .config import read_allow_list
 from .connect import connect
 from .messages import ALL, ANY, MAX_PAYLOAD, PORT, PREFIX, Observation
 from .notification import Notification, Undeliverable
@@ -28,5 +29,6 @@ __all__ = [
     "Undeliverable",
     "connect",
     "parse_allow_list",
+    "read_allow_list",
     "serve",
 ]

@@ -37,16 +37,22 @@ __all__ = [
     "encode",
 ]
 
-#: The prefix of every message, and the TCP port of the service (NFY-M1).
 PREFIX: Final = 0x004E4659
+"""The prefix of every message (NFY-M1)."""
+
 PORT: Final = 5899
+"""The TCP port of the service (NFY-M1)."""
 
-#: ``to``: any one application, or all.
 ANY: Final = "1"
-ALL: Final = "*"
+"""``to`` any one application."""
 
-#: The most bytes of a payload that a server accepts, and how many it may add (NFY-M9).
+ALL: Final = "*"
+"""``to`` all applications."""
+
 MAX_PAYLOAD: Final = 65536
+"""The most bytes of a payload that a server accepts (NFY-M9)."""
+
+#: How many bytes a server may add.
 GROWTH: Final = 64
 
 LONGEST_ID: Final = 255  # bytes of UTF-8

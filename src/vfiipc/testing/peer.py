@@ -66,11 +66,12 @@ class ScriptedPeer:
         if tls and pipe:
             raise ValueError("tls and pipe cannot be combined")
         #: What the peer speaks.
-        self.prefix, self.size_limit = prefix, size_limit
+        self.prefix: int = prefix
+        self.size_limit: int = size_limit
         #: Where the program under test connects to: ``tcp://``, ``tls://`` or ``pipe://``.
-        self.address = ""
+        self.address: str = ""
         #: With ``tls=True``: the PEM file with the authority that the program has to believe.
-        self.ca_file = ""
+        self.ca_file: str = ""
         self._tls, self._pipe = tls, pipe
         self._runner = ScriptRunner(prefix, size_limit)
         self._reported: str | None = None
@@ -127,13 +128,17 @@ class ScriptedPeer:
 
     def _listen(self, stack: ExitStack) -> socket.socket:
         if not self._pipe:
-            listener = stack.enter_context(socket.create_server((_HOST, 0)))
+            listener = socket.create_server((_HOST, 0))
             scheme = "tls" if self._tls else "tcp"
             self.address = f"{scheme}://{_HOST}:{listener.getsockname()[1]}"
             return listener
         path = str(Path(_temporary(stack)) / "peer") if self._pipe is True else str(self._pipe)
-        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-        listener.bind(path)
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(path)
+        except OSError:
+            listener.close()
+            raise
         stack.callback(Path(path).unlink, missing_ok=True)
         self.address = f"pipe://{path}"
         return listener

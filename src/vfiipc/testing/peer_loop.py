@@ -23,7 +23,7 @@ from ..faults import Action, End, Ending, Send, Wait
 __all__ = ["Handler", "PeerConnection", "PeerLoop"]
 
 _SOON: Final = 5.0  # seconds for what should take no time
-_ROUNDS: Final = 5  # of the loop, from an accepted connection to its first event
+_ROUNDS: Final = 5  # of the loop, from one event of a connection to all that follows from it
 _FLUSH: Final = 0.001  # seconds between looks at whether everything was written
 # The C structure `linger`: switched on, with no time for what was not sent.
 _RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -152,6 +152,11 @@ def _tell(done: Future[None] | None) -> None:
         done.set_result(None)
 
 
+async def _rounds() -> None:
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)
+
+
 class PeerLoop:
     """Serves a listening socket, which it owns, in a thread. Thread safe.
 
@@ -175,6 +180,7 @@ class PeerLoop:
         try:
             self._thread.start()
         except BaseException:
+            listener.close()
             self._loop.close()
             raise
         self._started.result()
@@ -234,6 +240,7 @@ class PeerLoop:
                 raise
             self._started.set_exception(error)
         finally:
+            self._listener.close()
             self._loop.close()
 
     async def _serve(self) -> None:
@@ -242,6 +249,9 @@ class PeerLoop:
             self._started.set_result(None)
             await self._stopping.wait()
         finally:
+            # asyncio loses a connection that it is accepting when its server closes.
+            self._loop.remove_reader(self._listener.fileno())
+            await _rounds()
             server.close()
             for connection in self._connections:
                 connection.abort()
@@ -250,8 +260,7 @@ class PeerLoop:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for _ in range(_ROUNDS):  # in which the transports close
-                await asyncio.sleep(0)
+            await _rounds()  # in which the transports close
 
     def _connect(self) -> PeerConnection:
         connection = PeerConnection(self._handler)
@@ -259,4 +268,6 @@ class PeerLoop:
         return connection
 
     def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self._handler.failed(context.get("exception") or RuntimeError(context["message"]))
+        error = context.get("exception") or RuntimeError(context["message"])
+        if not isinstance(error, OSError):  # of a handshake, which fails on the other side, too
+            self._handler.failed(error)

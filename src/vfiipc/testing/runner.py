@@ -21,10 +21,11 @@ class ScriptRunner:
     """The ``Handler`` of a loop. ``changed`` guards every attribute, and is notified of changes."""
 
     def __init__(self, prefix: int, size_limit: int) -> None:
-        self.prefix, self.size_limit = prefix, size_limit
-        self.changed = threading.Condition()
-        self.script = Script()
-        self.greeting = Reaction()
+        self.prefix: int = prefix
+        self.size_limit: int = size_limit
+        self.changed: threading.Condition = threading.Condition()
+        self.script: Script = Script()
+        self.greeting: Reaction = Reaction()
         self.connections: list[PeerConnection] = []
         self.came: list[Received] = []
         self.problems: list[str] = []

@@ -98,11 +98,10 @@ def actions(
 def _sent(answer: Answer, message: Message, prefix: int, size_limit: int) -> Iterator[Action]:
     data = message.data.ljust(size_limit + 1, b"\x00") if answer.oversize else message.data
     stream = encode(answer.prefix(prefix), message.msg_id, data)
-    planner = Planner(answer.delivery)
-    yield from planner.feed(stream)
     cut = answer.delivery.cut_after
-    if cut is not None and not planner.ended:
+    if cut is not None and cut > len(stream):
         raise ValueError(f"at={cut} is behind the answer, which has {len(stream)} bytes")
+    yield from Planner(answer.delivery).feed(stream)
 
 
 class Reaction:
@@ -242,14 +241,15 @@ class Expectation(Reaction):
 
     def __init__(self, criteria: list[Criterion], connection: int | None, where: str) -> None:
         super().__init__()
-        self.criteria = criteria
-        self.connection = connection
-        self.where = where
-        self.met = 0
-        self.least, self.most = 1, 1.0
-        self.is_ordered = True
+        self.criteria: list[Criterion] = criteria
+        self.connection: int | None = connection
+        self.where: str = where
+        self.met: int = 0
+        self.least: int = 1
+        self.most: float = 1
+        self.is_ordered: bool = True
         #: Whether an ordered expectation behind it was met.
-        self.is_passed = False
+        self.is_passed: bool = False
 
     def times(self, least: int, most: float | None = None) -> Self:
         """How many messages are expected.

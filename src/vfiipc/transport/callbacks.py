@@ -22,7 +22,7 @@ from .byte_stream import Watchable
 from .system import Poller
 from .waiters import Waiters
 
-__all__ = ["Registration", "register", "wait_until_quiet"]
+__all__ = ["CallbackRegistration", "register", "wait_until_quiet"]
 
 _log = logging.getLogger("vfiipc")
 
@@ -39,7 +39,7 @@ class _Readiness(Enum):
 
 
 @dataclass(eq=False)
-class Registration:
+class CallbackRegistration:
     """The callback of one object."""
 
     dispatcher: _Dispatcher
@@ -83,12 +83,14 @@ class _Dispatcher:
 
     def __init__(self) -> None:
         self._poller = Poller()
-        self._notified: deque[Registration] = deque()
-        self._due: deque[Registration] = deque()
-        self._watched: dict[int, Registration] = {}
-        self._timed: dict[Registration, float] = {}  # armed ones, and when to check again
-        self._registered: dict[Registration, None] = {}  # keeps their objects alive (IPC-C7)
-        self._running: Registration | None = None
+        self._notified: deque[CallbackRegistration] = deque()
+        self._due: deque[CallbackRegistration] = deque()
+        self._watched: dict[int, CallbackRegistration] = {}
+        self._timed: dict[CallbackRegistration, float] = {}  # armed ones, and when to check again
+        self._registered: dict[
+            CallbackRegistration, None
+        ] = {}  # keeps their objects alive (IPC-C7)
+        self._running: CallbackRegistration | None = None
         self._quiet = Waiters()
         self._forked = False  # True in a forked child, which has no such thread
         self._thread = threading.Thread(target=self._run, name="vfiipc-callbacks", daemon=True)
@@ -96,18 +98,18 @@ class _Dispatcher:
 
     # --- for other threads
 
-    def add(self, registration: Registration) -> None:
+    def add(self, registration: CallbackRegistration) -> None:
         self._registered[registration] = None
         self.notify(registration)
 
-    def notify(self, registration: Registration) -> None:
+    def notify(self, registration: CallbackRegistration) -> None:
         """Notifies the thread to check a registration."""
         if not registration.notified and not self._forked:
             registration.notified = True
             self._notified.append(registration)
             self._poller.set()
 
-    def forget(self, registration: Registration) -> None:
+    def forget(self, registration: CallbackRegistration) -> None:
         """Drops a cancelled registration, before its descriptor is closed and reused."""
         self._registered.pop(registration, None)
         if self._forked:
@@ -170,7 +172,7 @@ class _Dispatcher:
         elif not registration.source.is_spurious():
             self._make_due(registration)
 
-    def _update(self, registration: Registration) -> None:
+    def _update(self, registration: CallbackRegistration) -> None:
         source = registration.source
         if not registration.active:
             self._disarm(registration)
@@ -193,7 +195,7 @@ class _Dispatcher:
         if registration.watched < 0:
             self._watch(registration)
 
-    def _watch(self, registration: Registration) -> None:
+    def _watch(self, registration: CallbackRegistration) -> None:
         lifetime, frame = registration.source.lifetime, sys._getframe()
         fd = registration.source.fileno()
         # Inside the lifetime, so that the number cannot be reused meanwhile.
@@ -210,12 +212,12 @@ class _Dispatcher:
             lifetime.leave(frame)
             del frame
 
-    def _make_due(self, registration: Registration) -> None:
+    def _make_due(self, registration: CallbackRegistration) -> None:
         self._disarm(registration)
         registration.state = _Readiness.DUE
         self._due.append(registration)
 
-    def _disarm(self, registration: Registration) -> None:
+    def _disarm(self, registration: CallbackRegistration) -> None:
         self._timed.pop(registration, None)
         fd, registration.watched = registration.watched, -1
         holder = self._watched.get(fd)
@@ -232,7 +234,7 @@ class _Dispatcher:
             del self._timed[registration]
             self._update(registration)
 
-    def _call(self, registration: Registration) -> None:
+    def _call(self, registration: CallbackRegistration) -> None:
         # Set before `active` is checked: `cancel` and `wait_until_quiet` use the other order.
         self._running = registration
         try:
@@ -250,7 +252,7 @@ class _Dispatcher:
 _dispatcher: _Dispatcher | None = None
 
 
-def register(owner: object, source: Watchable, call: Callable[[], object]) -> Registration:
+def register(owner: object, source: Watchable, call: Callable[[], object]) -> CallbackRegistration:
     """Registers a callback; the first one starts the thread. Thread safe.
 
     Raises:
@@ -262,7 +264,7 @@ def register(owner: object, source: Watchable, call: Callable[[], object]) -> Re
         if _dispatcher is None:
             _dispatcher = _Dispatcher()
         dispatcher = _dispatcher
-    registration = Registration(dispatcher, owner, source, call)
+    registration = CallbackRegistration(dispatcher, owner, source, call)
     source.on_read, source.on_ready = registration.on_read, registration.on_ready
     dispatcher.add(registration)
     return registration

@@ -18,7 +18,7 @@ from .._version import __version__
 from ..codec import Message, check_integer
 from . import system
 from .byte_stream import ByteStream, Listening
-from .callbacks import Registration, register, wait_until_quiet
+from .callbacks import CallbackRegistration, register, wait_until_quiet
 from .deadline import FOREVER, Deadline
 from .logs import ConnectionLog, connection_log
 from .message_stream import MessageStream, PeekResult
@@ -52,7 +52,7 @@ class IPC(ABC):
         self.strict = False
         self._messages = MessageStream()
         self._listener: Listening | None = None
-        self._registration: Registration | None = None
+        self._registration: CallbackRegistration | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +108,7 @@ class IPC(ABC):
                 old.log.event(f"listens no longer on {listener.local}")
         return fresh
 
-    def _end(self, messages: MessageStream, registration: Registration | None) -> None:
+    def _end(self, messages: MessageStream, registration: CallbackRegistration | None) -> None:
         if registration is not None:
             registration.cancel()  # before the descriptor can be closed (IPC-C5)
         messages.lifetime.end()
@@ -373,7 +373,7 @@ class IPC(ABC):
             return False
         return self._register(messages, registration)
 
-    def _register(self, messages: MessageStream, registration: Registration | None) -> bool:
+    def _register(self, messages: MessageStream, registration: CallbackRegistration | None) -> bool:
         """Exchanges the registration; if the object was closed since, cancels it: False."""
         with system.exchanging:
             current = self._messages is messages

@@ -231,10 +231,10 @@ class _MemoryStream(ByteStream):
 
 # The listeners by name. They are added with ``setdefault``, so that one of several gets the name,
 # and removed by themselves only.
-_names: dict[str, _Listener] = {}
+_names: dict[str, _LoopbackListener] = {}
 
 
-class _Listener(Listening):
+class _LoopbackListener(Listening):
     """Holds the connections that wait to be accepted under a name."""
 
     def __init__(self, name: str, lifetime: Lifetime) -> None:
@@ -297,7 +297,7 @@ class Loopback(IPC):
         """
         check_text("name", name)
         messages = self._renew()
-        listener = _Listener(name, messages.lifetime)
+        listener = _LoopbackListener(name, messages.lifetime)
         # Owned first, so that ``close`` releases the name whatever interrupts this call.
         if not messages.lifetime.own(listener.close):
             return False
@@ -336,7 +336,7 @@ class Loopback(IPC):
         """The next connection; None if the time is up, after ``close`` or an error."""
         deadline = Deadline(timeout_msec)
         messages, listener = self._messages, self._listener
-        if not isinstance(listener, _Listener):
+        if not isinstance(listener, _LoopbackListener):
             messages.note(OSError(errno.EINVAL, "accept needs a listening object"))
             return None
         if (stream := listener.accept(deadline)) is None:

@@ -189,7 +189,8 @@ def test_what_is_not_a_message_is_explained() -> None:
     async def drive(screen: Screen) -> None:
         await screen.press("home")
         assert "discarded 12 bytes: no prefix" in screen.fields()
-        assert "at 7  the first bytes: 1b 31 32 33" in screen.fields()
+        assert "at 7\ndiscarded" in screen.fields()
+        assert "the first bytes: 1b 31 32 33" in screen.fields()
         await screen.press("down")
         assert "cut off within the header: 3 of 12 bytes" in screen.fields()
         assert "\\x1b[2J" in screen.text()
@@ -220,6 +221,18 @@ def test_a_filter_from_the_command_line() -> None:
         await screen.until(lambda: "1 shown: --from server --match rea" in screen.state())
 
     inspecting(drive, chosen=parse_filter("--from server rea"))
+
+
+def test_keys_that_come_at_once_go_to_the_prompt() -> None:
+    async def drive(screen: Screen) -> None:
+        for key in ("h", "enter"):  # without a pause between them
+            screen.app.simulate_key(key)
+        await screen.until(lambda: "holding everything" in screen.state())
+        assert screen.table.has_focus
+        await screen.press("h")
+        assert "nothing is held from now on" in screen.state()
+
+    inspecting(drive, is_live=True)
 
 
 def test_search_mark_save_and_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -332,7 +345,7 @@ def test_resend_and_send_an_edited_copy() -> None:
         screen.app.screen.query_one(TextArea).load_text("changed")
         screen.app.screen.query_one("#msg_id", Input).value = "x"
         await screen.press("ctrl+s")
-        assert "'x' is no message ID" in screen.text()
+        assert "invalid message ID: 'x'" in screen.text()
         screen.app.screen.query_one("#msg_id", Input).value = "-9"
         await screen.press("ctrl+s")
         await screen.until(lambda: len(screen.source.sent) == 2)

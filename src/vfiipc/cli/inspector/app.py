@@ -48,7 +48,6 @@ Pane:focus-within { border-top: solid $accent; }
 #state { height: 1; color: $text-muted; }
 #state.wrong { color: $text-error; }
 #prompt { display: none; height: 1; border: none; padding: 0; }
-#prompt.open { display: block; }
 .whole Table, .whole #heading-row { display: none; }
 .whole Pane { height: 1fr; max-height: 100%; }
 Editor, Help { align: center middle; }
@@ -137,19 +136,23 @@ class Inspector(App[None]):
         self._said = ""  # what the bottom line shows for a while
         self._said_until = 0.0
         store.set_filter(chosen)
+        self._table = Table(store, hidden=hidden, id="table")
+        self._pane = Pane(hidden=hidden, id="pane")
+        self._prompt = Input(id="prompt", compact=True)
+        self._state = Static(id="state", markup=False)
 
     def compose(self) -> ComposeResult:
         yield Static(f" {self._source.name}", id="title", markup=False)
         yield Static(HEADING, id="heading-row", markup=False)
-        yield Table(self._store, hidden=self._hidden, id="table")
-        yield Pane(hidden=self._hidden, id="pane")
-        yield Input(id="prompt", compact=True)
-        yield Static(id="state", markup=False)
+        yield self._table
+        yield self._pane
+        yield self._prompt
+        yield self._state
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.begin_capture_print(self)  # the source may have something to say
-        self.query_one(Table).focus()
+        self._table.focus()
         self.run_worker(self._source.run, thread=True, name="source", exit_on_error=False)
         self.set_interval(_TICK, self._take)
         self._tell()
@@ -167,9 +170,8 @@ class Inspector(App[None]):
         """Shows a line at the bottom for a while."""
         self._said = said
         self._said_until = time.monotonic() + _SAID
-        state = self.query_one("#state", Static)
-        state.update(one_line(said))
-        state.set_class(wrong, "wrong")
+        self._state.update(one_line(said))
+        self._state.set_class(wrong, "wrong")
 
     # --- what comes
 
@@ -180,7 +182,7 @@ class Inspector(App[None]):
         changed = False
         if self._said and now > self._said_until:
             self._said, changed = "", True
-            self.query_one("#state").remove_class("wrong")
+            self._state.remove_class("wrong")
         while time.monotonic() < end:
             entries, looks_new = self._feed.take(_BATCH)
             for entry in entries:
@@ -194,13 +196,13 @@ class Inspector(App[None]):
             self._renew()
 
     def _renew(self) -> None:
-        self.query_one(Table).renew()
+        self._table.renew()
         self._tell()
 
     def _tell(self) -> None:
         if self._said or self._prompted is not None:
             return
-        store, table = self._store, self.query_one(Table)
+        store, table = self._store, self._table
         said = [f"{store.messages:,} messages"]
         if store.dropped:
             said.append(f"{store.dropped:,} no longer kept")
@@ -214,10 +216,11 @@ class Inspector(App[None]):
         elif self._holding.count:
             said.append(f"held: {self._holding.count}")
         said.append("following" if table.following else "paused")
-        self.query_one("#state", Static).update("; ".join(said))
+        self._state.update("; ".join(said))
 
     def on_table_moved(self) -> None:
-        self.query_one(Pane).show(self.query_one(Table).entry)
+        if self._pane.is_attached:  # the last move may come when the screen has gone
+            self._pane.show(self._table.entry)
 
     # --- moving about
 
@@ -225,7 +228,7 @@ class Inspector(App[None]):
         self.push_screen(Help())
 
     def action_follow(self) -> None:
-        table = self.query_one(Table)
+        table = self._table
         if table.following:
             table.following = False
         else:
@@ -233,24 +236,24 @@ class Inspector(App[None]):
         self._tell()
 
     def action_open(self) -> None:
-        self.query_one(Pane).focus_data()
+        self._pane.focus_data()
 
     def action_to_table(self) -> None:
         self.remove_class("whole")
-        self.query_one(Table).focus()
+        self._table.focus()
 
     def action_whole(self) -> None:
         self.toggle_class("whole")
         if self.has_class("whole"):
-            self.query_one(Pane).focus_data()
+            self._pane.focus_data()
         else:
-            self.query_one(Table).focus()
+            self._table.focus()
 
     def action_form(self) -> None:
-        self._say(f"data as {self.query_one(Pane).next_form()}")
+        self._say(f"data as {self._pane.next_form()}")
 
     def action_mark(self) -> None:
-        table = self.query_one(Table)
+        table = self._table
         if table.entry is not None:
             table.entry.marked = not table.entry.marked
             table.action_move(1)
@@ -259,15 +262,15 @@ class Inspector(App[None]):
 
     def _ask(self, question: str, text: str, then: Callable[[str], None]) -> None:
         """Has the user type a line."""
-        prompt = self.query_one("#prompt", Input)
-        prompt.border_title = question
+        prompt = self._prompt
         prompt.placeholder = question
         prompt.value = text
-        prompt.add_class("open")
-        prompt.focus()
+        # At once, so that a key that is pressed already goes to it.
+        prompt.display = True
+        self.screen.set_focus(prompt)
         self._prompted = then
         self._said = ""
-        self.query_one("#state", Static).update(question)
+        self._state.update(question)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id != "prompt" or self._prompted is None:
@@ -286,8 +289,8 @@ class Inspector(App[None]):
 
     def _close_prompt(self) -> None:
         self._prompted = None
-        self.query_one("#prompt").remove_class("open")
-        self.query_one(Table).focus()
+        self._prompt.display = False
+        self.screen.set_focus(self._table)
         self._tell()
 
     def action_filter(self) -> None:
@@ -295,10 +298,10 @@ class Inspector(App[None]):
         self._ask(question, self._filter_text, self._set_filter)
 
     def _set_filter(self, line: str) -> None:
-        entry = self.query_one(Table).entry
+        entry = self._table.entry
         self._store.set_filter(parse_filter(line))
         self._filter_text = line.strip()
-        table = self.query_one(Table)
+        table = self._table
         if entry is not None and not table.following:
             table.go_to(self._store.place_of(entry.number))
         self._renew()
@@ -314,7 +317,7 @@ class Inspector(App[None]):
         self.action_search_on(True)
 
     def action_search_on(self, forward: bool) -> None:
-        table = self.query_one(Table)
+        table = self._table
         if self._pattern is None:
             self._say("search first, with s", wrong=True)
             return
@@ -347,7 +350,7 @@ class Inspector(App[None]):
 
     def _message(self, done: str) -> Message | None:
         """The message under the cursor, if its data may be seen."""
-        entry = self.query_one(Table).entry
+        entry = self._table.entry
         if entry is None or entry.message is None:
             self._say("the cursor is not on a message", wrong=True)
             return None
@@ -377,7 +380,7 @@ class Inspector(App[None]):
         return self._source.is_live
 
     def action_let_go(self) -> None:
-        entry = self.query_one(Table).entry
+        entry = self._table.entry
         if entry is not None and entry.state == HELD and entry.message is not None:
             self._decide(entry, entry.message, PASSED)
         else:
@@ -389,7 +392,7 @@ class Inspector(App[None]):
                 self._decide(entry, entry.message, PASSED)
 
     def action_drop(self) -> None:
-        entry = self.query_one(Table).entry
+        entry = self._table.entry
         if entry is not None and entry.state == HELD:
             self._decide(entry, None, DROPPED)
         else:
@@ -401,14 +404,14 @@ class Inspector(App[None]):
         self._show_again(entry)
 
     def _show_again(self, entry: Entry) -> None:
-        if entry is self.query_one(Table).entry:
-            self.query_one(Pane).show(entry)
+        if entry is self._table.entry:
+            self._pane.show(entry)
         self._renew()
 
     # --- messages changed and sent
 
     def action_edit(self) -> None:
-        entry = self.query_one(Table).entry
+        entry = self._table.entry
         if not self._may_change():
             return
         message = self._message("edited")
@@ -443,7 +446,7 @@ class Inspector(App[None]):
             self._send(way, edited.message)
 
     def action_resend(self) -> None:
-        entry = self.query_one(Table).entry
+        entry = self._table.entry
         if not self._may_change():
             return
         if entry is None or entry.message is None:

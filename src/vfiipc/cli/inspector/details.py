@@ -60,26 +60,20 @@ def fields(entry: Entry) -> list[str]:
     way = entry.way
     ends = f"{one_line(way.sender)} > {one_line(way.receiver)}" if way.connection else ""
     when = clock(entry.time)
-    first = "  ".join(part for part in (f"{entry.number:,}.", when, ends) if part)
-    lines = [first if entry.state == PASSED else f"{first}  ({entry.state})"]
     item = entry.item
+    place = f"at {item.position:,}" if item is not None and entry.state != SENT else ""
+    first = "  ".join(part for part in (f"{entry.number:,}.", when, ends, place) if part)
+    lines = [first if entry.state == PASSED else f"{first}  ({entry.state})"]
     if isinstance(item, Decoded):
         msg_id, data = item.message
-        said = [
-            f"prefix {arguments.show_prefix(entry.prefix)}",
-            f"size {item.size:,}",
-            f"msg_id {msg_id}",
-            f"data: {len(data):,} bytes",
-        ]
-        if entry.state != SENT:
-            said.append(f"at {item.position:,}")
-        lines.append("  ".join(said))
+        prefix = f"prefix {arguments.show_prefix(entry.prefix)}"
+        lines.append(f"{prefix}  size {item.size}  msg_id {msg_id}  data: {len(data):,} bytes")
         if entry.latency is not None:
             lines[-1] += f"  answers {entry.answers:,} after {duration(entry.latency)}"
         return lines
     lines.append(what_happened(entry)[0])
     if isinstance(item, Discarded):
-        lines.append(f"at {item.position:,}  the first bytes: {item.head.hex(' ')}")
+        lines.append(f"the first bytes: {item.head.hex(' ')}")
         lines += [
             f"a prefix at {header.position:,}, but with size {header.size:,}"
             for header in item.false_headers

@@ -107,31 +107,30 @@ class Pane(Vertical):
         self._hidden = hidden
         self._entry: Entry | None = None
         self.form = FORMS[0]  #: one of ``FORMS``
+        self._fields = Static(id="fields", markup=False)
+        self._lines = LineView(id="lines")
+        self._tree = JSONTree(id="tree")
+        self._data = ContentSwitcher(self._lines, self._tree, initial="lines", id="data")
 
     def compose(self) -> ComposeResult:
-        yield Static(id="fields", markup=False)
-        with ContentSwitcher(initial="lines", id="data"):
-            yield LineView(id="lines")
-            yield JSONTree(id="tree")
+        yield self._fields
+        yield self._data
 
     def show(self, entry: Entry | None) -> None:
         """Shows an entry, or nothing."""
         self._entry = entry
-        self.query_one("#fields", Static).update("\n".join(fields(entry)) if entry else "")
+        self._fields.update("\n".join(fields(entry)) if entry else "")
         message = entry.message if entry is not None else None
-        switcher = self.query_one(ContentSwitcher)
-        lines = self.query_one(LineView)
-        switcher.current = "lines"
-        if entry is None or message is None or self._hidden:
-            lines.show(_NOTHING)
-            return
-        form = form_of(message.data, self.form)
-        value = parsed_json(message.data) if form == "json" else None
-        if value is not None:
-            self.query_one(JSONTree).show(value)
-            switcher.current = "tree"
+        value, lines = None, _NOTHING
+        if entry is not None and message is not None and not self._hidden:
+            form = form_of(message.data, self.form)
+            value = parsed_json(message.data) if form == "json" else None
+            lines = text_lines(message.data) if form == "text" else hex_lines(entry)
+        self._data.current = "lines" if value is None else "tree"
+        if value is None:
+            self._lines.show(lines)
         else:
-            lines.show(text_lines(message.data) if form == "text" else hex_lines(entry))
+            self._tree.show(value)
 
     def next_form(self) -> str:
         """Shows the data in the next form; its name."""
@@ -141,4 +140,4 @@ class Pane(Vertical):
 
     def focus_data(self) -> None:
         """Puts the focus on the data, so that the arrow keys scroll them."""
-        self.query_one(f"#{self.query_one(ContentSwitcher).current}").focus()
+        (self._tree if self._data.current == "tree" else self._lines).focus()

@@ -1,0 +1,41 @@
+"""Two ways to end a connection that its members do not have: in one direction, and by a reset."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from .. import IPC
+
+__all__ = ["reset", "shut_down"]
+
+_DISCARD: Final = struct.pack("@ii", 1, 0)  # SO_LINGER: what is not sent yet is given up
+
+
+def shut_down(link: IPC) -> None:
+    """Tells the peer that no more will come, while it may go on sending."""
+    _apply(link, lambda sock: sock.shutdown(socket.SHUT_WR))
+
+
+def reset(link: IPC) -> None:
+    """Closes a connection so that the peer sees it broken; a Unix socket is merely closed."""
+    _apply(link, lambda sock: sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD))
+    link.close()
+
+
+def _apply(link: IPC, act: Callable[[socket.socket], object]) -> None:
+    descriptor = link.getFD()
+    if descriptor < 0:
+        return
+    try:
+        sock = socket.socket(fileno=descriptor)  # the same descriptor: a copy may not be had
+    except OSError:
+        return  # it has gone already
+    try:
+        act(sock)
+    except OSError:
+        pass
+    finally:
+        sock.detach()

@@ -1,0 +1,175 @@
+"""``vfiipc examine``: finds out whether a running implementation keeps to the protocol."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from argparse import ArgumentTypeError
+from contextlib import suppress
+from typing import Final
+
+from . import arguments, links
+from .failures import describe
+
+__all__ = ["add_to"]
+
+_LONGEST: Final = 1000.0
+
+_MORE = """\
+The peer sends every message that it delivers back unchanged until the end of
+the stream, then closes, as `vfiipc echo` does. Each case sends something and
+compares what comes back with what a receiver that keeps to spec/framing.md
+delivers; the cases are in spec/conformance.md.
+
+verdicts: OK; NON-STRICT, for what is allowed but unusual, or not as
+recommended; INFORMATIONAL; UNIMPLEMENTED, for an optional feature; FAILED;
+INCONCLUSIVE, where even a plain message did not come back. Cases that say
+nothing about a peer are left out, with the reason.
+
+Exit status: 0 nothing is FAILED or INCONCLUSIVE; 1 something is; 2 wrong
+arguments. With --strict, NON-STRICT counts as well; with --expect, only changes
+do. After Ctrl-C the reports have what is known by then.
+
+examples:
+  vfiipc examine 127.0.0.1:5000
+  vfiipc examine 5000 --only '4.*' --only '5.*'
+  vfiipc examine --listen 5000 --serial
+  vfiipc examine --exec './echo {port} {prefix} {limit}' --html report.html
+  vfiipc examine 5000 --save-expect known.json
+  vfiipc examine 5000 --expect known.json --junit report.xml
+"""
+
+
+def add_to(commands: arguments.Commands) -> None:
+    """Declares the command."""
+    parser = arguments.add_command(
+        commands,
+        "examine",
+        _run,
+        does="examine an implementation that echoes: does it keep to the protocol",
+        more=_MORE,
+    )
+    parser.mixed = True
+    _add_peer(parser)
+    arguments.add_framing(parser)
+    parser.add_argument(
+        "--mode",
+        choices=("lenient", "strict", "auto"),
+        default="auto",
+        help="whether the peer looks for the next message behind garbage or ends the connection; "
+        "auto finds out (auto)",
+    )
+    _add_choice(parser)
+    _add_outcome(parser)
+    links.add_tls(parser)
+
+
+def _add_peer(parser: arguments.Parser) -> None:
+    parser.add_argument(
+        "address",
+        metavar="ADDRESS",
+        nargs="?",
+        type=links.peer_address,
+        help="where the peer listens: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        type=links.address,
+        help="listen here; the peer connects again and again: HOST:PORT, PORT, tls://…, pipe://…",
+    )
+    parser.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        type=_command,
+        help="start the peer, and again when it has ended; {port}, {prefix} and {limit} are "
+        "replaced. The command is split as a shell does, but no shell runs it. With ADDRESS, it "
+        "listens there; otherwise at {port} on the loopback",
+    )
+    parser.add_argument(
+        "--serial", action="store_true", help="use one connection at a time, for a peer that does"
+    )
+
+
+def _add_choice(parser: arguments.Parser) -> None:
+    parser.add_argument(
+        "--only",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="run these cases, by ID: '4.*', 5.4; may be repeated",
+    )
+    parser.add_argument(
+        "--exclude",
+        metavar="GLOB",
+        action="append",
+        default=[],
+        help="leave these cases out; may be repeated",
+    )
+    parser.add_argument("--list", action="store_true", help="list the cases, and run none")
+    parser.add_argument(
+        "--timeout-scale",
+        metavar="FACTOR",
+        type=_scale,
+        default=1.0,
+        help="multiply every deadline, for a slow peer or machine; pauses of cases stay (1)",
+    )
+    parser.add_argument(
+        "--seed",
+        metavar="NUMBER",
+        type=_seed,
+        default=1,
+        help="of random choices, which are the same for the same seed (1)",
+    )
+
+
+def _add_outcome(parser: arguments.Parser) -> None:
+    parser.add_argument(
+        "--json", metavar="FILE", help="write the report as JSON; - for standard output"
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write it as JUnit XML")
+    parser.add_argument("--html", metavar="FILE", help="write it as a page of HTML")
+    parser.add_argument(
+        "--expect",
+        metavar="FILE",
+        help="fail where verdicts differ from those in the file, for better or worse, "
+        "and nowhere else",
+    )
+    parser.add_argument(
+        "--save-expect", metavar="FILE", help="write the verdicts into a file for --expect"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="fail where something is NON-STRICT, too"
+    )
+
+
+def _scale(text: str) -> float:
+    with suppress(ValueError):
+        scale = float(text)
+        if 0 < scale <= _LONGEST:
+            return scale
+    raise ArgumentTypeError(f"{text!r} is not a factor; use a number above 0, up to {_LONGEST:g}")
+
+
+def _seed(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) < 20:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a seed; use a number such as 1")
+
+
+def _command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f"{text!r} cannot be split as a shell does: {describe(error).lower()}"
+        ) from None
+    if not words:
+        raise ArgumentTypeError("the command is empty; use for example './echo {port}'")
+    return text
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from .examine_run import run  # it takes asyncio, which other commands need not wait for
+
+    return run(parsed)

@@ -1,0 +1,240 @@
+"""Runs ``vfiipc examine``: finds the peer, has it examined, writes the reports."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shlex
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from ..conformance import (
+    CASES,
+    Case,
+    Dialled,
+    Examination,
+    Executed,
+    Listening,
+    Options,
+    Peer,
+    Report,
+    Setting,
+)
+from ..conformance.report import changes, read_expectations
+from ..transport.addresses import Address
+from . import links
+from .examine_files import Outputs
+from .examine_output import Output, list_cases
+from .failures import Failure, Malformed, describe
+from .signals import Ended
+
+__all__ = ["run"]
+
+_BACKLOG: Final = 128
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Runs the command; gives its exit status."""
+    cases = _chosen(parsed)
+    if parsed.list:
+        list_cases(cases)
+        return 0
+    _check_peer(parsed)
+    expected = _expected(parsed)
+    setting = Setting(parsed.prefix, parsed.limit, seed=parsed.seed)
+    with Outputs(parsed) as outputs, _peer(parsed, setting) as (peer, name):
+        output = Output(cases, quiet=parsed.json == "-")
+        output.begin(name, setting)
+        options = Options(
+            mode=parsed.mode,
+            serial=parsed.serial,
+            scale=parsed.timeout_scale,
+            report=output.report,
+        )
+        examination = Examination(peer, setting, cases, options)
+        with output:
+            ended_by = _examine(examination)
+        report = Report.of(
+            name,
+            examination.setting,
+            examination.results,
+            examination.left_out,
+            complete=examination.complete,
+        )
+        failed = {result.id for result in report.failures(strict=parsed.strict)}
+        changed = changes(report, expected) if expected is not None else None
+        if changed is not None:
+            failed = {change.id for change in changed}
+        outputs.write(report, failed)
+        output.end(report, changed)
+    if ended_by == signal.SIGINT:
+        raise KeyboardInterrupt
+    if ended_by is not None:
+        raise Ended(ended_by)
+    return 1 if failed else 0
+
+
+def _chosen(parsed: argparse.Namespace) -> list[Case]:
+    for pattern in (*parsed.only, *parsed.exclude):
+        if not any(fnmatchcase(case.id, pattern) for case in CASES):
+            raise Malformed(f"no case has an ID like {pattern!r}; --list shows all")
+
+    def is_chosen(case: Case) -> bool:
+        wanted = not parsed.only or any(fnmatchcase(case.id, each) for each in parsed.only)
+        return wanted and not any(fnmatchcase(case.id, each) for each in parsed.exclude)
+
+    cases = [case for case in CASES if is_chosen(case)]
+    if not cases:
+        raise Malformed("--only and --exclude leave no case")
+    return cases
+
+
+def _check_peer(parsed: argparse.Namespace) -> None:
+    if parsed.listen is not None and (parsed.address is not None or parsed.exec is not None):
+        raise Malformed("--listen waits for the peer: it takes neither ADDRESS nor --exec")
+    if parsed.listen is None and parsed.address is None and parsed.exec is None:
+        raise Malformed("which peer? Use ADDRESS, --listen or --exec (see vfiipc examine --help)")
+    if parsed.exec and parsed.address is None and "{port}" not in parsed.exec:
+        raise Malformed("--exec has to say {port}, where the peer listens, or ADDRESS has to")
+
+
+def _expected(parsed: argparse.Namespace) -> dict[str, str] | None:
+    if parsed.expect is None:
+        return None
+    try:
+        return read_expectations(Path(parsed.expect).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Failure(f"cannot read {parsed.expect}: {describe(error)}") from None
+    except ValueError as error:
+        raise Malformed(f"{parsed.expect}: {error}") from None
+
+
+# The peer
+
+
+@contextmanager
+def _peer(parsed: argparse.Namespace, setting: Setting) -> Iterator[tuple[Peer, str]]:
+    """The peer, and what it is called."""
+    if parsed.listen is not None:
+        with _listening(parsed.listen) as (listener, where):
+            context = _server_context(parsed) if parsed.listen.scheme == "tls" else None
+            yield Listening(listener, context, parsed.timeout_scale), where
+        return
+    tls = parsed.address is not None and parsed.address.scheme == "tls"
+    context = _client_context(parsed) if tls else None
+    if parsed.exec is None:
+        yield Dialled(parsed.address, context), links.shown(parsed.address)
+        return
+    words = shlex.split(parsed.exec)
+    yield Executed(words, setting, parsed.timeout_scale, parsed.address, context), parsed.exec
+
+
+@contextmanager
+def _listening(place: Address) -> Iterator[tuple[socket.socket, str]]:
+    try:
+        listener = _bound(place)
+    except OSError as error:
+        raise Failure(f"cannot listen at {links.shown(place)}: {describe(error)}") from None
+    try:
+        where = links.shown(place)
+        if place.scheme != "pipe":
+            where = links.shown(place._replace(port=listener.getsockname()[1]))
+        yield listener, where
+    finally:
+        listener.close()
+        if place.scheme == "pipe" and not place.path.startswith("\0"):
+            Path(place.path).unlink(missing_ok=True)
+
+
+def _bound(place: Address) -> socket.socket:
+    if place.scheme == "fd":
+        return socket.socket(fileno=place.fd)
+    if place.scheme == "pipe":
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(place.path)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    return socket.create_server((place.host, place.port), family=family, backlog=_BACKLOG)
+
+
+def _server_context(parsed: argparse.Namespace) -> ssl.SSLContext:
+    if not parsed.cert:
+        raise Failure(f"to listen at {parsed.listen} takes a certificate: --cert, and --key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load(context, parsed)
+    if parsed.client_auth:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _client_context(parsed: argparse.Namespace) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _load(context, parsed)
+    if not parsed.ca:
+        context.load_default_certs()
+    return context
+
+
+def _load(context: ssl.SSLContext, parsed: argparse.Namespace) -> None:
+    try:
+        if parsed.cert:
+            context.load_cert_chain(parsed.cert, parsed.key)
+        if parsed.ca:
+            context.load_verify_locations(parsed.ca)
+    except OSError as error:
+        files = " and ".join(path for path in (parsed.cert, parsed.key, parsed.ca) if path)
+        raise Failure(f"cannot use {files}: {describe(error)}") from None
+
+
+# The run
+
+
+def _examine(examination: Examination) -> int | None:
+    """Runs to the end, or to a signal, which is given back."""
+    heard: list[int] = []
+    try:
+        asyncio.run(_until_signal(examination, heard))
+    except asyncio.CancelledError:
+        if not heard:
+            raise
+    except KeyboardInterrupt:  # where the loop takes no handlers
+        heard.append(signal.SIGINT)
+    return heard[0] if heard else None
+
+
+async def _until_signal(examination: Examination, heard: list[int]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def hear(number: int) -> None:
+        if not heard:  # a second one would disturb the end
+            task.cancel()
+        heard.append(number)
+
+    former = {}
+    if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if handler not in (signal.SIG_IGN, None):
+                former[number] = handler
+                loop.add_signal_handler(number, hear, number)
+    try:
+        await examination.run()
+    finally:
+        for number, handler in former.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -1,0 +1,99 @@
+"""Chapter 5: sizes that are none, and sizes at the limit."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from ...codec import SIZE, Message
+from ..setting import Setting
+from ..steps import Await, Script, Send
+from .case import BULK, Case, PointLost, sendable
+from .messages import exchange
+
+__all__ = ["CASES"]
+
+
+def _bad_size(size: int, setting: Setting) -> Script:
+    stream = setting.judged(size) + setting.encoded(setting.first)
+    return Script((Send(stream),), (setting.first,))
+
+
+def _below_limit(distance: int, setting: Setting) -> Script:
+    size = sendable(setting.limit) - distance
+    if size < 0:
+        raise PointLost("there is no size below the limit")
+    return exchange(setting, Message(setting.first.msg_id, setting.stray * size))
+
+
+def _too_large(setting: Setting, hidden: bytes = b"") -> bytes:
+    """A message above the limit, with no prefix in its data but what is hidden there."""
+    size = sendable(setting.limit + 1)
+    around = setting.stray * 8
+    data = around + hidden + setting.stray * max(size - len(around) - len(hidden), 8)
+    return setting.header(len(data)) + data
+
+
+def _above_limit(setting: Setting) -> Script:
+    size = sendable(setting.limit + 1)
+    return Script((Send(setting.header(size) + setting.stray * size),), ())
+
+
+def _header_alone(setting: Setting) -> Script:
+    """A has to come back although the data that the header announces is never sent."""
+    header = setting.header(setting.limit + 1)
+    steps = (Send(header), Send(setting.encoded(setting.first)), Await())
+    return Script(steps, (setting.first,))
+
+
+def _hidden(setting: Setting) -> Script:
+    hidden = setting.second
+    return Script((Send(_too_large(setting, setting.encoded(hidden))),), (hidden,))
+
+
+def _among_fitting(setting: Setting) -> Script:
+    first, second = setting.first, setting.second
+    stream = setting.encoded(first) + _too_large(setting) + setting.encoded(second)
+    return Script((Send(stream),), (first, second))
+
+
+_BAD_SIZES: Final = (
+    ("0", 0),
+    ("1", 1),
+    ("2", 2),
+    ("3", 3),
+    ("2**31 - 1", 2**31 - 1),
+    ("2**31", 2**31),
+    ("2**32 - 1", SIZE.highest),
+)
+
+CASES: Final = (
+    *(
+        Case(
+            f"5.1.{number}", "FRM-R5", f"P and S = {text}, A", "A",
+            partial(_bad_size, size), stops=True,
+        )
+        for number, (text, size) in enumerate(_BAD_SIZES, 1)
+    ),
+    Case(
+        "5.2", "5", "n = L - 1", "the same message", partial(_below_limit, 1),
+        alone=True, seconds=BULK,
+    ),
+    Case(
+        "5.3", "5", "n = L", "the same message", partial(_below_limit, 0),
+        alone=True, seconds=BULK,
+    ),
+    Case("5.4", "5", "n = L + 1", "Z", _above_limit, stops=True, alone=True, seconds=BULK),
+    Case(
+        "5.5", "FRM-R5", "the 12 bytes of a header for n = L + 1, A", "A, without waiting for data",
+        _header_alone, stops=True,
+    ),
+    Case(
+        "5.6", "8.2", "a message hidden in data above the limit", "the hidden message, Z",
+        _hidden, stops=True, alone=True, seconds=BULK,
+    ),
+    Case(
+        "5.7", "5", "A, a message with n = L + 1, B", "A, B",
+        _among_fitting, stops=True, alone=True, seconds=BULK,
+    ),
+)  # fmt: skip

@@ -1,0 +1,113 @@
+"""Chapter 7: pauses, inside messages and between them."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Final
+
+from ...codec import HEADER_SIZE, SIZE
+from ..evidence import Evidence, Stop
+from ..judge import exactly, spoilt
+from ..setting import Setting
+from ..steps import Await, Mark, Pause, Script, Send, Step
+from ..verdicts import Grade, Verdict
+from .case import BULK, Case, PointLost
+from .pieces import in_pieces
+
+__all__ = ["CASES"]
+
+_SHORT: Final = 0.5  # seconds
+_ROUND_TRIPS: Final = 100
+_PERCENTS: Final = (50, 90, 99, 100)
+
+
+def _inside(at: int, setting: Setting) -> Script:
+    return Script(in_pieces(setting.encoded(setting.first), [at], _SHORT), (setting.first,))
+
+
+def _inside_data(setting: Setting) -> Script:
+    if len(setting.first.data) < 2:
+        raise PointLost("the limit leaves no data to pause in")
+    return _inside(HEADER_SIZE + 1, setting)
+
+
+def _between(seconds: float, setting: Setting) -> Script:
+    first, second = setting.first, setting.second
+    steps = (
+        Send(setting.encoded(first)),
+        Await(),
+        Pause(seconds),
+        Send(setting.encoded(second)),
+    )
+    return Script(steps, (first, second))
+
+
+def _idle(seconds: float, setting: Setting) -> Script:
+    return Script((Pause(seconds), Send(setting.encoded(setting.first))), (setting.first,))
+
+
+def _last_byte(setting: Setting) -> Script:
+    return _inside(len(setting.encoded(setting.first)) - 1, setting)
+
+
+def _round_trips(setting: Setting) -> Script:
+    message = setting.encoded(setting.first)
+    trip: tuple[Step, ...] = (Send(message), Await(), Mark())
+    return Script((Mark(), *trip * _ROUND_TRIPS), (setting.first,) * _ROUND_TRIPS)
+
+
+def may_close(evidence: Evidence) -> Grade:
+    """Closing an idle connection is the peer's right; losing a message is not."""
+    (seen,) = evidence.seen
+    grade = exactly(evidence)
+    closed = seen.stop is Stop.LEFT and seen.echo.startswith(seen.received)
+    if grade.verdict is Verdict.FAILED and closed:
+        return Grade(Verdict.INFORMATIONAL, "the peer closed the connection during the pause")
+    return grade
+
+
+def percentiles(evidence: Evidence) -> Grade:
+    """How long round trips took."""
+    wrong = spoilt(evidence)
+    if wrong is not None:
+        return wrong
+    marks = evidence.marks
+    times = sorted(stop - start for start, stop in pairwise(marks))
+    shown = (
+        f"{percent} %: {times[(len(times) * percent + 99) // 100 - 1] * 1000:.2f} ms"
+        for percent in _PERCENTS
+    )
+    return Grade(Verdict.INFORMATIONAL, "round trips, " + ", ".join(shown))
+
+
+CASES: Final = (
+    Case(
+        "7.1", "FRM-R3", "A, with a pause of 0.5 s inside P", "A",
+        partial(_inside, 2), patient=True,
+    ),
+    Case(
+        "7.2", "FRM-R4", "A, with a pause of 0.5 s inside S", "A",
+        partial(_inside, SIZE.offset + 2), patient=True,
+    ),
+    Case(
+        "7.3", "FRM-R6", "A, with a pause of 0.5 s inside the data", "A",
+        _inside_data, patient=True,
+    ),
+    Case(
+        "7.4", "-", "A, a pause of 3 s, B", "A, B; or the peer closes during the pause",
+        partial(_between, 3.0), patient=True, judge=may_close,
+    ),
+    Case(
+        "7.5", "FRM-R6", "all of A but its last byte, a pause of 0.5 s, the last byte",
+        "nothing before the last byte, then A", _last_byte, patient=True,
+    ),
+    Case(
+        "7.6", "-", "100 times A, each after the answer to the one before",
+        "all; the report has the times", _round_trips, alone=True, seconds=BULK, judge=percentiles,
+    ),
+    Case(
+        "7.7", "-", "a pause of 10 s, A", "A; or the peer closes during the pause",
+        partial(_idle, 10.0), patient=True, judge=may_close,
+    ),
+)  # fmt: skip

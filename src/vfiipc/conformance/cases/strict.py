@@ -1,0 +1,55 @@
+"""Chapter 10: where a strict receiver stops, and what it delivers before (FRM-F5).
+
+The fault comes together with the message before it, and nothing follows until that has come back:
+a peer that closes with bytes unread could lose it otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...codec import PREFIX_AND_SIZE
+from ..setting import Setting
+from ..steps import Await, Script, Send
+from .case import Case
+
+__all__ = ["CASES"]
+
+
+def _before(setting: Setting) -> Script:
+    steps = (Send(setting.stray), Await(), Send(setting.encoded(setting.first)))
+    return Script(steps, together=True)
+
+
+def _between(setting: Setting) -> Script:
+    return _after_first(setting.stray, setting)
+
+
+def _after_first(fault: bytes, setting: Setting) -> Script:
+    first, second = setting.encoded(setting.first), setting.encoded(setting.second)
+    return Script((Send(first + fault), Await(), Send(second)), together=True)
+
+
+def _bad_size(setting: Setting) -> Script:
+    return _after_first(setting.judged(3), setting)
+
+
+def _above_limit(setting: Setting) -> Script:
+    return _after_first(setting.header(setting.limit + 1)[:PREFIX_AND_SIZE], setting)
+
+
+CASES: Final = (
+    Case("10.1", "FRM-F1", "a stray byte, A", "the end", _before, stops=True, strict_only=True),
+    Case(
+        "10.2", "FRM-F1", "A and a stray byte together, B", "A, the end",
+        _between, stops=True, strict_only=True,
+    ),
+    Case(
+        "10.3", "FRM-F2", "A, P and S = 3 together, B", "A, the end",
+        _bad_size, stops=True, strict_only=True,
+    ),
+    Case(
+        "10.4", "FRM-F2", "A, P and S for n = L + 1 together, B", "A, the end",
+        _above_limit, stops=True, strict_only=True,
+    ),
+)  # fmt: skip

@@ -1,0 +1,72 @@
+"""What was seen while a case was played: enough to judge it, without any I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..codec import Message
+from .setting import Setting
+
+__all__ = ["Evidence", "Seen", "Stop"]
+
+
+class Stop(Enum):
+    """Why no more was read from a connection."""
+
+    DONE = "everything came that had to come"
+    CUT = "the kit cut the connection, as the case says"
+    WAITED = "something was waited for in vain"
+    BLOCKED = "the peer stopped reading"
+    LOST = "the peer ended the connection"
+    LEFT = "the peer ended the connection during a pause"
+    WRONG = "something came that had to come later, or never"
+    UNREACHED = "there was no connection"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen on one connection.
+
+    Attributes:
+        number: of the connection, from 0 on.
+        due: the messages that had to come back in the whole of the case, control message included.
+        echo: the same as bytes.
+        received: the bytes that came back.
+        stop: why no more was read.
+        ending: how the connection ended; see ``Result.ending``.
+        fault: whether a strict receiver loses synchronisation here, and has to stop.
+        controlled: whether the control message came back.
+        proves: whether the case is about that.
+        optional: whether the peer may decline this connection.
+        reason: why there was no connection.
+    """
+
+    number: int
+    due: tuple[Message, ...]
+    echo: bytes
+    received: bytes
+    stop: Stop
+    ending: str
+    fault: bool = False
+    controlled: bool = True
+    proves: bool = False
+    optional: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was seen in one case.
+
+    Attributes:
+        setting: what the peer was told.
+        seen: the connections, in the order in which they were opened.
+        marks: the times that were noted, in seconds.
+        weights: the memory that was noted, in bytes; ``None`` where it cannot be told.
+    """
+
+    setting: Setting
+    seen: tuple[Seen, ...]
+    marks: tuple[float, ...] = ()
+    weights: tuple[int | None, ...] = ()

@@ -1,0 +1,163 @@
+"""One connection to the peer: what moves is noted, and never more is kept than is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+from typing import Final, cast
+
+from .verdicts import Chunk
+
+__all__ = ["SHOWN", "Link", "Log"]
+
+#: Bytes that reports show of each direction of a case.
+SHOWN: Final = 4096
+# l_onoff and l_linger of SO_LINGER, as the system's struct has them: closing resets at once.
+_BREAK: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class Log:
+    """The first bytes that moved in a case, in each direction, with times."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.sent: list[Chunk] = []
+        self.received: list[Chunk] = []
+        self.sent_bytes = 0
+        self.received_bytes = 0
+
+    def note_sent(self, data: bytes) -> None:
+        self._note(self.sent, self.sent_bytes, data)
+        self.sent_bytes += len(data)
+
+    def note_received(self, data: bytes) -> None:
+        self._note(self.received, self.received_bytes, data)
+        self.received_bytes += len(data)
+
+    def _note(self, chunks: list[Chunk], before: int, data: bytes) -> None:
+        room = SHOWN - before
+        if room > 0 and data:
+            chunks.append(Chunk(time.monotonic() - self.start, data[:room]))
+
+
+class Link(asyncio.Protocol):
+    """A connection, as asyncio serves it.
+
+    Args:
+        log: where to note what moves.
+        most: the most bytes to keep; reading stops beyond.
+    """
+
+    def __init__(self, log: Log, most: int) -> None:
+        self.received = bytearray()
+        self.sent = 0
+        self.eof = False  #: whether the peer has ended its stream
+        self.lost = False  #: whether the connection is gone, in either direction
+        self.error: Exception | None = None  #: why, if it did not end cleanly
+        self.flooded = False  #: whether more has come than is kept
+        self._log = log
+        self._most = most
+        self._changed = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._transport: asyncio.Transport | None = None
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._log.note_received(data)
+        self.received += data
+        if len(self.received) > self._most:
+            self.flooded = True
+            self.pause()
+            self._writable.set()
+        self._changed.set()
+
+    def eof_received(self) -> bool:
+        self.eof = True
+        self._changed.set()
+        return self.can_half_close  # keeps the other direction open
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
+        self.error = error
+        self._changed.set()
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # What the kit does
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come."""
+        return self.eof or self.lost
+
+    @property
+    def can_half_close(self) -> bool:
+        return self._transport is not None and self._transport.can_write_eof()
+
+    def send(self, data: bytes) -> None:
+        """Sends, or keeps what the peer does not take; nothing happens on a lost connection."""
+        if self._transport is not None and not self.lost:
+            self._log.note_sent(data)
+            self._transport.write(data)
+        self.sent += len(data)
+
+    async def drained(self) -> None:
+        """Returns once the peer has taken most of what was sent, is gone, or floods the kit."""
+        await self._writable.wait()
+
+    async def changed(self) -> None:
+        """Returns once something has come, or the connection has ended, since the last call."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def pause(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def half_close(self) -> None:
+        if self._transport is None or not self.can_half_close or self.lost:
+            return
+        with suppress(OSError):  # the peer has broken the connection; the next read tells
+            self._transport.write_eof()
+
+    def abort(self) -> None:
+        """Closes at once; what was not sent yet is dropped."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def reset(self) -> None:
+        """Breaks the connection, so that the peer gets an error and not an end."""
+        if self._transport is None:
+            return
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and not self.lost:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BREAK)
+        self._transport.abort()
+
+    @property
+    def ending(self) -> str:
+        """How the peer ended the connection, if it did."""
+        if self.eof:
+            return "clean"
+        if not self.lost:
+            return "open"
+        return "reset" if self.error is not None else "clean"

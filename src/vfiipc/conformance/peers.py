@@ -1,0 +1,306 @@
+"""How the kit gets connections: it dials, it listens, or it starts the peer and dials."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Protocol
+
+from ..transport.addresses import Address
+from .link import Link
+from .plan import Abilities
+from .process import Process
+from .setting import Setting
+
+__all__ = ["Dialled", "Executed", "Listening", "Peer", "Unreached"]
+
+Maker = Callable[[], Link]
+
+_LOOPBACK: Final = "127.0.0.1"
+_AGAIN: Final = 0.02  # seconds between two tries to connect to a program that has just started
+_STARTING: Final = 15.0  # seconds that a peer may take until it listens, times the scale
+_COMING: Final = 60.0  # seconds in which the first connection has to come, times the scale
+
+
+class Unreached(Exception):
+    """There is no connection to the peer."""
+
+
+class Peer(Protocol):
+    """Where connections come from.
+
+    Attributes:
+        abilities: what can be done with it.
+        retries: how often a connection that ends before anything came may be replaced.
+    """
+
+    abilities: Abilities
+    retries: int
+
+    async def connect(self, make: Maker, seconds: float) -> Link:
+        """The next connection.
+
+        Raises:
+            Unreached: there is none.
+        """
+        ...
+
+    def variant(self, setting: Setting, *, fresh: bool) -> AbstractAsyncContextManager[Peer]:
+        """The same peer with this prefix and limit, in a process of its own if need be.
+
+        Args:
+            setting: prefix and limit.
+            fresh: whether the process has to be a new one in any case, if possible.
+        """
+        ...
+
+    def weigh(self) -> int | None:
+        """How much memory its process claims, in bytes; ``None`` where it cannot be told."""
+        ...
+
+    def crashes(self) -> list[str]:
+        """How its processes have ended that ended by themselves, but not with status 0."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class _Steady:
+    """What peers have in common that run already, and stay as they are."""
+
+    @asynccontextmanager
+    async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
+        yield self  # type: ignore[misc]
+
+    def weigh(self) -> int | None:
+        return None
+
+    def crashes(self) -> list[str]:
+        return []
+
+    async def close(self) -> None:
+        pass
+
+
+class Dialled(_Steady):
+    """A peer that listens.
+
+    Args:
+        address: where.
+        context: for TLS addresses.
+    """
+
+    retries = 0
+
+    def __init__(self, address: Address, context: ssl.SSLContext | None = None) -> None:
+        self._address = address
+        self._context = context
+        self.abilities = Abilities(
+            half_close=address.scheme != "tls", reset=address.scheme != "pipe"
+        )
+
+    async def connect(self, make: Maker, seconds: float) -> Link:
+        try:
+            return await asyncio.wait_for(_dial(self._address, self._context, make), seconds)
+        except (OSError, asyncio.TimeoutError) as error:
+            raise Unreached(_reason(error, seconds)) from error
+
+
+class Listening(_Steady):
+    """A peer that connects, again and again.
+
+    Args:
+        listener: a socket that listens, which is closed with this object.
+        context: for TLS.
+        scale: of deadlines.
+    """
+
+    retries = 3
+
+    def __init__(
+        self, listener: socket.socket, context: ssl.SSLContext | None = None, scale: float = 1.0
+    ) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._context = context
+        self._turn = asyncio.Lock()
+        self._first = _COMING * scale
+        unix = listener.family == getattr(socket, "AF_UNIX", None)
+        self.abilities = Abilities(half_close=context is None, reset=not unix)
+
+    async def connect(self, make: Maker, seconds: float) -> Link:
+        seconds = max(seconds, self._first)
+        try:
+            link = await asyncio.wait_for(self._accept(make), seconds)
+        except (OSError, asyncio.TimeoutError) as error:
+            if isinstance(error, asyncio.TimeoutError):
+                raise Unreached(f"the peer did not connect within {seconds:g} s") from None
+            raise Unreached(_reason(error, seconds)) from error
+        self._first = 0.0
+        return link
+
+    async def _accept(self, make: Maker) -> Link:
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            sock, _ = await loop.sock_accept(self._listener)
+        try:
+            _, link = await loop.connect_accepted_socket(make, sock, ssl=self._context)
+        except BaseException:
+            sock.close()
+            raise
+        return link
+
+    async def close(self) -> None:
+        self._listener.close()
+
+
+class Executed:
+    """A peer that the kit starts, and starts again when it has ended.
+
+    Args:
+        command: the program and its arguments, in which ``{port}``, ``{prefix}`` and ``{limit}``
+            are replaced.
+        setting: what it is told.
+        scale: of deadlines.
+        address: where it listens, if that is fixed; a free port of the loopback otherwise.
+        context: for TLS addresses.
+    """
+
+    retries = 2
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        setting: Setting,
+        scale: float = 1.0,
+        address: Address | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._crashes: list[str] = []
+        self._command = command
+        self._setting = setting
+        self._scale = scale
+        self._fixed = address
+        self._context = context
+        self._address = address
+        self._process: Process | None = None
+        self._turn = asyncio.Lock()
+        scheme = "tcp" if address is None else address.scheme
+        self.abilities = Abilities(
+            half_close=scheme != "tls",
+            reset=scheme != "pipe",
+            # Two peers cannot listen at one fixed address.
+            prefix=address is None and self._takes("{prefix}"),
+            limit=address is None and self._takes("{limit}"),
+            weigh=Process.can_weigh(),
+        )
+
+    def _takes(self, placeholder: str) -> bool:
+        return any(placeholder in word for word in self._command)
+
+    async def connect(self, make: Maker, seconds: float) -> Link:
+        async with self._turn:
+            started = self._process is None or self._process.ended
+            if started:
+                await self._start()
+            process, address = self._process, self._address
+        assert process is not None
+        assert address is not None
+        seconds = max(seconds, _STARTING * self._scale)
+        try:
+            return await asyncio.wait_for(self._dial(process, address, make), seconds)
+        except (OSError, asyncio.TimeoutError) as error:
+            raise Unreached(f"the peer does not listen at {address} after {seconds:g} s") from error
+
+    async def _start(self) -> None:
+        if self._process is not None:
+            self._crashes = self.crashes()
+            await self._process.close()
+            self._process = None
+        self._address = self._fixed or Address("tcp", _LOOPBACK, _free_port())
+        values = {
+            "{port}": str(self._address.port),
+            "{prefix}": f"0x{self._setting.mark.hex()}",
+            "{limit}": str(self._setting.limit),
+        }
+        try:
+            self._process = await Process.start([_replaced(word, values) for word in self._command])
+        except OSError as error:
+            raise Unreached(f"cannot start {self._command[0]}: {_reason(error, 0)}") from error
+
+    async def _dial(self, process: Process, address: Address, make: Maker) -> Link:
+        """Connects as soon as the program listens."""
+        while True:
+            try:
+                return await _dial(address, self._context, make)
+            except OSError:
+                if process.ended:
+                    raise Unreached(f"the peer does not listen: {process.last_words()}") from None
+            await asyncio.sleep(_AGAIN)
+
+    @asynccontextmanager
+    async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
+        own = self._setting
+        same = (setting.prefix, setting.limit) == (own.prefix, own.limit)
+        if same and not (fresh and self._fixed is None):
+            yield self
+            return
+        peer = Executed(self._command, setting, self._scale, None, self._context)
+        try:
+            yield peer
+        finally:
+            await peer.close()
+
+    def weigh(self) -> int | None:
+        return None if self._process is None else self._process.weigh()
+
+    def crashes(self) -> list[str]:
+        if self._process is None or not self._process.crashed:
+            return list(self._crashes)
+        return [*self._crashes, self._process.last_words()]
+
+    async def close(self) -> None:
+        if self._process is not None:
+            await self._process.close()
+            self._process = None
+
+
+async def _dial(address: Address, context: ssl.SSLContext | None, make: Maker) -> Link:
+    loop = asyncio.get_running_loop()
+    if address.scheme == "pipe":
+        _, link = await loop.create_unix_connection(make, address.path)
+        return link
+    transport, link = await loop.create_connection(
+        make, address.host, address.port, ssl=context if address.scheme == "tls" else None
+    )
+    if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+        # Nobody listens, and the system has chosen the same port for this end: it would echo.
+        transport.abort()
+        raise ConnectionRefusedError("the connection is one to itself")
+    return link
+
+
+def _free_port() -> int:
+    with socket.create_server((_LOOPBACK, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _replaced(word: str, values: dict[str, str]) -> str:
+    for placeholder, value in values.items():
+        word = word.replace(placeholder, value)
+    return word
+
+
+def _reason(error: BaseException, seconds: float) -> str:
+    if isinstance(error, asyncio.TimeoutError):
+        return f"no connection within {seconds:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return str(error) or type(error).__name__

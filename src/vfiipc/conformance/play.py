@@ -1,0 +1,345 @@
+"""Plays the steps of a case with a peer, and notes what is seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from .cases.case import USUAL
+from .evidence import Evidence, Seen, Stop
+from .link import Link, Log
+from .peers import Peer, Unreached
+from .plan import Plan, Track
+from .steps import (
+    Await,
+    Close,
+    HalfClose,
+    Mark,
+    Open,
+    Pause,
+    Reset,
+    Send,
+    Step,
+    StopReading,
+    Weigh,
+)
+
+__all__ = ["Played", "play"]
+
+#: Seconds, times the scale: for a connection; for one that the peer may decline; for a strict peer
+#: to close after a fault; for any peer to close after the end of the stream.
+_CONNECTING: Final = 5.0
+_DECLINING: Final = 2.0
+_STOPPING: Final = 2.0
+_CLOSING: Final = 0.25
+#: Seconds in which surplus bytes may come where there is no half-close.
+_SURPLUS: Final = 0.05
+#: Seconds in which what has arrived by a deadline is read.
+_OWN_DELAY: Final = 0.05
+_LOOK: Final = 0.05  # seconds between two looks at the connections during a pause
+#: Bytes beyond those that are due that are kept, to show what came.
+_BEYOND: Final = 65536
+
+
+class Played(NamedTuple):
+    """What was seen, what moved, how long it took, and how the peer's process ended, if it did."""
+
+    evidence: Evidence
+    log: Log
+    seconds: float
+    crash: str = ""
+
+
+async def play(plan: Plan, peer: Peer, scale: float) -> Played:
+    """Plays a case: never longer than its pauses, its time and the waits for connections."""
+    player = _Player(plan, peer, scale)
+    try:
+        await player.play()
+    finally:
+        player.close()
+    seconds = time.monotonic() - player.log.start
+    return Played(player.evidence(), player.log, seconds)
+
+
+class _Stopped(Exception):
+    """The rest of the script makes no sense any more."""
+
+
+@dataclass
+class _Connection:
+    """A connection, with what has to come on it and what was found so far."""
+
+    number: int
+    track: Track
+    opened: Open
+    link: Link | None = None
+    good: int = 0  #: bytes received that were compared, and equal
+    controlled: bool = False
+    paused: bool = False
+    half_closed: bool = False
+    stop: Stop = Stop.DONE
+    overdue: bool = False  #: whether its end was waited for in vain
+    reason: str = ""
+
+    def matches(self) -> bool:
+        """Whether all that came so far is what is due."""
+        assert self.link is not None
+        received, echo = self.link.received, self.track.echo
+        if len(received) > len(echo):
+            return False
+        if received[self.good :] != echo[self.good : len(received)]:
+            return False
+        self.good = len(received)
+        return True
+
+    def due(self) -> int:
+        assert self.link is not None
+        return self.track.due_at(self.link.sent)
+
+    def is_past_fault(self) -> bool:
+        fault = self.track.fault
+        return fault is not None and self.link is not None and self.link.sent > fault
+
+    def seen(self) -> Seen:
+        link = self.link
+        ending = "open" if link is None else link.ending
+        if self.stop is Stop.CUT:
+            ending = "open"
+        elif self.overdue or self.stop in (Stop.WAITED, Stop.BLOCKED):
+            ending = "timeout"
+        return Seen(
+            number=self.number,
+            due=self.track.due,
+            echo=self.track.echo,
+            received=b"" if link is None else bytes(link.received),
+            stop=self.stop,
+            ending=ending,
+            fault=self.track.fault is not None,
+            controlled=self.controlled,
+            proves=self.opened.proves,
+            optional=self.opened.optional,
+            reason=self.reason,
+        )
+
+
+class _Player:
+    def __init__(self, plan: Plan, peer: Peer, scale: float) -> None:
+        self.log = Log()
+        self._plan = plan
+        self._peer = peer
+        self._scale = scale
+        self._connections: dict[int, _Connection] = {}
+        self._patience = plan.case.seconds * scale  # for all of the case
+        self._deadline = 0.0
+        self._marks: list[float] = []
+        self._weights: list[int | None] = []
+
+    def evidence(self) -> Evidence:
+        return Evidence(
+            setting=self._plan.setting,
+            seen=tuple(connection.seen() for connection in self._connections.values()),
+            marks=tuple(self._marks),
+            weights=tuple(self._weights),
+        )
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            if connection.link is not None:
+                connection.link.abort()
+
+    async def play(self) -> None:
+        try:
+            await self._open(Open(0))
+            for step in self._plan.steps:
+                await self._do(step)
+            for connection in self._connections.values():
+                await self._finish(connection)
+        except _Stopped:
+            pass
+
+    # Steps
+
+    async def _do(self, step: Step) -> None:
+        if isinstance(step, Open):
+            await self._open(step)
+        elif isinstance(step, Pause):
+            await self._pause(step.seconds)
+        elif isinstance(step, Mark):
+            self._marks.append(time.monotonic() - self.log.start)
+        elif isinstance(step, Weigh):
+            self._weights.append(self._peer.weigh())
+        else:
+            connection = self._connections[step.on]
+            assert connection.link is not None
+            if isinstance(step, Send):
+                await self._send(connection, step.data)
+            elif isinstance(step, Await):
+                await self._await(connection)
+            else:
+                _act(connection, connection.link, step)
+
+    async def _open(self, opened: Open) -> None:
+        connection = _Connection(opened.on, self._plan.tracks[opened.on], opened)
+        self._connections[opened.on] = connection
+        for _ in range(self._peer.retries + 1):
+            await self._connect(connection)
+            try:
+                if opened.control:
+                    await self._control(connection)
+                connection.controlled = True
+                return
+            except _Stopped:
+                link = connection.link
+                if connection.stop is not Stop.LOST or link is None or link.received:
+                    raise
+        raise _Stopped
+
+    async def _connect(self, connection: _Connection) -> None:
+        patience = _DECLINING if connection.opened.optional else _CONNECTING
+        most = len(connection.track.echo) + _BEYOND
+        if connection.link is not None:
+            connection.link.abort()
+        connection.stop = Stop.DONE
+        try:
+            connection.link = await self._peer.connect(
+                lambda: Link(self.log, most), patience * self._scale
+            )
+        except Unreached as unreached:
+            connection.stop = Stop.UNREACHED
+            connection.reason = str(unreached)
+            raise _Stopped from None
+        if connection.number == 0:
+            self._deadline = time.monotonic() + self._plan.pauses + self._patience
+
+    async def _control(self, connection: _Connection) -> None:
+        control = self._plan.setting.encoded(self._plan.setting.control)
+        assert connection.link is not None
+        connection.link.send(control)
+        patience = _DECLINING if connection.opened.optional else USUAL
+        deadline = min(self._deadline, time.monotonic() + patience * self._scale)
+        await self._until_due(connection, deadline, len(control))
+
+    async def _send(self, connection: _Connection, data: bytes) -> None:
+        assert connection.link is not None
+        connection.link.send(data)
+        await asyncio.sleep(0)
+        if not connection.paused:
+            await self._drain(connection)
+
+    async def _drain(self, connection: _Connection) -> None:
+        assert connection.link is not None
+        if not await _within(connection.link.drained(), self._deadline):
+            self._stop(connection, Stop.BLOCKED)
+        if connection.link.flooded:
+            self._stop(connection, Stop.WRONG)
+
+    async def _await(self, connection: _Connection) -> None:
+        assert connection.link is not None
+        if connection.paused:
+            connection.paused = False
+            connection.link.resume()
+        await self._until_due(connection, self._deadline)
+
+    async def _until_due(
+        self, connection: _Connection, deadline: float, least: int | None = None
+    ) -> None:
+        """Waits until everything has come that is due by now, or so many bytes."""
+        link = connection.link
+        assert link is not None
+        due = connection.due() if least is None else least
+        late = False
+        while connection.good < due:
+            # An answer that goes wrong behind the control message is judged with the case.
+            if not connection.matches() and (least is None or not self._begins(connection, least)):
+                self._stop(connection, Stop.WRONG)
+            if len(link.received) >= due:
+                return
+            if link.ended:
+                self._stop(connection, Stop.LOST)
+            if late:
+                self._stop(connection, Stop.WAITED)
+            if not await _within(link.changed(), min(deadline, self._stall())):
+                late = True
+                await asyncio.sleep(_OWN_DELAY)  # it may be this program that was held up
+
+    def _stall(self) -> float:
+        """When to give up if nothing comes; a case that measures work waits for all of its time."""
+        seconds = self._plan.case.seconds if self._plan.case.measures else USUAL
+        return time.monotonic() + seconds * self._scale
+
+    def _begins(self, connection: _Connection, size: int) -> bool:
+        assert connection.link is not None
+        received = connection.link.received[:size]
+        return connection.track.echo.startswith(bytes(received))
+
+    async def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _LOOK))
+            for connection in self._connections.values():
+                self._look_at(connection)
+
+    def _look_at(self, connection: _Connection) -> None:
+        link = connection.link
+        if link is None or connection.stop is Stop.CUT or connection.paused:
+            return
+        if not connection.matches() or connection.good > connection.due():
+            self._stop(connection, Stop.WRONG)
+        if link.ended and connection.good < len(connection.track.echo):
+            self._stop(connection, Stop.LEFT)
+
+    # The end
+
+    async def _finish(self, connection: _Connection) -> None:
+        """What is due has to come, then the end; anything else is surplus."""
+        link = connection.link
+        if link is None or connection.stop is Stop.CUT:
+            return
+        await self._await(connection)
+        if connection.is_past_fault():
+            patience = _STOPPING * self._scale
+        elif connection.half_closed:
+            patience = self._patience
+        elif link.can_half_close:
+            link.half_close()
+            patience = _CLOSING * self._scale
+        else:
+            patience = _SURPLUS
+        deadline = min(self._deadline, time.monotonic() + patience)
+        while connection.matches():
+            if link.ended:
+                return
+            if not await _within(link.changed(), deadline):
+                connection.overdue = connection.is_past_fault() or connection.half_closed
+                return
+        self._stop(connection, Stop.WRONG)
+
+    def _stop(self, connection: _Connection, stop: Stop) -> None:
+        connection.stop = stop
+        raise _Stopped
+
+
+def _act(connection: _Connection, link: Link, step: Step) -> None:
+    """A step that takes no time."""
+    if isinstance(step, StopReading):
+        connection.paused = True
+        link.pause()
+    elif isinstance(step, HalfClose):
+        connection.half_closed = True
+        link.half_close()
+    elif isinstance(step, (Close, Reset)):
+        connection.stop = Stop.CUT
+        link.abort() if isinstance(step, Close) else link.reset()
+
+
+async def _within(wait: Awaitable[None], deadline: float) -> bool:
+    """Whether it happened before the deadline."""
+    left = deadline - time.monotonic()
+    try:
+        await asyncio.wait_for(wait, max(left, 0.0))
+    except asyncio.TimeoutError:
+        return False
+    return True

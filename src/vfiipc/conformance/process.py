@@ -1,0 +1,125 @@
+"""The peer's process, if the kit starts it: its end, its memory, and its last words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Process"]
+
+_PROC: Final = Path("/proc")
+_WORDS: Final = 2048  #: bytes of its output that are kept
+_ENDING: Final = 1.0  # seconds that it has after SIGTERM
+_SESSION: Final = 3  # of the fields in /proc/PID/stat, behind the name
+
+
+class Process:
+    """A program under way, in a session of its own, so that what it starts ends with it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._words = b""
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, words: Sequence[str]) -> Process:
+        """Starts a program.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        )
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while data := await self._process.stdout.read(65536):
+            self._words = (self._words + data)[-_WORDS:]
+
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
+
+    @property
+    def crashed(self) -> bool:
+        return bool(self._process.returncode)
+
+    def last_words(self) -> str:
+        """How it ended, and the last line that it wrote; empty while it runs."""
+        status = self._process.returncode
+        if status is None:
+            return ""
+        how = f"ended with status {status}"
+        if status < 0:
+            try:
+                how = f"was ended by {signal.Signals(-status).name}"
+            except ValueError:
+                how = f"was ended by signal {-status}"
+        lines = self._words.decode(errors="replace").strip().splitlines()
+        said = f", its last words: {lines[-1][:200]!r}" if lines else ""
+        return f"its process {how}{said}"
+
+    async def close(self) -> None:
+        """Ends it, and whatever it has started."""
+        try:
+            if not self.ended:
+                self._signal("SIGTERM")
+                try:
+                    await asyncio.wait_for(self._process.wait(), _ENDING)
+                except asyncio.TimeoutError:
+                    pass
+        finally:
+            self._signal("SIGKILL")
+            self._reader.cancel()
+        await self._process.wait()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        # Somebody that it has started may hold the other end of the pipe.
+        transport = getattr(self._process, "_transport", None)
+        if transport is not None:
+            transport.close()
+
+    def _signal(self, name: str) -> None:
+        try:
+            if sys.platform == "win32":
+                if not self.ended:
+                    self._process.kill()
+            else:
+                os.killpg(self._process.pid, getattr(signal, name))
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    # Memory
+
+    @staticmethod
+    def can_weigh() -> bool:
+        return (_PROC / "self" / "statm").exists()
+
+    def weigh(self) -> int | None:
+        """The virtual size of all processes of its session; memory that was only claimed counts."""
+        if not self.can_weigh() or self.ended:
+            return None
+        return sum(self._sizes()) * os.sysconf("SC_PAGE_SIZE")
+
+    def _sizes(self) -> Iterator[int]:
+        for folder in _PROC.iterdir():
+            if not folder.name.isdecimal():
+                continue
+            try:
+                session = (folder / "stat").read_text().rpartition(")")[2].split()[_SESSION]
+                if int(session) == self._process.pid:
+                    yield int((folder / "statm").read_text().split()[0])
+            except (OSError, IndexError):
+                continue  # it has just ended

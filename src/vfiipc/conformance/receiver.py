@@ -1,0 +1,72 @@
+"""The plain receiver that expectations are computed with: short, and close to the rules.
+
+It judges a whole stream at once. That is enough: what a receiver delivers does not depend on how
+the stream is split (FRM-C1), and a message is delivered once its last byte is there (FRM-R6).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, Message
+
+__all__ = ["Delivery", "Received", "receive"]
+
+
+class Delivery(NamedTuple):
+    """A message, and the offset behind its last byte."""
+
+    message: Message
+    end: int
+
+
+class Received(NamedTuple):
+    """What a receiver makes of a stream.
+
+    Attributes:
+        deliveries: the messages, in order.
+        fault: where synchronisation was lost, in strict mode; ``None`` if it was not.
+        held: where the bytes begin that are held at the end.
+    """
+
+    deliveries: list[Delivery]
+    fault: int | None
+    held: int
+
+    @property
+    def messages(self) -> list[Message]:
+        return [delivery.message for delivery in self.deliveries]
+
+
+def receive(stream: bytes, prefix: int, limit: int, *, strict: bool = False) -> Received:
+    """What a receiver with these parameters delivers from ``stream``."""
+    mark = PREFIX.packer.pack(prefix)
+    deliveries: list[Delivery] = []
+    at = 0
+    while True:
+        start = at if strict else _find(stream, mark, at)
+        if strict and not mark.startswith(stream[start : start + len(mark)]):  # FRM-F1
+            return Received(deliveries, start, start)
+        if start + PREFIX_AND_SIZE > len(stream):  # FRM-R3, FRM-R4
+            return Received(deliveries, None, start)
+        (size,) = SIZE.packer.unpack_from(stream, start + SIZE.offset)
+        if not MSG_ID_SIZE <= size <= MSG_ID_SIZE + limit:
+            if strict:  # FRM-F2
+                return Received(deliveries, start, start)
+            at = start + 1  # FRM-R5
+            continue
+        at = start + PREFIX_AND_SIZE + size
+        if at > len(stream):  # FRM-R6
+            return Received(deliveries, None, start)
+        (msg_id,) = MSG_ID.packer.unpack_from(stream, start + MSG_ID.offset)
+        deliveries.append(Delivery(Message(msg_id, stream[start + HEADER_SIZE : at]), at))
+
+
+def _find(stream: bytes, mark: bytes, at: int) -> int:
+    """Where the next prefix begins, or the longest tail that may become one (FRM-R2, FRM-R3)."""
+    found = stream.find(mark, at)
+    if found >= 0:
+        return found
+    tails = (len(stream) - n for n in range(len(mark) - 1, 0, -1))
+    ends = (start for start in tails if start >= at and mark.startswith(stream[start:]))
+    return next(ends, len(stream))

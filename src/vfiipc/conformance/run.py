@@ -1,0 +1,242 @@
+"""Runs cases against a peer: side by side where they wait, one after the other where they must."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from .cases import CASES, Case
+from .evidence import Stop
+from .peers import Peer
+from .plan import Plan, Unfit, prepare
+from .play import Played, play
+from .setting import Setting
+from .steps import Script, Send
+from .verdicts import LeftOut, Result, Verdict
+
+__all__ = ["Examination", "Options"]
+
+_WORKERS: Final = 8  # connections that cases without pauses use at once
+_ENOUGH: Final = 5  # failed control exchanges in a row after which no more are tried
+_DYING: Final = 0.1  # seconds in which the process may end after its connection
+_TOGETHER: Final = "9.1"
+_ENDED_BADLY: Final = (Stop.LOST, Stop.LEFT, Stop.UNREACHED)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to examine.
+
+    Attributes:
+        mode: ``lenient`` or ``strict``; ``auto`` to find out.
+        serial: whether to use one connection at a time.
+        scale: what deadlines are multiplied by.
+        report: is told of each case that is done or left out, in the order in which that happens.
+    """
+
+    mode: str = "auto"
+    serial: bool = False
+    scale: float = 1.0
+    report: Callable[[Result | LeftOut], object] = lambda _: None
+
+
+@dataclass
+class Examination:
+    """One run. What is known so far can be read at any time, also when ``run`` was cancelled."""
+
+    peer: Peer
+    setting: Setting
+    cases: Sequence[Case]
+    options: Options = field(default_factory=Options)
+    results: dict[str, Result] = field(default_factory=dict)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+    complete: bool = False
+
+    def __post_init__(self) -> None:
+        self.setting = replace(self.setting, strict=self.options.mode == "strict")
+        self._serial = self.options.serial
+        self._lost = 0  # control exchanges that failed, in a row
+        self._last_loss = ""
+        self._again: list[Case] = []
+
+    async def run(self) -> None:
+        """Runs every case."""
+        try:
+            if self.options.mode == "auto":
+                await self._find_mode()
+            await self._find_whether_serial()
+            await self._run_all()
+            self.complete = True
+        finally:
+            await self.peer.close()
+            await asyncio.sleep(0)  # lets connections that were closed just now go
+
+    async def _run_all(self) -> None:
+        left = [case for case in self.cases if not self._is_done(case)]
+        if self._serial:
+            await self._run_each(left)
+            return
+        patient = [case for case in left if case.patient]
+        quick = iter([case for case in left if not case.patient and not case.alone])
+        await _together(
+            *(self._run_beside(case) for case in patient),
+            *(self._run_beside_each(quick) for _ in range(_WORKERS)),
+        )
+        again = sorted(self._again, key=CASES.index)
+        await self._run_each([*(case for case in left if case.alone), *again])
+
+    def _is_done(self, case: Case) -> bool:
+        return case.id in self.results or case.id in self.left_out
+
+    async def _run_each(self, cases: Iterable[Case]) -> None:
+        for case in cases:
+            await self._run_alone(case)
+
+    async def _run_beside_each(self, cases: Iterable[Case]) -> None:
+        for case in cases:
+            await self._run_beside(case)
+
+    async def _run_beside(self, case: Case) -> None:
+        """Runs a case beside others; again, alone, where another one may have harmed it."""
+        outcome = await self._run(case)
+        if outcome is None:
+            return
+        result, played = outcome
+        ends = (seen.stop for seen in played.evidence.seen) if played is not None else ()
+        fell = any(stop in _ENDED_BADLY for stop in ends) or (played is not None and played.crash)
+        if result.verdict.is_failure and fell and self._lost < _ENOUGH:
+            self._again.append(case)
+        else:
+            self._note(result)
+
+    async def _run_alone(self, case: Case) -> None:
+        """Runs a case; again, if it measures times and was slow, which others may have caused."""
+        outcome = await self._run(case)
+        if outcome is not None and case.measures and outcome[0].verdict is Verdict.NON_STRICT:
+            outcome = await self._run(case)
+        if outcome is not None:
+            self._note(outcome[0])
+
+    def _note(self, result: Result) -> None:
+        self.results[result.id] = result
+        self.options.report(result)
+
+    # What is found out before
+
+    async def _find_mode(self) -> None:
+        """One stray byte tells: a strict peer closes, a lenient one goes on."""
+        probe = Case(
+            "0.1", "-", "a stray byte", "Z", lambda own: Script((Send(own.stray),), ()), seconds=3.0
+        )
+        played = await self._play(prepare(probe, self.setting, self.peer.abilities))
+        (seen,) = played.evidence.seen
+        if not seen.controlled:
+            self._lost += 1
+        closed = seen.controlled and seen.stop is Stop.LOST and seen.ending != "timeout"
+        came = len(self.setting.encoded(self.setting.control))
+        if closed and len(seen.received) == came:
+            self.setting = replace(self.setting, strict=True)
+
+    async def _find_whether_serial(self) -> None:
+        """A peer that cannot serve several connections at once gets one at a time."""
+        case = next(case for case in CASES if case.id == _TOGETHER)
+        if self._serial:
+            self.peer.abilities = self.peer.abilities._replace(several=False)
+            return
+        outcome = await self._run(case)
+        if outcome is None:
+            return
+        result, _ = outcome
+        if result.verdict is Verdict.UNIMPLEMENTED:
+            self.peer.abilities = self.peer.abilities._replace(several=False)
+        # A peer that mixes connections up would fail other cases beside each other, too.
+        self._serial = result.verdict in (Verdict.UNIMPLEMENTED, Verdict.FAILED)
+        if any(chosen.id == _TOGETHER for chosen in self.cases):
+            self._note(result)
+
+    # One case
+
+    async def _run(self, case: Case) -> tuple[Result, Played | None] | None:
+        """Runs a case; ``None`` where it is left out."""
+        try:
+            plan = prepare(case, self.setting, self.peer.abilities)
+        except Unfit as unfit:
+            return self._unfit(case, unfit)
+        if self._lost >= _ENOUGH:
+            return _untried(plan, self._lost, self._last_loss), None
+        played = await self._play(plan)
+        result = _judged(plan, played)
+        if result.verdict is Verdict.INCONCLUSIVE:
+            self._lost, self._last_loss = self._lost + 1, result.observed
+        else:
+            self._lost = 0
+        return result, played
+
+    def _unfit(self, case: Case, unfit: Unfit) -> tuple[Result, None] | None:
+        if unfit.lacking:
+            verdict = Verdict.UNIMPLEMENTED
+            return (
+                Result(
+                    case.id, case.title, case.rule, verdict, "open", 0.0, case.outcome, str(unfit)
+                ),
+                None,
+            )
+        if any(chosen.id == case.id for chosen in self.cases):
+            left_out = LeftOut(case.id, case.title, str(unfit))
+            self.left_out[case.id] = left_out
+            self.options.report(left_out)
+        return None
+
+    async def _play(self, plan: Plan) -> Played:
+        async with self.peer.variant(plan.setting, fresh=plan.case.weighs) as peer:
+            before = len(peer.crashes())
+            played = await play(plan, peer, self.options.scale)
+            if any(seen.stop in _ENDED_BADLY for seen in played.evidence.seen):
+                await asyncio.sleep(_DYING)  # the connection may have ended before the process
+            crashes = peer.crashes()[before:]
+        return played._replace(crash=crashes[-1] if crashes else "")
+
+
+def _judged(plan: Plan, played: Played) -> Result:
+    case, log = plan.case, played.log
+    verdict, observed = case.judge(played.evidence)
+    if played.crash:
+        if verdict is not Verdict.INCONCLUSIVE:
+            verdict = Verdict.FAILED
+        if played.crash not in observed:
+            observed = f"{observed}; {played.crash}"
+    return Result(
+        id=case.id,
+        title=case.title,
+        rule=case.rule,
+        verdict=verdict,
+        ending=played.evidence.seen[-1].ending,
+        seconds=played.seconds,
+        expected=plan.expected,
+        observed=observed,
+        sent=tuple(log.sent),
+        received=tuple(log.received),
+        sent_bytes=log.sent_bytes,
+        received_bytes=log.received_bytes,
+    )
+
+
+def _untried(plan: Plan, count: int, last: str) -> Result:
+    case = plan.case
+    why = f"not tried, because {count} control exchanges in a row failed, the last one so: {last}"
+    return Result(
+        case.id, case.title, case.rule, Verdict.INCONCLUSIVE, "open", 0.0, plan.expected, why
+    )
+
+
+async def _together(*works: object) -> None:
+    """Runs coroutines side by side; if one fails, or this is cancelled, the others end."""
+    tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,117 @@
+"""What a peer was told to use, and the messages and garbage that suit it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from ..codec import MSG_ID, MSG_ID_SIZE, PREFIX, SIZE, Message, encode, encode_header
+
+__all__ = ["LARGEST", "Setting"]
+
+#: No message of the kit has more data than this.
+LARGEST: Final = 16 << 20
+
+#: Cases repeat this much garbage, so that millions of bytes cost little to make.
+_BLOCK: Final = 1 << 16
+#: Five bytes, of which at least one occurs in no prefix.
+_STRAYS: Final = (0xFF, 0xFE, 0xFD, 0xFC, 0xFB)
+# Each ID reads the same in either byte order, so that a peer with a fault there fails the cases
+# about IDs, not every case.
+_EVERY_BYTE: Final = 0x01010101
+_IDS: Final = 127
+_CONTROL: Final = Message(0x43434343, b"control")
+_FIRST: Final = Message(0x41414141, b"first message")
+_SECOND: Final = Message(0x42424242, b"second")
+_LAST: Final = Message(0x5A5A5A5A, b"the last message")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Prefix, limit and mode of the peer's receiver, and the seed of everything random."""
+
+    prefix: int
+    limit: int
+    strict: bool = False
+    seed: int = 0
+
+    @cached_property
+    def mark(self) -> bytes:
+        """The prefix as bytes of the stream."""
+        return PREFIX.packer.pack(self.prefix)
+
+    @property
+    def most(self) -> int:
+        """The most bytes of data that the kit sends in an acceptable message."""
+        return min(self.limit, LARGEST)
+
+    @cached_property
+    def stray(self) -> bytes:
+        """A byte that does not occur in the prefix."""
+        return bytes([next(value for value in _STRAYS if value not in self.mark)])
+
+    @property
+    def control(self) -> Message:
+        return self._fitting(_CONTROL)
+
+    @property
+    def first(self) -> Message:
+        return self._fitting(_FIRST)
+
+    @property
+    def second(self) -> Message:
+        return self._fitting(_SECOND)
+
+    @property
+    def last(self) -> Message:
+        return self._fitting(_LAST)
+
+    def _fitting(self, message: Message) -> Message:
+        return Message(message.msg_id, message.data[: self.limit])
+
+    @property
+    def names(self) -> dict[Message, str]:
+        """What reports call the messages that occur in many cases."""
+        return {self.control: "control", self.first: "A", self.second: "B", self.last: "Z"}
+
+    @property
+    def prefix_as_id(self) -> int:
+        return int(MSG_ID.packer.unpack(self.mark)[0])
+
+    @staticmethod
+    def numbered(number: int, data: bytes) -> Message:
+        """A message with an ID that differs from those of the 126 before it."""
+        return Message(_EVERY_BYTE * (1 + number % _IDS), data)
+
+    def encoded(self, *messages: Message) -> bytes:
+        return b"".join(encode(self.prefix, *message) for message in messages)
+
+    def header(self, data_size: int, msg_id: int = _SECOND.msg_id) -> bytes:
+        """The header of a message with so much data, acceptable or not."""
+        whole = encode_header(self.prefix, msg_id, 0)
+        size = SIZE.packer.pack(data_size + MSG_ID_SIZE)
+        return whole[: SIZE.offset] + size + whole[SIZE.offset + len(size) :]
+
+    def judged(self, size: int) -> bytes:
+        """The prefix and a size, which need not be one."""
+        return self.mark + SIZE.packer.pack(size)
+
+    def random(self, purpose: str) -> random.Random:
+        """Random choices that are the same in every run with this seed."""
+        return random.Random(f"{self.seed} {purpose}")
+
+    def garbage(self, size: int) -> bytes:
+        """Bytes that hold beginnings of the prefix in many places, and never all of it."""
+        choose = self.random("garbage")
+        other = bytes.maketrans(self.mark, self.stray * len(self.mark))
+        pieces: list[bytes] = []
+        length = 0
+        while length < min(size, _BLOCK):
+            noise = choose.randbytes(choose.randrange(60)).translate(other)
+            pieces.append(noise + self.mark[: choose.randrange(len(self.mark))] + self.stray)
+            length += len(pieces[-1])
+        block = b"".join(pieces) or self.stray
+        # The last byte is a stray one, so that no tail waits for the rest of a prefix.
+        return (block * (size // len(block) + 1))[: max(size - 1, 0)] + self.stray[:size]

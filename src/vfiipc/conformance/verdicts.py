@@ -1,0 +1,84 @@
+"""What is said about a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+__all__ = ["Chunk", "Grade", "LeftOut", "Result", "Verdict"]
+
+
+class Verdict(str, Enum):
+    """How a peer did in one case; the value is what reports show."""
+
+    OK = "OK"
+    NON_STRICT = "NON-STRICT"  #: a SHOULD was not followed, or the outcome is allowed but unusual
+    INFORMATIONAL = "INFORMATIONAL"  #: nothing is required; the report says what was seen
+    UNIMPLEMENTED = "UNIMPLEMENTED"  #: the peer, or its kind of connection, lacks what it takes
+    FAILED = "FAILED"  #: a MUST, or the contract with the peer, was broken
+    INCONCLUSIVE = "INCONCLUSIVE"  #: the control exchange failed, so nothing can be said
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a run with this verdict has failed."""
+        return self in (Verdict.FAILED, Verdict.INCONCLUSIVE)
+
+
+class Grade(NamedTuple):
+    """A verdict, and what was seen."""
+
+    verdict: Verdict
+    observed: str
+
+
+class Chunk(NamedTuple):
+    """Bytes that moved together, and when: seconds after the case began."""
+
+    at: float
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Result:
+    """One case, examined.
+
+    Attributes:
+        id: of the case.
+        title: what was sent.
+        rule: the rule or section of ``spec/framing.md`` that the case is about.
+        verdict: how the peer did.
+        ending: how the last connection of the case ended: ``clean``, ``reset``, ``timeout`` (the
+            peer was waited for in vain), or ``open`` (until the kit closed it).
+        seconds: how long it took.
+        expected: what should have come back.
+        observed: what came back.
+        sent: the first bytes that were sent, on all connections of the case.
+        received: the first bytes that came back.
+        sent_bytes: how many bytes were sent, those included that ``sent`` leaves out.
+        received_bytes: the same of ``received``.
+    """
+
+    id: str
+    title: str
+    rule: str
+    verdict: Verdict
+    ending: str
+    seconds: float
+    expected: str
+    observed: str
+    sent: tuple[Chunk, ...] = ()
+    received: tuple[Chunk, ...] = ()
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+class LeftOut(NamedTuple):
+    """A case that says nothing about this peer, with the reason."""
+
+    id: str
+    title: str
+    reason: str

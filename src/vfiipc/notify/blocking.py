@@ -1,0 +1,396 @@
+"""The client for threads: the words of the asyncio one, with callbacks in threads of their own.
+
+The connection is served by a loop in a thread of its own. Rules: ``spec/notify.md``, section 10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ssl as tls
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import CancelledError, Future
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+from ..exchange import ConnectionClosed, timeout_of
+from .client import Client as AsyncClient
+from .connect import DEFAULT_ADDRESS, MAX_HANDLERS
+from .connect import connect as connect_async
+from .handlers import Handler
+from .messages import MAX_PAYLOAD, Observation
+from .notification import Notification
+
+__all__ = ["Client", "connect"]
+
+T = TypeVar("T")
+
+_CLOSED: Final = "the client was closed"
+
+
+def connect(
+    address: str = DEFAULT_ADDRESS,
+    *,
+    app_id: str,
+    reconnect: bool = True,
+    timeout: float | None = None,
+    drain: float = 1.0,
+    ssl: tls.SSLContext | None = None,
+    server_hostname: str | None = None,
+    max_payload: int = MAX_PAYLOAD,
+    max_handlers: int = MAX_HANDLERS,
+) -> Client:
+    """Connects to a notification server.
+
+    Args:
+        address: ``tcp://host:port``, ``tls://host:port`` or ``pipe:///path``.
+        app_id: the application ID, for which this client registers and from which it sends.
+        reconnect: whether a lost connection is made again, and everything registered again.
+        timeout: seconds for connecting; None leaves it to the system.
+        drain: seconds that leaving waits for notifications that are on their way.
+        ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
+        server_hostname: the name that the certificate must match, if not that of the address.
+        max_payload: the most bytes of a payload that the server accepts.
+        max_handlers: how many handlers may run at once before reading stops.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+        OSError: no connection; ``TimeoutError`` if not in time. The text names the address.
+    """
+    connecting = connect_async(
+        address,
+        app_id=app_id,
+        reconnect=reconnect,
+        timeout=timeout,
+        drain=drain,
+        ssl=ssl,
+        server_hostname=server_hostname,
+        max_payload=max_payload,
+        max_handlers=max_handlers,
+    )
+    loop = _LoopThread()
+    try:
+        return Client(loop.run(_awaited(connecting)), loop)
+    except BaseException:
+        loop.stop()
+        raise
+
+
+async def _awaited(connecting: Any) -> AsyncClient:
+    made: AsyncClient = await connecting
+    return made
+
+
+class _LoopThread:
+    """A loop in a daemon thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        #: Whether nothing can be run any more.
+        self.stopped = False
+        self._thread = threading.Thread(target=self._run, name="vfiipc-notify", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        loop.run_forever()
+        loop.run_until_complete(_cancel_the_rest())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs a coroutine in the loop and returns its result; an exception here cancels it.
+
+        Raises:
+            ConnectionClosed: the loop has been stopped.
+            BaseException: what the coroutine raises.
+        """
+        with self._lock:  # what is submitted before the loop stops, still runs
+            if self.stopped:
+                work.close()
+                raise ConnectionClosed(_CLOSED)
+            outcome = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return outcome.result()
+        except CancelledError:
+            raise ConnectionClosed(_CLOSED) from None
+        except BaseException:
+            outcome.cancel()
+            raise
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        with self._lock:
+            if self.stopped:
+                return
+            self.stopped = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+async def _cancel_the_rest() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+class Client:
+    """A client of a notification server, as made by ``connect``.
+
+    Any number of threads may use it at once.
+    """
+
+    def __init__(self, client: AsyncClient, loop: _LoopThread) -> None:
+        self._client = client
+        self._loop = loop
+        self._closing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return repr(self._client)
+
+    @property
+    def app_id(self) -> str:
+        """The application ID."""
+        return self._client.app_id
+
+    @property
+    def address(self) -> str:
+        """The address of the server."""
+        return self._client.address
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._client.connected.is_set()
+
+    def wait_connected(self, timeout: float | None = None) -> bool:
+        """Waits until there is a connection; whether there is one after ``timeout`` seconds."""
+        timeout = timeout_of(timeout)
+        return self.connected or self._loop.run(_within(timeout, self._client.connected))
+
+    # --- registering
+
+    def register(
+        self,
+        notification: str,
+        callback: Handler | None,
+        *,
+        priority: int = 0,
+        to: str | None = None,
+    ) -> None:
+        """Has a callback called with each notification, each time in a thread of its own.
+
+        Args:
+            notification: the notification ID.
+            callback: gets a ``Notification``; several calls may run at once. None withdraws.
+            priority: a unicast to any one application goes to the highest.
+            to: the application that receives, if not this one.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            RuntimeError: withdrawn from inside its callback.
+            ConnectionClosed: the client is closed.
+        """
+        handler = callback
+        if callable(callback):
+            handler = _InThread(callback)
+        self._loop.run(self._client.register(notification, handler, priority=priority, to=to))
+
+    def unregister(self, notification: str, *, to: str | None = None) -> None:
+        """Withdraws registrations; returns when no callback of theirs is running (NFY-C3).
+
+        Args:
+            notification: the notification ID.
+            to: the receiver; None for all that this client has registered for the ID.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            RuntimeError: called from inside such a callback.
+        """
+        self._loop.run(self._client.unregister(notification, to=to))
+
+    def notifications(
+        self, notification: str, *, priority: int = 0, to: str | None = None
+    ) -> Generator[Notification, None, None]:
+        """Iterates over notifications, for which it is registered meanwhile.
+
+        The iteration ends when the client is closed. Leaving it withdraws the registration, and
+        sends back the unicasts that were not taken; with ``contextlib.closing`` at once.
+
+        Args:
+            notification: the notification ID.
+            priority: as for ``register``.
+            to: as for ``register``.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            OSError: the connection is lost, and not made again.
+        """
+        arriving = self._client.notifications(notification, priority=priority, to=to)
+        try:
+            while (given := self._loop.run(_next(arriving))) is not None:
+                yield given
+        finally:
+            self._loop.run(_closed(arriving))
+
+    # --- sending
+
+    def send(
+        self,
+        to: str,
+        notification: str,
+        parameter: object = None,
+        *,
+        flags: int = 0,
+        sender: str | None = None,
+    ) -> None:
+        """Sends a notification; returns when it has been handed to the connection (NFY-C1).
+
+        Args:
+            to: an application ID, ``"1"`` for any one application, ``"*"`` for all.
+            notification: the notification ID.
+            parameter: a value for ``json.dumps``, or ``bytes`` with JSON text, sent as they are.
+            flags: reserved.
+            sender: the application that sends, if not this one.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong, or the payload too large.
+            ConnectionClosed, OSError: there is no connection; nothing was sent.
+        """
+        self._loop.run(self._client.send(to, notification, parameter, flags=flags, sender=sender))
+
+    def ask(
+        self,
+        to: str,
+        notification: str,
+        parameter: object = None,
+        *,
+        reply: str,
+        timeout: float | None = None,
+        flags: int = 0,
+        sender: str | None = None,
+    ) -> Notification:
+        """Sends a notification and returns the reply to it (NFY-C5).
+
+        Args:
+            to: as for ``send``.
+            notification: the notification ID.
+            parameter: as for ``send``.
+            reply: the notification ID of the reply.
+            timeout: seconds until it must have come; None sets no limit.
+            flags: as for ``send``.
+            sender: as for ``send``; the reply comes to this application.
+
+        Raises:
+            Undeliverable: nobody got the notification.
+            TimeoutError: no reply came in time.
+            TypeError, ValueError, ConnectionClosed, OSError: as for ``send``; also, the connection
+                was lost before the reply came.
+        """
+        return self._loop.run(
+            self._client.ask(
+                to,
+                notification,
+                parameter,
+                reply=reply,
+                timeout=timeout,
+                flags=flags,
+                sender=sender,
+            )
+        )
+
+    def sync(self, timeout: float | None = None) -> None:
+        """Returns when the server has dealt with everything that was sent before (NFY-C1).
+
+        Raises:
+            TimeoutError: no answer came in time.
+            ConnectionClosed, OSError: there is no connection, or it was lost.
+        """
+        self._loop.run(self._client.sync(timeout))
+
+    def on_unicast_error(self, callback: Handler | None) -> None:
+        """Has a callback called with each notification that could not be delivered (NFY-C6)."""
+        self._client.on_unicast_error(None if callback is None else _InThread(callback))
+
+    def observe(self, callback: Callable[[Observation], object] | None) -> None:
+        """Has a callback called with each ``Observation``; None ends it. Local clients only.
+
+        Raises:
+            ConnectionClosed, OSError: there is no connection.
+        """
+        self._loop.run(self._client.observe(None if callback is None else _InThread(callback)))
+
+    # --- the end
+
+    def close(self) -> None:
+        """Unregisters, waits ``drain`` seconds, sends back what still arrives, closes (NFY-C8).
+
+        Callbacks that are running then go on. May be called again.
+        """
+        with self._closing:
+            if not self._loop.stopped:
+                self._loop.run(self._client.close())
+                self._loop.stop()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+async def _within(timeout: float | None, event: asyncio.Event) -> bool:
+    try:
+        return await asyncio.wait_for(event.wait(), timeout)
+    except asyncio.TimeoutError:
+        return False
+
+
+async def _next(arriving: Any) -> Notification | None:
+    given: Notification | None = await anext(arriving, None)
+    return given
+
+
+async def _closed(arriving: Any) -> None:
+    await arriving.aclose()
+
+
+class _InThread:
+    """A handler that runs a callback in a daemon thread of its own."""
+
+    def __init__(self, callback: Callable[[Any], object]) -> None:
+        self._callback = callback
+
+    def __call__(self, given: object) -> asyncio.Future[None]:
+        outcome: Future[None] = Future()
+        # The thread is inside the handler as the loop is (NFY-C3).
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                context.run(self._callback, given)
+            except BaseException as error:  # noqa: BLE001 - logged where it is awaited
+                _settle(outcome, error)
+            else:
+                _settle(outcome, None)
+
+        threading.Thread(target=run, name="vfiipc-notify-callback", daemon=True).start()
+        return asyncio.wrap_future(outcome)
+
+
+def _settle(outcome: Future[None], error: BaseException | None) -> None:
+    if outcome.set_running_or_notify_cancel():
+        if error is None:
+            outcome.set_result(None)
+        else:
+            outcome.set_exception(error)

@@ -1,0 +1,164 @@
+"""The catalogue: as many cases as there should be, as the page has them, sensible for any peer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.catalogue import catalogue, written
+from tests.helpers.source import ROOT
+from tests.spec.vectors import SPEC
+from vfiipc.conformance import CASES, CATALOGUE, Case, Setting
+from vfiipc.conformance.cases import CHAPTERS
+from vfiipc.conformance.plan import Abilities, Plan, Unfit, prepare
+from vfiipc.conformance.receiver import receive
+from vfiipc.conformance.rules import RULES
+
+USUAL = Setting(0xC0DEFACE, 1 << 16)
+ALL = Abilities(prefix=True, limit=True, weigh=True)
+SMALL = [case for case in CASES if case.chapter not in (5, 9)]
+
+
+def planned(case: Case, setting: Setting) -> Plan | None:
+    try:
+        return prepare(case, setting, ALL)
+    except Unfit:
+        return None
+
+
+def test_it_has_95_cases_in_order() -> None:
+    identifiers = [case.id for case in CASES]
+    assert (CATALOGUE, len(identifiers), len(set(identifiers))) == (1, 95, 95)
+    numbers = [[int(part) for part in identifier.split(".")] for identifier in identifiers]
+    assert numbers == sorted(numbers)
+    assert {case.chapter for case in CASES} == CHAPTERS.keys()
+
+
+def test_the_page_has_the_same_tables() -> None:
+    assert written() == catalogue()
+
+
+def plain(text: str) -> str:
+    """A text without emphasis, links and line breaks."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
+    return " ".join(re.sub(r"(?<!\*)\*{1,2}(?!\*)", "", text).split())
+
+
+def test_rules_are_quoted_as_they_are_written() -> None:
+    framing = plain((SPEC / "framing.md").read_text(encoding="utf-8"))
+    for rule, text in RULES.items():
+        quoted = re.escape(plain(text))
+        where = rf"{rule} (\([^)]*\) )?" if rule.startswith("FRM-") else ""
+        assert re.search(where + quoted, framing), rule
+
+
+def test_every_case_has_a_rule_or_says_that_none_decides_it() -> None:
+    assert {case.rule for case in CASES} - {"-"} == RULES.keys()
+    for case in CASES:
+        assert (case.rule in RULES) or case.chapter in (7, 8, 9), case.id
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_every_case_makes_sense_for_a_usual_peer(strict: bool) -> None:
+    setting = replace(USUAL, limit=1 << 20, strict=strict)
+    left_out = {case.id for case in CASES if planned(case, setting) is None}
+    assert left_out == (set() if strict else {"10.1", "10.2", "10.3", "10.4"})
+
+
+def test_a_strict_peer_stops_in_the_cases_that_say_so() -> None:
+    setting = replace(USUAL, limit=1 << 20, strict=True)
+    for case in CASES:
+        plan = planned(case, setting)
+        assert plan is not None
+        assert any(track.fault is not None for track in plan.tracks.values()) == case.stops
+
+
+def case(identifier: str) -> Case:
+    return next(each for each in CASES if each.id == identifier)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "setting", "reason"),
+    [
+        ("4.6", Setting(0x00000100, 4096), "something else"),
+        ("5.1.5", Setting(0xC0DEFACE, 2**31 - 5), "something else"),
+        ("1.2.4", Setting(0xC0DEFACE, 1000), "the limit is below 65,531 bytes"),
+        ("5.2", Setting(0xC0DEFACE, 0), "no size below the limit"),
+        ("5.4", Setting(0xC0DEFACE, 1 << 25), "no message above 16 MiB"),
+        ("9.8", Setting(0xC0DEFACE, 1000), "below 1 MiB"),
+        ("10.1", USUAL, "strict receiver"),
+    ],
+)
+def test_a_case_that_loses_its_point_is_left_out(
+    identifier: str, setting: Setting, reason: str
+) -> None:
+    with pytest.raises(Unfit, match=reason) as caught:
+        prepare(case(identifier), setting, ALL)
+    assert not caught.value.lacking
+
+
+@pytest.mark.parametrize(
+    ("identifier", "abilities", "reason", "lacking"),
+    [
+        ("8.1", ALL._replace(half_close=False), "no half-close", True),
+        ("8.6", ALL._replace(reset=False), "no reset", True),
+        ("9.1", ALL._replace(several=False), "one connection at a time", True),
+        ("4.9.1", ALL._replace(prefix=False), "{prefix}", False),
+        ("2.4", ALL._replace(limit=False), "{limit}", False),
+        ("9.8", ALL._replace(weigh=False), "--exec", False),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    identifier: str, abilities: Abilities, reason: str, lacking: bool
+) -> None:
+    with pytest.raises(Unfit, match=reason) as caught:
+        prepare(case(identifier), replace(USUAL, limit=1 << 20), abilities)
+    assert caught.value.lacking == lacking
+
+
+prefixes = st.integers(0, 2**32 - 1) | st.sampled_from(
+    [0, 1, 4, 5, 0xFFFFFFFF, 0xABABABAB, 0xAAABAAAB, 0xFFFEFDFC, 0x41414141, 0x5A5A5A5A]
+)
+limits = st.integers(0, 300) | st.sampled_from([1 << 16, 2**31 - 5])
+
+
+@settings(max_examples=60, deadline=None)
+@given(prefix=prefixes, limit=limits, strict=st.booleans(), seed=st.integers(0, 9))
+def test_a_plan_is_what_the_receiver_says_for_any_prefix_and_limit(
+    prefix: int, limit: int, strict: bool, seed: int
+) -> None:
+    setting = Setting(prefix, limit, strict, seed)
+    for each in SMALL:
+        plan = planned(each, setting)
+        if plan is None:
+            continue
+        for track in plan.tracks.values():
+            assert receive(track.echo, plan.setting.prefix, plan.setting.limit).messages == list(
+                track.due
+            )
+            assert track.due_at(1 << 40) == len(track.echo)
+            assert track.due_at(0) == 0
+        control = plan.setting.encoded(plan.setting.control)
+        assert plan.tracks[0].echo.startswith(control)
+
+
+@given(prefix=prefixes, size=st.integers(0, 5000), seed=st.integers(0, 99))
+def test_garbage_holds_no_prefix_and_no_beginning_of_one_at_its_end(
+    prefix: int, size: int, seed: int
+) -> None:
+    setting = Setting(prefix, 100, seed=seed)
+    garbage = setting.garbage(size)
+    assert len(garbage) == size
+    received = receive(garbage, prefix, 2**31 - 5)
+    assert (received.messages, received.held) == ([], size)
+    assert garbage == setting.garbage(size)
+
+
+def test_the_guide_and_the_spec_name_each_other() -> None:
+    assert "guides/conformance.md" in (SPEC / "conformance.md").read_text(encoding="utf-8")
+    guide = ROOT / "docs" / "guides" / "conformance.md"
+    assert "spec/conformance.md" in guide.read_text(encoding="utf-8")

@@ -1,0 +1,118 @@
+"""What a run does with the machine it runs on, and with peers that mean no good."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.matrix import command
+from vfiipc.conformance import (
+    CASES,
+    Case,
+    Dialled,
+    Examination,
+    Executed,
+    Options,
+    Result,
+    Setting,
+)
+from vfiipc.conformance.link import Link, Log
+from vfiipc.conformance.peers import Unreached
+from vfiipc.transport.addresses import Address
+
+SETTING = Setting(0xC0DEFACE, 1000, seed=7)
+
+
+def cases(*identifiers: str) -> list[Case]:
+    return [case for case in CASES if case.id in identifiers]
+
+
+def run_against(name: str, chosen: Sequence[Case], scale: float = 1.0) -> dict[str, Result]:
+    peer = Executed(command(name), SETTING, scale)
+    examination = Examination(peer, SETTING, chosen, Options(scale=scale))
+    asyncio.run(examination.run())
+    return examination.results
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("name", ["right", "crashes", "closes at once"])
+def test_no_descriptor_and_no_thread_is_left_behind(name: str) -> None:
+    run_against(name, cases("1.1"))
+    before = descriptors(), threading.active_count()
+    run_against(name, cases("1.1", "4.1", "5.1.7", "8.5", "8.6", "8.8", "9.1"))
+    assert (descriptors(), threading.active_count()) == before
+
+
+def test_a_silent_peer_costs_no_more_than_a_few_deadlines() -> None:
+    start = time.monotonic()
+    results = run_against("never answers", CASES, scale=0.1)
+    assert {result.verdict.value for result in results.values()} == {"INCONCLUSIVE"}
+    assert time.monotonic() - start < 30
+
+
+def test_one_that_drips_is_given_up_at_the_deadline() -> None:
+    results = run_against("drips", cases("1.1", "4.1"), scale=0.2)
+    assert all(result.seconds < 10 for result in results.values())
+
+
+def test_a_socket_connected_to_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect() -> None:
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        sock.connect(sock.getsockname())  # Linux lets a socket talk to itself
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        original = loop.create_connection
+
+        async def to_itself(make: Any, *_: object, **__: object) -> object:
+            return await original(make, sock=sock)
+
+        monkeypatch.setattr(loop, "create_connection", to_itself)
+        peer = Dialled(Address("tcp", "127.0.0.1", 1))
+        with pytest.raises(Unreached, match="connection refused"):
+            await peer.connect(lambda: Link(Log(), 100), 5.0)
+        await asyncio.sleep(0)
+
+    asyncio.run(connect())
+
+
+def test_results_are_told_as_they_come_and_a_run_can_be_cut_short() -> None:
+    told: list[str] = []
+    peer = Executed(command("right"), SETTING)
+    chosen = cases("1.1", "4.1", "7.7")
+    options = Options(report=lambda result: told.append(result.id))
+    examination = Examination(peer, SETTING, chosen, options)
+
+    async def cut_short() -> None:
+        task = asyncio.create_task(examination.run())
+        while len(told) < 2:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cut_short())
+    assert sorted(told) == sorted(examination.results) == ["1.1", "4.1"]
+    assert not examination.complete
+
+
+def test_the_seed_decides_random_choices() -> None:
+    def sent(seed: int) -> list[bytes]:
+        setting = Setting(0xC0DEFACE, 1000, seed=seed)
+        peer = Executed(command("right"), setting)
+        examination = Examination(peer, setting, cases("6.6"), Options(serial=True))
+        asyncio.run(examination.run())
+        return [chunk.data for chunk in examination.results["6.6"].sent]
+
+    assert sent(1) == sent(1) != sent(2)
