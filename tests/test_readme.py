@@ -93,7 +93,7 @@ def test_the_table_names_what_is_there() -> None:
     names = set(re.findall(r"`(?:\[)?([\w.]+)`", table))
     modules = [vfiipc, vfiipc.codec, vfiipc.testing]
     public = {name for module in modules for name in module.__all__}
-    parts = {"vfiipc.codec", "vfiipc.aio", "vfiipc.testing"}
+    parts = {"vfiipc.codec", "vfiipc.aio", "vfiipc.notify", "vfiipc.testing"}
     assert {"Framer", "TCP", "TLS", "Pipe", "Loopback", "check_framer", *parts} <= names
     commands = set(vfiipc.__main__._COMMANDS)
     assert [name for name in names if name not in public | parts | commands | {"make"}] == []

@@ -1,4 +1,4 @@
-"""Makes the picture of the inspector in docs/: ``python tools/inspector_picture.py``.
+"""Makes the picture of the inspector in docs/assets/: ``python tools/inspector_picture.py``.
 
 What Textual draws refers to fonts elsewhere; here it uses those of whoever looks at it.
 """
@@ -21,7 +21,7 @@ from vfiipc.cli.view import Way
 from vfiipc.codec import Message
 from vfiipc.recording import Decoded, Discarded
 
-PICTURE = Path(__file__).parent.parent / "docs" / "inspector.svg"
+PICTURE = Path(__file__).parent.parent / "docs" / "assets" / "inspector.svg"
 _START = datetime(2026, 3, 1, 8, 10).timestamp()
 _TILL = Way(1, "192.0.2.10:49200", "192.0.2.20:5000")
 _OTHER = Way(2, "192.0.2.11:49188", "192.0.2.20:5000")

@@ -91,7 +91,7 @@ def test_cases_are_chosen_by_globs() -> None:
         (["5000", "--timeout-scale", "nan"], "'nan' is not a factor"),
         (["5000", "--mode", "quick"], "invalid choice: 'quick'"),
         (["5000", "--seed", "-1"], "'-1' is not a seed"),
-        (["no port"], "'no port' is not an address"),
+        (["no port"], "'no port'"),
     ],
 )
 def test_wrong_arguments_are_status_2(

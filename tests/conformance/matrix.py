@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 
 from tests.conformance.broken_peers import BROKEN, Broken
 from tests.helpers.source import ROOT
-from vfiipc.conformance import CASES, Case, Examination, Executed, Options, Result, Setting
+from vfiipc.conformance import CASES, Case, Examination, ExamineOptions, Executed, Result, Setting
 
 PREFIX = 0xC0DEFACE
 LIMIT = 1 << 20
@@ -70,7 +70,7 @@ async def examine(name: str, cases: Collection[Case], limit: int = LIMIT) -> Out
     broken = BROKEN[name]
     setting = Setting(PREFIX, limit, seed=1)
     peer = Executed(command(name), setting, broken.scale)
-    options = Options(mode=broken.mode, scale=broken.scale)
+    options = ExamineOptions(mode=broken.mode, scale=broken.scale)
     examination = Examination(peer, setting, list(cases), options)
     start = time.monotonic()
     await examination.run()

@@ -18,12 +18,12 @@ from vfiipc.conformance import (
     Case,
     Dialled,
     Examination,
+    ExamineOptions,
     Executed,
-    Options,
     Result,
     Setting,
 )
-from vfiipc.conformance.link import Link, Log
+from vfiipc.conformance.link import Log, PeerLink
 from vfiipc.conformance.peers import Unreached
 from vfiipc.transport.addresses import Address
 
@@ -36,7 +36,7 @@ def cases(*identifiers: str) -> list[Case]:
 
 def run_against(name: str, chosen: Sequence[Case], scale: float = 1.0) -> dict[str, Result]:
     peer = Executed(command(name), SETTING, scale)
-    examination = Examination(peer, SETTING, chosen, Options(scale=scale))
+    examination = Examination(peer, SETTING, chosen, ExamineOptions(scale=scale))
     asyncio.run(examination.run())
     return examination.results
 
@@ -81,7 +81,7 @@ def test_a_socket_connected_to_itself_is_refused(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(loop, "create_connection", to_itself)
         peer = Dialled(Address("tcp", "127.0.0.1", 1))
         with pytest.raises(Unreached, match="connection refused"):
-            await peer.connect(lambda: Link(Log(), 100), 5.0)
+            await peer.connect(lambda: PeerLink(Log(), 100), 5.0)
         await asyncio.sleep(0)
 
     asyncio.run(connect())
@@ -91,7 +91,7 @@ def test_results_are_told_as_they_come_and_a_run_can_be_cut_short() -> None:
     told: list[str] = []
     peer = Executed(command("right"), SETTING)
     chosen = cases("1.1", "4.1", "7.7")
-    options = Options(report=lambda result: told.append(result.id))
+    options = ExamineOptions(report=lambda result: told.append(result.id))
     examination = Examination(peer, SETTING, chosen, options)
 
     async def cut_short() -> None:
@@ -111,7 +111,7 @@ def test_the_seed_decides_random_choices() -> None:
     def sent(seed: int) -> list[bytes]:
         setting = Setting(0xC0DEFACE, 1000, seed=seed)
         peer = Executed(command("right"), setting)
-        examination = Examination(peer, setting, cases("6.6"), Options(serial=True))
+        examination = Examination(peer, setting, cases("6.6"), ExamineOptions(serial=True))
         asyncio.run(examination.run())
         return [chunk.data for chunk in examination.results["6.6"].sent]
 

@@ -17,6 +17,7 @@ from tests.cli.program import run
 from tests.notify.raw import RawClient
 from tests.notify.servers import Server, server
 from vfiipc import notify
+from vfiipc.__main__ import main
 
 SECRET = "4111111111111111"
 
@@ -191,26 +192,38 @@ def test_a_client_that_dies_with_notifications_queued() -> None:  # NFY-Q3
 # The allow list
 
 
-def test_a_wrong_line_refuses_to_start(tmp_path: Path) -> None:  # NFY-A9
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """The status and the complaint of a server that does not start."""
+    status = main(["notifysvc", *arguments])
+    out, err = capsys.readouterr()
+    assert out == ""
+    return status, err
+
+
+def test_a_wrong_line_refuses_to_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # NFY-A9
     config = tmp_path / "notify.cfg"
     config.write_text("# rules\nin * * EXT_SYS_*\npermit all\n")
-    status, out, err = run("notifysvc", str(config), "--listen", "127.0.0.1:0")
-    assert (status, out) == (2, b"")
+    status, err = refused(capsys, str(config), "--listen", "127.0.0.1:0")
+    assert status == 2
     assert err == (
         f"vfiipc notifysvc: {config}, line 3: 'permit' does not begin a line; a line is"
         " `in|out FROM TO NOTIFICATION-ID` or `interface NAME-OR-ADDRESS`"
         " (NOTIFY_ERR_CONFIG_SYNTAX, -5)\n"
     )
     config.write_bytes(b"in * * *\nin * * \xff\n")
-    status, _, err = run("notifysvc", str(config), "--listen", "127.0.0.1:0")
+    status, err = refused(capsys, str(config), "--listen", "127.0.0.1:0")
     assert status == 2
     assert f"{config}, line 2: not UTF-8 (NOTIFY_ERR_CONFIG_SYNTAX, -5)" in err
 
 
-def test_an_unreadable_file_refuses_to_start(tmp_path: Path) -> None:  # NFY-A9
+def test_an_unreadable_file_refuses_to_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # NFY-A9
     for path in (tmp_path, tmp_path / "missing"):
-        status, out, err = run("notifysvc", str(path), "--listen", "127.0.0.1:0")
-        assert (status, out) == (1, b"")
+        status, err = refused(capsys, str(path), "--listen", "127.0.0.1:0")
+        assert status == 1
         assert err.startswith(f"vfiipc notifysvc: cannot read {path}: ")
         assert err.endswith("(NOTIFY_ERR_CONFIG_FILE, -4)\n")
 

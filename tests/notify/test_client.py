@@ -175,7 +175,7 @@ def test_wrong_arguments_raise_at_once() -> None:
             notify.connect(app_id=wrong[0])  # type: ignore[arg-type]
     options: Any
     for options in ({"drain": -1}, {"max_handlers": 0}, {"max_payload": 0}, {"address": "x"}):
-        with pytest.raises(ValueError, match=r"must be|has no port"):
+        with pytest.raises(ValueError, match=r"must be|no port"):
             notify.connect(app_id="a", **options)
     asyncio.run(main())
 

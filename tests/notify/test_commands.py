@@ -13,6 +13,7 @@ import trustme
 from tests.cli.program import run, started, unused_address
 from tests.notify.raw import RawClient
 from tests.notify.servers import Server, server
+from vfiipc.__main__ import main
 
 TIME = r"\d\d:\d\d:\d\d\.\d{6}"
 
@@ -103,9 +104,12 @@ def test_sending_says_what_came_of_it(running: Server) -> None:
         ((), "required: COMMAND"),
     ],
 )
-def test_wrong_arguments(arguments: tuple[str, ...], said: str) -> None:
-    status, out, err = run("notify", *arguments)
-    assert (status, out) == (2, b"")
+def test_wrong_arguments(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["notify", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
     assert said in err
     assert err.count("\n") == 1
 

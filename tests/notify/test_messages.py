@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.cost import quickest
-from vfiipc.notify.json_members import Malformed, members_of
+from vfiipc.notify.json_members import MalformedPayload, members_of
 from vfiipc.notify.messages import (
     GROWTH,
     MAX_PAYLOAD,
@@ -114,7 +114,7 @@ def test_an_object_is_what_the_standard_library_takes_for_one(text: str) -> None
                 raw = found.raw(name)
                 assert json.loads(raw, parse_float=str, parse_int=str) == value
         else:
-            with pytest.raises(Malformed):
+            with pytest.raises(MalformedPayload):
                 members_of(payload.encode())
 
 
@@ -129,7 +129,7 @@ def test_an_object_is_what_the_standard_library_takes_for_one(text: str) -> None
     ],
 )
 def test_a_fault_shows_nothing_of_the_payload(payload: bytes) -> None:  # NFY-L2
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(MalformedPayload) as caught:
         decode(payload)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__cause__ is None
@@ -139,7 +139,7 @@ def test_a_fault_shows_nothing_of_the_payload(payload: bytes) -> None:  # NFY-L2
     "text", [b"", b" ", b"1,", b'1,"x":2', b"1}", b"NaN", b"[", b"'a'", b"\xff"]
 )
 def test_what_is_not_one_json_value(text: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedPayload):
         check_parameter(text)
 
 
@@ -183,7 +183,7 @@ def test_the_worst_payload_costs_what_its_length_says(kind: str) -> None:
 
         def read() -> None:
             for _ in range(MAX_PAYLOAD // size):
-                with suppress(Malformed):
+                with suppress(MalformedPayload):
                     decode(payload)
 
         return quickest(read)

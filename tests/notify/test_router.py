@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.cost import quickest
 from vfiipc.notify import router as module
 from vfiipc.notify.messages import Notify, Register, decode
-from vfiipc.notify.router import Delivery, Router, Undeliverable
+from vfiipc.notify.router import Deliver, Router, TellUndeliverable
 
 
 def pair() -> tuple[Router, int, int]:
@@ -18,7 +18,7 @@ def pair() -> tuple[Router, int, int]:
 
 
 def returned(delivery: object) -> Notify:
-    assert isinstance(delivery, Delivery)
+    assert isinstance(delivery, Deliver)
     notify = decode(delivery.payload)
     assert isinstance(notify, Notify)
     return notify
@@ -56,7 +56,7 @@ def test_only_the_last_unicasts_can_come_back(
     ]
     answers = [router.notify(receiver, each) for each in sent]
     assert [len(each) for each in answers] == [0, 0, 1, 1, 1]
-    assert all(isinstance(each[0], Undeliverable) for each in answers[2:])
+    assert all(isinstance(each[0], TellUndeliverable) for each in answers[2:])
     assert router._unicasts == {}
 
 

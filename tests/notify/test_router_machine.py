@@ -21,11 +21,11 @@ from vfiipc.notify.allow import parse_allow_list
 from vfiipc.notify.messages import Notify, Register, Unregister, decode
 from vfiipc.notify.router import (
     Action,
-    Delivery,
+    Deliver,
     Observed,
     Refused,
     Router,
-    Undeliverable,
+    TellUndeliverable,
 )
 
 MOST_REMOTE = 4
@@ -48,7 +48,7 @@ class RouterMachine(RuleBasedStateMachine):
         self.observers: list[int] = []
         #: By reference: the sender, the notification, and the clients that have had it, in order.
         self.unicasts: dict[int, tuple[int, Notify, list[int]]] = {}
-        self.queued: list[Delivery] = []
+        self.queued: list[Deliver] = []
         self.ended: Counter[int] = Counter()
         self.count = 0
 
@@ -123,19 +123,19 @@ class RouterMachine(RuleBasedStateMachine):
 
     def check_broadcast(self, actions: list[Action], notification: str) -> None:
         expected = self.model.matching("*", notification)
-        deliveries = [each for each in actions if isinstance(each, Delivery)]
+        deliveries = [each for each in actions if isinstance(each, Deliver)]
         reached = [(each.client, name) for each in deliveries for name in each.receivers]
         assert Counter(reached) == Counter((each.client, each.receiver) for each in expected)
         assert len({each.client for each in deliveries}) == len(deliveries)
         assert all(each.unicast is None for each in deliveries)
-        assert not any(isinstance(each, Undeliverable) for each in actions)
+        assert not any(isinstance(each, TellUndeliverable) for each in actions)
         self.check_seen(actions, [each.receiver for each in expected] or [""])
 
     def settle(self, actions: list[Action], references: list[int]) -> None:
         """Each of these unicasts reaches exactly one, of the highest priority, or its sender."""
         resolved = []
         errors = []
-        deliveries = iter([each for each in actions if isinstance(each, Delivery)])
+        deliveries = iter([each for each in actions if isinstance(each, Deliver)])
         for reference in references:
             sender, notify, tried = self.unicasts[reference]
             best = self.model.best(notify.to, notify.notification, set(tried))
@@ -153,7 +153,7 @@ class RouterMachine(RuleBasedStateMachine):
             resolved.append(best.receiver)
             self.queued.append(delivery)
         assert next(deliveries, None) is None
-        assert [each.client for each in actions if isinstance(each, Undeliverable)] == errors
+        assert [each.client for each in actions if isinstance(each, TellUndeliverable)] == errors
         assert max(self.ended.values(), default=0) <= 1  # one error at most for each
         self.check_seen(actions, resolved)
 
@@ -194,6 +194,6 @@ def test_what_may_not_leave_is_refused_and_reported() -> None:
     notify = Notify("till", "printer", "kept", b"0")
     refused, error = router.notify(sender, notify)
     assert isinstance(refused, Refused)
-    assert isinstance(error, Undeliverable)
+    assert isinstance(error, TellUndeliverable)
     assert (refused.client, refused.direction) == (sender, "out")
     assert error.client == sender

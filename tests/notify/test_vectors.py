@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from tests.spec.vectors import SPEC, Case
 from vfiipc.codec import encode as frame
 from vfiipc.notify.allow import ConfigError, ResultCode, parse_allow_list
-from vfiipc.notify.json_members import Malformed
+from vfiipc.notify.json_members import MalformedPayload
 from vfiipc.notify.messages import (
     PREFIX,
     Notify,
@@ -25,7 +25,7 @@ from vfiipc.notify.messages import (
     decode,
     encode,
 )
-from vfiipc.notify.router import Action, Delivery, Observed, Refused, Router, Undeliverable
+from vfiipc.notify.router import Action, Deliver, Observed, Refused, Router, TellUndeliverable
 
 FOLDER = SPEC / "vectors" / "notify"
 FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}
@@ -109,7 +109,7 @@ def test_an_unknown_type(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("malformed"))
 def test_a_malformed_payload(case: Case) -> None:
-    with pytest.raises(Malformed) as caught:
+    with pytest.raises(MalformedPayload) as caught:
         decode(payload_of(case))
     assert caught.value.__cause__ is None
     assert len(str(caught.value)) < 100
@@ -150,7 +150,7 @@ class Route:
     def __init__(self, lines: list[str]) -> None:
         self.router = Router(parse_allow_list("\n".join(lines)), first_reference=1 << 40)
         self.numbers: dict[str, int] = {}
-        self.last: Delivery | None = None
+        self.last: Deliver | None = None
         self.notify: Notify | None = None
 
     def run(self, step: Case) -> None:
@@ -158,7 +158,7 @@ class Route:
             self.numbers[step["client"]] = self.router.join(local=step["local"])
             return
         actions = self.act(step, self.numbers[step["client"]])
-        deliveries = [each for each in actions if isinstance(each, Delivery)]
+        deliveries = [each for each in actions if isinstance(each, Deliver)]
         if deliveries:
             self.last = deliveries[0]
         if "result" in step:
@@ -200,9 +200,9 @@ class Route:
         return json.dumps(where, sort_keys=True)
 
     def found(self, action: Action) -> str:
-        if isinstance(action, Delivery):
+        if isinstance(action, Deliver):
             what: Case = {"delivery": action.client, "receivers": list(action.receivers)}
-        elif isinstance(action, Undeliverable):
+        elif isinstance(action, TellUndeliverable):
             assert b'"parameter":1.10' in encode(action.error)
             what = {"unicast_error": action.client}
         elif isinstance(action, Observed):

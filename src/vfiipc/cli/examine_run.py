@@ -21,9 +21,9 @@ from ..conformance import (
     Case,
     Dialled,
     Examination,
+    ExamineOptions,
     Executed,
-    Listening,
-    Options,
+    ListeningPeer,
     Peer,
     Report,
     Setting,
@@ -53,7 +53,7 @@ def run(parsed: argparse.Namespace) -> int:
     with Outputs(parsed) as outputs, _peer(parsed, setting) as (peer, name):
         output = Output(cases, quiet=parsed.json == "-")
         output.begin(name, setting)
-        options = Options(
+        options = ExamineOptions(
             mode=parsed.mode,
             serial=parsed.serial,
             scale=parsed.timeout_scale,
@@ -126,7 +126,7 @@ def _peer(parsed: argparse.Namespace, setting: Setting) -> Iterator[tuple[Peer, 
     if parsed.listen is not None:
         with _listening(parsed.listen) as (listener, where):
             context = _server_context(parsed) if parsed.listen.scheme == "tls" else None
-            yield Listening(listener, context, parsed.timeout_scale), where
+            yield ListeningPeer(listener, context, parsed.timeout_scale), where
         return
     tls = parsed.address is not None and parsed.address.scheme == "tls"
     context = _client_context(parsed) if tls else None

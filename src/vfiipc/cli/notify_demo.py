@@ -84,7 +84,7 @@ def _process(name: str, arguments: list[str]) -> Iterator[_Process]:
 # --- the till
 
 
-class _Step(NamedTuple):
+class _NotifyStep(NamedTuple):
     what: str
     do: Callable[[Client], Awaitable[bool]]
     good: str
@@ -94,11 +94,13 @@ async def _till(address: str) -> bool:
     good = True
     async with connect(f"tcp://{address}", app_id="till", timeout=_TIMEOUT, drain=0) as till:
         for step in (
-            _Step("A till asks a terminal for its time", _ask_time, "it was told"),
-            _Step("It asks any one application", _ask_any_one, "the terminal answered"),
-            _Step("It asks all applications", _ask_all, "the terminal heard it, and the till"),
-            _Step("It sends an amount of money", _echo_amount, "came back byte for byte"),
-            _Step("It asks an application that is not there", _ask_nobody, "it was told so"),
+            _NotifyStep("A till asks a terminal for its time", _ask_time, "it was told"),
+            _NotifyStep("It asks any one application", _ask_any_one, "the terminal answered"),
+            _NotifyStep(
+                "It asks all applications", _ask_all, "the terminal heard it, and the till"
+            ),
+            _NotifyStep("It sends an amount of money", _echo_amount, "came back byte for byte"),
+            _NotifyStep("It asks an application that is not there", _ask_nobody, "it was told so"),
         ):
             say(f"{step.what}:")
             came = await step.do(till)

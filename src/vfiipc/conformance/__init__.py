@@ -10,9 +10,9 @@ Cases, expectations and judgements are pure; ``peers`` and ``play`` do the I/O, 
 from __future__ import annotations
 
 from .cases import CASES, CATALOGUE, Case
-from .peers import Dialled, Executed, Listening, Peer
+from .peers import Dialled, Executed, ListeningPeer, Peer
 from .report import Report
-from .run import Examination, Options
+from .run import Examination, ExamineOptions
 from .setting import Setting
 from .verdicts import LeftOut, Result, Verdict
 
@@ -22,10 +22,10 @@ __all__ = [
     "Case",
     "Dialled",
     "Examination",
+    "ExamineOptions",
     "Executed",
     "LeftOut",
-    "Listening",
-    "Options",
+    "ListeningPeer",
     "Peer",
     "Report",
     "Result",

@@ -8,7 +8,7 @@ from enum import Enum
 from ..codec import Message
 from .setting import Setting
 
-__all__ = ["Evidence", "Seen", "Stop"]
+__all__ = ["ConnectionEvidence", "Evidence", "Stop"]
 
 
 class Stop(Enum):
@@ -25,7 +25,7 @@ class Stop(Enum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class ConnectionEvidence:
     """What was seen on one connection.
 
     Attributes:
@@ -67,6 +67,6 @@ class Evidence:
     """
 
     setting: Setting
-    seen: tuple[Seen, ...]
+    seen: tuple[ConnectionEvidence, ...]
     marks: tuple[float, ...] = ()
     weights: tuple[int | None, ...] = ()

@@ -15,7 +15,7 @@ from ..codec import (
     SIZE,
     Message,
 )
-from .evidence import Evidence, Seen, Stop
+from .evidence import ConnectionEvidence, Evidence, Stop
 from .receiver import receive
 from .setting import Setting
 from .verdicts import Grade, Verdict
@@ -54,7 +54,7 @@ def spoilt(evidence: Evidence) -> Grade | None:
     return None
 
 
-def _without_control(seen: Seen, evidence: Evidence) -> Grade:
+def _without_control(seen: ConnectionEvidence, evidence: Evidence) -> Grade:
     why = control_failure(seen, evidence)
     if seen.optional and not seen.received:
         return Grade(
@@ -65,7 +65,7 @@ def _without_control(seen: Seen, evidence: Evidence) -> Grade:
     return Grade(Verdict.INCONCLUSIVE, why)
 
 
-def control_failure(seen: Seen, evidence: Evidence) -> str:
+def control_failure(seen: ConnectionEvidence, evidence: Evidence) -> str:
     """Why the control exchange failed on a connection."""
     mark = evidence.setting.mark
     if seen.stop is Stop.UNREACHED:
@@ -83,7 +83,7 @@ def control_failure(seen: Seen, evidence: Evidence) -> str:
     return "the control message did not come back: " + _difference(seen, evidence)
 
 
-def _difference(seen: Seen, evidence: Evidence) -> str:
+def _difference(seen: ConnectionEvidence, evidence: Evidence) -> str:
     """The first difference between what came and what was due; empty if there is none."""
     setting = evidence.setting
     if seen.received == seen.echo:
@@ -102,7 +102,9 @@ def _difference(seen: Seen, evidence: Evidence) -> str:
     return _no_message(came, rest, seen, setting) or _lacking(came, rest, seen, setting)
 
 
-def _no_message(came: list[Message], rest: bytes, seen: Seen, setting: Setting) -> str:
+def _no_message(
+    came: list[Message], rest: bytes, seen: ConnectionEvidence, setting: Setting
+) -> str:
     """What is wrong with the bytes behind the last message, if anything is."""
     if not setting.mark.startswith(rest[: len(setting.mark)]):
         behind = named(came[-1], setting) if came else "nothing"
@@ -121,7 +123,7 @@ def _messages(stream: bytes, setting: Setting) -> tuple[list[Message], bytes]:
     return received.messages, stream[received.held :]
 
 
-def _place(index: int, seen: Seen, setting: Setting) -> str:
+def _place(index: int, seen: ConnectionEvidence, setting: Setting) -> str:
     """A message by its number, not counting the control message."""
     if seen.due[:1] != (setting.control,):
         index += 1
@@ -143,7 +145,7 @@ def _instead(came: Message, index: int, due: Sequence[Message], setting: Setting
     return f", instead of {named(wanted, setting)}"
 
 
-def _lacking(came: list[Message], rest: bytes, seen: Seen, setting: Setting) -> str:
+def _lacking(came: list[Message], rest: bytes, seen: ConnectionEvidence, setting: Setting) -> str:
     if seen.stop is Stop.CUT and seen.echo.startswith(seen.received):
         return ""
     if len(came) == len(seen.due):

@@ -10,9 +10,9 @@ import time
 from contextlib import suppress
 from typing import Final, cast
 
-from .verdicts import Chunk
+from .verdicts import MovedBytes
 
-__all__ = ["SHOWN", "Link", "Log"]
+__all__ = ["SHOWN", "Log", "PeerLink"]
 
 #: Bytes that reports show of each direction of a case.
 SHOWN: Final = 4096
@@ -25,8 +25,8 @@ class Log:
 
     def __init__(self) -> None:
         self.start = time.monotonic()
-        self.sent: list[Chunk] = []
-        self.received: list[Chunk] = []
+        self.sent: list[MovedBytes] = []
+        self.received: list[MovedBytes] = []
         self.sent_bytes = 0
         self.received_bytes = 0
 
@@ -38,13 +38,13 @@ class Log:
         self._note(self.received, self.received_bytes, data)
         self.received_bytes += len(data)
 
-    def _note(self, chunks: list[Chunk], before: int, data: bytes) -> None:
+    def _note(self, chunks: list[MovedBytes], before: int, data: bytes) -> None:
         room = SHOWN - before
         if room > 0 and data:
-            chunks.append(Chunk(time.monotonic() - self.start, data[:room]))
+            chunks.append(MovedBytes(time.monotonic() - self.start, data[:room]))
 
 
-class Link(asyncio.Protocol):
+class PeerLink(asyncio.Protocol):
     """A connection, as asyncio serves it.
 
     Args:
@@ -92,7 +92,8 @@ class Link(asyncio.Protocol):
         self._writable.set()
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        if not self.flooded:
+            self._writable.clear()
 
     def resume_writing(self) -> None:
         self._writable.set()

@@ -10,14 +10,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 from ..transport.addresses import Address
-from .link import Link
+from .link import PeerLink
 from .plan import Abilities
 from .process import Process
 from .setting import Setting
 
-__all__ = ["Dialled", "Executed", "Listening", "Peer", "Unreached"]
+__all__ = ["Dialled", "Executed", "ListeningPeer", "Peer", "Unreached"]
 
-Maker = Callable[[], Link]
+Maker = Callable[[], PeerLink]
 
 _LOOPBACK: Final = "127.0.0.1"
 _AGAIN: Final = 0.02  # seconds between two tries to connect to a program that has just started
@@ -40,7 +40,7 @@ class Peer(Protocol):
     abilities: Abilities
     retries: int
 
-    async def connect(self, make: Maker, seconds: float) -> Link:
+    async def connect(self, make: Maker, seconds: float) -> PeerLink:
         """The next connection.
 
         Raises:
@@ -102,14 +102,14 @@ class Dialled(_Steady):
             half_close=address.scheme != "tls", reset=address.scheme != "pipe"
         )
 
-    async def connect(self, make: Maker, seconds: float) -> Link:
+    async def connect(self, make: Maker, seconds: float) -> PeerLink:
         try:
             return await asyncio.wait_for(_dial(self._address, self._context, make), seconds)
         except (OSError, asyncio.TimeoutError) as error:
             raise Unreached(_reason(error, seconds)) from error
 
 
-class Listening(_Steady):
+class ListeningPeer(_Steady):
     """A peer that connects, again and again.
 
     Args:
@@ -131,7 +131,7 @@ class Listening(_Steady):
         unix = listener.family == getattr(socket, "AF_UNIX", None)
         self.abilities = Abilities(half_close=context is None, reset=not unix)
 
-    async def connect(self, make: Maker, seconds: float) -> Link:
+    async def connect(self, make: Maker, seconds: float) -> PeerLink:
         seconds = max(seconds, self._first)
         try:
             link = await asyncio.wait_for(self._accept(make), seconds)
@@ -142,7 +142,7 @@ class Listening(_Steady):
         self._first = 0.0
         return link
 
-    async def _accept(self, make: Maker) -> Link:
+    async def _accept(self, make: Maker) -> PeerLink:
         loop = asyncio.get_running_loop()
         async with self._turn:
             sock, _ = await loop.sock_accept(self._listener)
@@ -201,7 +201,7 @@ class Executed:
     def _takes(self, placeholder: str) -> bool:
         return any(placeholder in word for word in self._command)
 
-    async def connect(self, make: Maker, seconds: float) -> Link:
+    async def connect(self, make: Maker, seconds: float) -> PeerLink:
         async with self._turn:
             started = self._process is None or self._process.ended
             if started:
@@ -231,7 +231,7 @@ class Executed:
         except OSError as error:
             raise Unreached(f"cannot start {self._command[0]}: {_reason(error, 0)}") from error
 
-    async def _dial(self, process: Process, address: Address, make: Maker) -> Link:
+    async def _dial(self, process: Process, address: Address, make: Maker) -> PeerLink:
         """Connects as soon as the program listens."""
         while True:
             try:
@@ -268,7 +268,7 @@ class Executed:
             self._process = None
 
 
-async def _dial(address: Address, context: ssl.SSLContext | None, make: Maker) -> Link:
+async def _dial(address: Address, context: ssl.SSLContext | None, make: Maker) -> PeerLink:
     loop = asyncio.get_running_loop()
     if address.scheme == "pipe":
         _, link = await loop.create_unix_connection(make, address.path)

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from ..codec import Message
 from .cases import Case, PointLost
 from .judge import listed
-from .receiver import Received, receive
+from .receiver import Reception, receive
 from .setting import Setting
-from .steps import Await, Open, Pause, Script, Send, Step
+from .steps import Await, CaseScript, Open, Pause, SendBytes, Step
 
-__all__ = ["Abilities", "Plan", "Track", "Unfit", "prepare"]
+__all__ = ["Abilities", "ConnectionPlan", "Plan", "Unfit", "prepare"]
 
 
 class Abilities(NamedTuple):
@@ -53,7 +53,7 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True)
-class Track:
+class ConnectionPlan:
     """What has to come back on one connection.
 
     Attributes:
@@ -83,7 +83,7 @@ class Plan:
     case: Case
     setting: Setting
     steps: tuple[Step, ...]
-    tracks: dict[int, Track]
+    tracks: dict[int, ConnectionPlan]
 
     @property
     def pauses(self) -> float:
@@ -123,7 +123,7 @@ def prepare(case: Case, setting: Setting, abilities: Abilities) -> Plan:
         raise Unfit(str(lost)) from None
     steps = script.steps
     if script.final:
-        steps = (*steps, Send(setting.encoded(setting.last)), Await())
+        steps = (*steps, SendBytes(setting.encoded(setting.last)), Await())
     streams = _streams(steps, setting)
     received = {
         number: receive(stream, setting.prefix, setting.limit, strict=setting.strict)
@@ -160,13 +160,13 @@ def _streams(steps: tuple[Step, ...], setting: Setting) -> dict[int, bytes]:
     for step in steps:
         if isinstance(step, Open):
             parts[step.on].append(control if step.control else b"")
-        elif isinstance(step, Send):
+        elif isinstance(step, SendBytes):
             parts[step.on].append(step.data)
     return {number: b"".join(pieces) for number, pieces in parts.items()}
 
 
 def _check_point(
-    case: Case, script: Script, setting: Setting, stream: bytes, received: Received
+    case: Case, script: CaseScript, setting: Setting, stream: bytes, received: Reception
 ) -> None:
     other = Unfit("with this prefix and limit a receiver makes something else of these bytes")
     if setting.strict and (received.fault is not None) != case.stops:
@@ -179,10 +179,10 @@ def _check_point(
             raise other
 
 
-def _track(received: Received, setting: Setting) -> Track:
+def _track(received: Reception, setting: Setting) -> ConnectionPlan:
     due = tuple(received.messages)
     encoded = [setting.encoded(message) for message in due]
-    return Track(
+    return ConnectionPlan(
         due=due,
         echo=b"".join(encoded),
         ends=tuple(delivery.end for delivery in received.deliveries),
@@ -192,7 +192,7 @@ def _track(received: Received, setting: Setting) -> Track:
 
 
 def _with_waits(
-    steps: tuple[Step, ...], tracks: dict[int, Track], setting: Setting
+    steps: tuple[Step, ...], tracks: dict[int, ConnectionPlan], setting: Setting
 ) -> Iterator[Step]:
     """The steps, with a wait for what was echoed before each fault is sent.
 
@@ -204,7 +204,7 @@ def _with_waits(
     for step in steps:
         if isinstance(step, Open) and step.control:
             sent[step.on] = control
-        if not isinstance(step, Send):
+        if not isinstance(step, SendBytes):
             yield step
             continue
         fault = tracks[step.on].fault
@@ -213,6 +213,6 @@ def _with_waits(
             yield step
             continue
         if fault > start:
-            yield Send(step.data[: fault - start], step.on)
+            yield SendBytes(step.data[: fault - start], step.on)
         yield Await(step.on)
-        yield Send(step.data[fault - start :], step.on)
+        yield SendBytes(step.data[fault - start :], step.on)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from .cases.case import USUAL
-from .evidence import Evidence, Seen, Stop
-from .link import Link, Log
+from .evidence import ConnectionEvidence, Evidence, Stop
+from .link import Log, PeerLink
 from .peers import Peer, Unreached
-from .plan import Plan, Track
+from .plan import ConnectionPlan, Plan
 from .steps import (
     Await,
     Close,
@@ -21,7 +21,7 @@ from .steps import (
     Open,
     Pause,
     Reset,
-    Send,
+    SendBytes,
     Step,
     StopReading,
     Weigh,
@@ -73,9 +73,9 @@ class _Connection:
     """A connection, with what has to come on it and what was found so far."""
 
     number: int
-    track: Track
+    track: ConnectionPlan
     opened: Open
-    link: Link | None = None
+    link: PeerLink | None = None
     good: int = 0  #: bytes received that were compared, and equal
     controlled: bool = False
     paused: bool = False
@@ -103,14 +103,14 @@ class _Connection:
         fault = self.track.fault
         return fault is not None and self.link is not None and self.link.sent > fault
 
-    def seen(self) -> Seen:
+    def seen(self) -> ConnectionEvidence:
         link = self.link
         ending = "open" if link is None else link.ending
         if self.stop is Stop.CUT:
             ending = "open"
         elif self.overdue or self.stop in (Stop.WAITED, Stop.BLOCKED):
             ending = "timeout"
-        return Seen(
+        return ConnectionEvidence(
             number=self.number,
             due=self.track.due,
             echo=self.track.echo,
@@ -174,7 +174,7 @@ class _Player:
         else:
             connection = self._connections[step.on]
             assert connection.link is not None
-            if isinstance(step, Send):
+            if isinstance(step, SendBytes):
                 await self._send(connection, step.data)
             elif isinstance(step, Await):
                 await self._await(connection)
@@ -190,12 +190,16 @@ class _Player:
                 if opened.control:
                     await self._control(connection)
                 connection.controlled = True
-                return
+                break
             except _Stopped:
                 link = connection.link
                 if connection.stop is not Stop.LOST or link is None or link.received:
                     raise
-        raise _Stopped
+        else:
+            raise _Stopped
+        for other in self._connections.values():
+            if other is not connection:
+                self._look_at(other)
 
     async def _connect(self, connection: _Connection) -> None:
         patience = _DECLINING if connection.opened.optional else _CONNECTING
@@ -205,7 +209,7 @@ class _Player:
         connection.stop = Stop.DONE
         try:
             connection.link = await self._peer.connect(
-                lambda: Link(self.log, most), patience * self._scale
+                lambda: PeerLink(self.log, most), patience * self._scale
             )
         except Unreached as unreached:
             connection.stop = Stop.UNREACHED
@@ -322,7 +326,7 @@ class _Player:
         raise _Stopped
 
 
-def _act(connection: _Connection, link: Link, step: Step) -> None:
+def _act(connection: _Connection, link: PeerLink, step: Step) -> None:
     """A step that takes no time."""
     if isinstance(step, StopReading):
         connection.paused = True

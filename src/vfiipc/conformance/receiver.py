@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 from ..codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, Message
 
-__all__ = ["Delivery", "Received", "receive"]
+__all__ = ["Delivered", "Reception", "receive"]
 
 
-class Delivery(NamedTuple):
+class Delivered(NamedTuple):
     """A message, and the offset behind its last byte."""
 
     message: Message
     end: int
 
 
-class Received(NamedTuple):
+class Reception(NamedTuple):
     """What a receiver makes of a stream.
 
     Attributes:
@@ -29,7 +29,7 @@ class Received(NamedTuple):
         held: where the bytes begin that are held at the end.
     """
 
-    deliveries: list[Delivery]
+    deliveries: list[Delivered]
     fault: int | None
     held: int
 
@@ -38,28 +38,28 @@ class Received(NamedTuple):
         return [delivery.message for delivery in self.deliveries]
 
 
-def receive(stream: bytes, prefix: int, limit: int, *, strict: bool = False) -> Received:
+def receive(stream: bytes, prefix: int, limit: int, *, strict: bool = False) -> Reception:
     """What a receiver with these parameters delivers from ``stream``."""
     mark = PREFIX.packer.pack(prefix)
-    deliveries: list[Delivery] = []
+    deliveries: list[Delivered] = []
     at = 0
     while True:
         start = at if strict else _find(stream, mark, at)
         if strict and not mark.startswith(stream[start : start + len(mark)]):  # FRM-F1
-            return Received(deliveries, start, start)
+            return Reception(deliveries, start, start)
         if start + PREFIX_AND_SIZE > len(stream):  # FRM-R3, FRM-R4
-            return Received(deliveries, None, start)
+            return Reception(deliveries, None, start)
         (size,) = SIZE.packer.unpack_from(stream, start + SIZE.offset)
         if not MSG_ID_SIZE <= size <= MSG_ID_SIZE + limit:
             if strict:  # FRM-F2
-                return Received(deliveries, start, start)
+                return Reception(deliveries, start, start)
             at = start + 1  # FRM-R5
             continue
         at = start + PREFIX_AND_SIZE + size
         if at > len(stream):  # FRM-R6
-            return Received(deliveries, None, start)
+            return Reception(deliveries, None, start)
         (msg_id,) = MSG_ID.packer.unpack_from(stream, start + MSG_ID.offset)
-        deliveries.append(Delivery(Message(msg_id, stream[start + HEADER_SIZE : at]), at))
+        deliveries.append(Delivered(Message(msg_id, stream[start + HEADER_SIZE : at]), at))
 
 
 def _find(stream: bytes, mark: bytes, at: int) -> int:

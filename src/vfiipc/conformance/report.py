@@ -11,7 +11,7 @@ from typing import Any
 from .._version import __version__
 from .cases import CASES, CATALOGUE
 from .setting import Setting
-from .verdicts import Chunk, LeftOut, Result, Verdict
+from .verdicts import LeftOut, MovedBytes, Result, Verdict
 
 __all__ = ["LEFT_OUT", "Change", "Report", "changes", "expectations", "read_expectations"]
 
@@ -106,7 +106,7 @@ def _case_as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _chunks_as_json(chunks: tuple[Chunk, ...]) -> list[list[float | str]]:
+def _chunks_as_json(chunks: tuple[MovedBytes, ...]) -> list[list[float | str]]:
     return [[round(chunk.at, 6), chunk.data.hex()] for chunk in chunks]
 
 

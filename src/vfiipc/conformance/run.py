@@ -13,10 +13,10 @@ from .peers import Peer
 from .plan import Plan, Unfit, prepare
 from .play import Played, play
 from .setting import Setting
-from .steps import Script, Send
+from .steps import CaseScript, SendBytes
 from .verdicts import LeftOut, Result, Verdict
 
-__all__ = ["Examination", "Options"]
+__all__ = ["Examination", "ExamineOptions"]
 
 _WORKERS: Final = 8  # connections that cases without pauses use at once
 _ENOUGH: Final = 5  # failed control exchanges in a row after which no more are tried
@@ -26,7 +26,7 @@ _ENDED_BADLY: Final = (Stop.LOST, Stop.LEFT, Stop.UNREACHED)
 
 
 @dataclass(frozen=True)
-class Options:
+class ExamineOptions:
     """How to examine.
 
     Attributes:
@@ -49,7 +49,7 @@ class Examination:
     peer: Peer
     setting: Setting
     cases: Sequence[Case]
-    options: Options = field(default_factory=Options)
+    options: ExamineOptions = field(default_factory=ExamineOptions)
     results: dict[str, Result] = field(default_factory=dict)
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     complete: bool = False
@@ -128,7 +128,12 @@ class Examination:
     async def _find_mode(self) -> None:
         """One stray byte tells: a strict peer closes, a lenient one goes on."""
         probe = Case(
-            "0.1", "-", "a stray byte", "Z", lambda own: Script((Send(own.stray),), ()), seconds=3.0
+            "0.1",
+            "-",
+            "a stray byte",
+            "Z",
+            lambda own: CaseScript((SendBytes(own.stray),), ()),
+            seconds=3.0,
         )
         played = await self._play(prepare(probe, self.setting, self.peer.abilities))
         (seen,) = played.evidence.seen

@@ -9,21 +9,21 @@ from ..codec import Message
 
 __all__ = [
     "Await",
+    "CaseScript",
     "Close",
     "HalfClose",
     "Mark",
     "Open",
     "Pause",
     "Reset",
-    "Script",
-    "Send",
+    "SendBytes",
     "Step",
     "StopReading",
     "Weigh",
 ]
 
 
-class Send(NamedTuple):
+class SendBytes(NamedTuple):
     """Send bytes, in one piece."""
 
     data: bytes
@@ -90,11 +90,11 @@ class Weigh(NamedTuple):
     """Note how much memory the peer claims."""
 
 
-Step = Send | Await | Pause | StopReading | HalfClose | Close | Reset | Open | Mark | Weigh
+Step = SendBytes | Await | Pause | StopReading | HalfClose | Close | Reset | Open | Mark | Weigh
 
 
 @dataclass(frozen=True)
-class Script:
+class CaseScript:
     """The steps of a case, after the control exchange on connection 0.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["Chunk", "Grade", "LeftOut", "Result", "Verdict"]
+__all__ = ["Grade", "LeftOut", "MovedBytes", "Result", "Verdict"]
 
 
 class Verdict(str, Enum):
@@ -35,7 +35,7 @@ class Grade(NamedTuple):
     observed: str
 
 
-class Chunk(NamedTuple):
+class MovedBytes(NamedTuple):
     """Bytes that moved together, and when: seconds after the case began."""
 
     at: float
@@ -70,8 +70,8 @@ class Result:
     seconds: float
     expected: str
     observed: str
-    sent: tuple[Chunk, ...] = ()
-    received: tuple[Chunk, ...] = ()
+    sent: tuple[MovedBytes, ...] = ()
+    received: tuple[MovedBytes, ...] = ()
     sent_bytes: int = 0
     received_bytes: int = 0
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from .patterns import Pattern
 
-__all__ = ["AllowList", "ConfigError", "ResultCode", "Rule", "parse_allow_list"]
+__all__ = ["AllowList", "AllowRule", "ConfigError", "ResultCode", "parse_allow_list"]
 
 _FORMS: Final = "a line is `in|out FROM TO NOTIFICATION-ID` or `interface NAME-OR-ADDRESS`"
 #: Words of a line; a backslash keeps a space in a word.
@@ -46,7 +46,7 @@ class ConfigError(ValueError):
         self.line = line
 
 
-class Rule(NamedTuple):
+class AllowRule(NamedTuple):
     """What passes: notifications whose sender, addressee and ID all match."""
 
     sender: Pattern
@@ -71,8 +71,8 @@ class AllowList:
         interfaces: where the server listens; if empty, on all interfaces.
     """
 
-    inward: tuple[Rule, ...] = ()
-    outward: tuple[Rule, ...] = ()
+    inward: tuple[AllowRule, ...] = ()
+    outward: tuple[AllowRule, ...] = ()
     interfaces: tuple[str, ...] = ()
 
     def allows_in(self, sender: str, to: str, notification: str) -> bool:
@@ -95,7 +95,7 @@ def parse_allow_list(text: str, name: str = "the configuration") -> AllowList | 
         ConfigError: a line is neither a rule nor an interface; the text has its number and what is
             allowed.
     """
-    found: dict[str, list[Rule]] = {"in": [], "out": []}
+    found: dict[str, list[AllowRule]] = {"in": [], "out": []}
     interfaces: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         words = _WORD.findall(line.rstrip("\r"))
@@ -105,7 +105,7 @@ def parse_allow_list(text: str, name: str = "the configuration") -> AllowList | 
             if words[0] == "interface":
                 interfaces.append(_interface(words))
             else:
-                found[_direction(words)].append(Rule(*map(Pattern, words[1:])))
+                found[_direction(words)].append(AllowRule(*map(Pattern, words[1:])))
         except ValueError as fault:
             raise ConfigError(
                 f"{name}, line {number}: {fault}; {_FORMS}",

@@ -11,6 +11,7 @@ import ssl as tls
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -235,8 +236,12 @@ class Client:
         try:
             while (given := self._loop.run(_next(arriving))) is not None:
                 yield given
+        except ConnectionClosed:
+            if not self._loop.stopped:
+                raise
         finally:
-            self._loop.run(_closed(arriving))
+            with suppress(ConnectionClosed):  # closed meanwhile, which withdraws everything
+                self._loop.run(arriving.aclose())
 
     # --- sending
 
@@ -359,10 +364,6 @@ async def _within(timeout: float | None, event: asyncio.Event) -> bool:
 async def _next(arriving: Any) -> Notification | None:
     given: Notification | None = await anext(arriving, None)
     return given
-
-
-async def _closed(arriving: Any) -> None:
-    await arriving.aclose()
 
 
 class _InThread:

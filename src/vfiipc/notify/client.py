@@ -12,8 +12,8 @@ from ..exchange import ConnectionClosed, same_error, timeout_of
 from ..transport.logs import shown
 from .asks import Ask, Asks
 from .handlers import Handled, Handler, Handlers
-from .json_members import Malformed
-from .link import Link, Listener
+from .json_members import MalformedPayload
+from .link import ClientLink, Listener
 from .loggers import client_logger
 from .messages import (
     ALL,
@@ -32,9 +32,9 @@ from .messages import (
     encode,
 )
 from .notification import Notification, Undeliverable, parameter_text
-from .streams import Stream
+from .streams import NotificationQueue
 
-__all__ = ["Client", "Options"]
+__all__ = ["Client", "ClientOptions"]
 
 #: The notification ID with which ``sync`` asks nobody.
 _SYNC: Final = "vfiipc.sync"
@@ -42,7 +42,7 @@ _SYNC: Final = "vfiipc.sync"
 _CLOSED: Final = "the client was closed"
 
 
-class Options:
+class ClientOptions:
     """What ``connect`` was told."""
 
     def __init__(
@@ -63,20 +63,20 @@ class Client:
 
     def __init__(
         self,
-        options: Options,
+        options: ClientOptions,
         dial: Callable[[float | None], Awaitable[Connection]],
         reconnect: bool,
     ) -> None:
         self._options = options
         self._handlers = Handlers(options.max_handlers)
         self._asks = Asks()
-        self._streams: set[Stream] = set()
+        self._streams: set[NotificationQueue] = set()
         self._observer: Callable[[Observation], object] | None = None
         self._on_unicast_error: Handler | None = None
         self._closed = False
         self._complained = False
         listener = Listener(self._received, self._made, self._lost)
-        self._link = Link(options.address, dial, reconnect, listener)
+        self._link = ClientLink(options.address, dial, reconnect, listener)
 
     def __repr__(self) -> str:
         state = "connected" if self.connected.is_set() else "not connected"
@@ -198,7 +198,7 @@ class Client:
             TypeError, ValueError: an argument is wrong.
             ConnectionClosed, OSError: the connection is lost, and not made again.
         """
-        stream = Stream(self._options.max_handlers)
+        stream = NotificationQueue(self._options.max_handlers)
         handled = await self._register(self._wish(notification, priority, to), stream.put)
         self._streams.add(stream)
         try:
@@ -405,7 +405,7 @@ class Client:
         await self._handlers.room()
         try:
             message = decode(payload)
-        except Malformed as fault:
+        except MalformedPayload as fault:
             if not self._complained:  # NFY-M4
                 self._complained = True
                 text = "the server sent %d bytes that are malformed: %s; such are ignored"
@@ -438,7 +438,7 @@ class Client:
             return
         client_logger.info("nobody got %s to %s", shown(error.notification), shown(error.to))
 
-    async def _send_back(self, stream: Stream) -> None:
+    async def _send_back(self, stream: NotificationQueue) -> None:
         for left in stream.rest():
             if not left.is_broadcast:
                 await self._tell(left._notify)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from .. import aio
 from ..exchange import duration_of, timeout_of
 from ..transport.addresses import parse
-from .client import Client, Options
+from .client import Client, ClientOptions
 from .messages import GROWTH, MAX_PAYLOAD, PORT, PREFIX, check_application
 
 __all__ = ["DEFAULT_ADDRESS", "MAX_HANDLERS", "Connecting", "connect"]
@@ -71,7 +71,7 @@ def connect(
         )
 
     dial(timeout)  # checks the other arguments
-    options = Options(
+    options = ClientOptions(
         app_id, str(parse(address)), duration_of(drain, "drain"), max_payload, max_handlers
     )
     return Connecting(Client(options, dial, reconnect), timeout)

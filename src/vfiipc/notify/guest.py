@@ -7,7 +7,7 @@ from collections import deque
 
 from ..aio import Connection
 from ..transport.logs import shown
-from .router import Delivery
+from .router import Deliver
 
 __all__ = ["Guest"]
 
@@ -35,7 +35,7 @@ class Guest:
         self.connection = connection
         self._name = f"client {number} {shown(connection.remote_address)}".rstrip()
         #: Payload, what is lost if it is not sent, and the size that counts for the limits.
-        self._queue: deque[tuple[bytes, Delivery | None, int]] = deque()
+        self._queue: deque[tuple[bytes, Deliver | None, int]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._writing = False
         #: How many payloads in the queue count for the limits, and their bytes.
@@ -53,7 +53,7 @@ class Guest:
     def __str__(self) -> str:
         return self._name
 
-    def put(self, payload: bytes, delivery: Delivery | None, *, counted: bool) -> None:
+    def put(self, payload: bytes, delivery: Deliver | None, *, counted: bool) -> None:
         """Queues a payload.
 
         Args:
@@ -83,7 +83,7 @@ class Guest:
             return  # what is left in the queue is for whoever ends this client
         self._writing = False
 
-    def end(self) -> list[Delivery]:
+    def end(self) -> list[Deliver]:
         """The deliveries that were not sent; none is sent any more."""
         for pending in (self._writer, self.timer):
             if pending is not None:

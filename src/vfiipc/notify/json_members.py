@@ -10,13 +10,13 @@ import json
 import re
 from typing import Final, NoReturn
 
-__all__ = ["DEEPEST", "Malformed", "Members", "members_of"]
+__all__ = ["DEEPEST", "MalformedPayload", "Members", "members_of"]
 
 #: How many arrays and objects may be inside each other, the payload's own object included.
 DEEPEST: Final = 128
 
 
-class Malformed(ValueError):
+class MalformedPayload(ValueError):
     """A payload that is not what it should be. The text shows nothing of it."""
 
 
@@ -63,11 +63,11 @@ class Members:
         """The string that a member holds.
 
         Raises:
-            Malformed: there is no such member, or it holds something else.
+            MalformedPayload: there is no such member, or it holds something else.
         """
         start, stop = self._extent(name)
         if self._text[start] != '"':
-            raise Malformed(f"the member {name!r} is not a string")
+            raise MalformedPayload(f"the member {name!r} is not a string")
         plain = self._text[start + 1 : stop - 1]
         return plain if "\\" not in plain else str(json.loads(self._text[start:stop]))
 
@@ -75,21 +75,23 @@ class Members:
         """The integer that a member holds, ``default`` without that member.
 
         Raises:
-            Malformed: it is not written as an integer, or out of range.
+            MalformedPayload: it is not written as an integer, or out of range.
         """
         if name not in self._at:
             return default
         start, stop = self._at[name]
         number = _INTEGER.fullmatch(self._text, start, stop)
         if number is None or int(number[0]) not in allowed:
-            raise Malformed(f"the member {name!r} is not an integer in {allowed[0]}..{allowed[-1]}")
+            raise MalformedPayload(
+                f"the member {name!r} is not an integer in {allowed[0]}..{allowed[-1]}"
+            )
         return int(number[0])
 
     def raw(self, name: str) -> bytes:
         """What a member holds, as it was written.
 
         Raises:
-            Malformed: there is no such member.
+            MalformedPayload: there is no such member.
         """
         start, stop = self._extent(name)
         return self._text[start:stop].encode()
@@ -97,7 +99,7 @@ class Members:
     def _extent(self, name: str) -> tuple[int, int]:
         found = self._at.get(name)
         if found is None:
-            raise Malformed(f"the member {name!r} is missing")
+            raise MalformedPayload(f"the member {name!r} is missing")
         return found
 
 
@@ -105,17 +107,17 @@ def members_of(payload: bytes) -> Members:
     """The members of the object that the payload is.
 
     Raises:
-        Malformed: it is not a JSON object, or nested deeper than ``DEEPEST``.
+        MalformedPayload: it is not a JSON object, or nested deeper than ``DEEPEST``.
     """
     try:
         text = payload.decode()
         return Members(text, _extents(text))
-    except Malformed:
+    except MalformedPayload:
         raise
     except RecursionError:
         raise _too_deep() from None
     except ValueError:  # its text and its attributes show the payload
-        raise Malformed("not JSON") from None
+        raise MalformedPayload("not JSON") from None
 
 
 def _extents(text: str) -> dict[str, tuple[int, int]]:
@@ -168,10 +170,10 @@ def _check_depth(value: object) -> None:
         raise _too_deep()
 
 
-def _too_deep() -> Malformed:
-    return Malformed(f"nested deeper than {DEEPEST} levels")
+def _too_deep() -> MalformedPayload:
+    return MalformedPayload(f"nested deeper than {DEEPEST} levels")
 
 
-def _not_an_object(text: str) -> Malformed:
+def _not_an_object(text: str) -> MalformedPayload:
     _, stop = _value_at(text, len(text) - len(text.lstrip(_SPACE)))
-    return Malformed("not JSON" if text[stop:].strip(_SPACE) else "not an object")
+    return MalformedPayload("not JSON" if text[stop:].strip(_SPACE) else "not an object")

@@ -14,7 +14,7 @@ from ..transport.logs import shown
 from .keepalive import keep_alive
 from .loggers import client_logger
 
-__all__ = ["Link", "Listener"]
+__all__ = ["ClientLink", "Listener"]
 
 # Seconds between attempts to reconnect, and for each of them (NFY-C7).
 _FIRST_PAUSE: Final = 0.1
@@ -36,7 +36,7 @@ class Listener(NamedTuple):
     lost: Callable[[BaseException], None]
 
 
-class Link:
+class ClientLink:
     """One connection after the other.
 
     Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from json import JSONEncoder
 from typing import Final, TypeAlias
 
-from .json_members import Malformed, Members, members_of
+from .json_members import MalformedPayload, Members, members_of
 
 __all__ = [
     "ALL",
@@ -186,11 +186,11 @@ def check_parameter(text: bytes) -> bytes:
     """The JSON text of a parameter, without the space around it.
 
     Raises:
-        Malformed: it is not one JSON value, or nested too deeply.
+        MalformedPayload: it is not one JSON value, or nested too deeply.
     """
     members = members_of(b'{"parameter":%b}' % text)
     if len(members) != 1:
-        raise Malformed("not JSON")
+        raise MalformedPayload("not JSON")
     return members.raw("parameter")
 
 
@@ -201,7 +201,7 @@ def decode(payload: bytes) -> Message | None:
     """What a payload means; None if its type is unknown (NFY-M2).
 
     Raises:
-        Malformed: it is not a message of the service (NFY-M4).
+        MalformedPayload: it is not a message of the service (NFY-M4).
     """
     members = members_of(payload)
     read = _READERS.get(members.string("type"))
@@ -211,10 +211,10 @@ def decode(payload: bytes) -> Message | None:
 def _id(members: Members, name: str, check: Callable[[str, str], str] = check_id) -> str:
     try:
         return check(members.string(name), f"the member {name!r}")
-    except Malformed:
+    except MalformedPayload:
         raise
     except ValueError as error:
-        raise Malformed(str(error)) from None
+        raise MalformedPayload(str(error)) from None
 
 
 def _register(members: Members) -> Register:
@@ -240,7 +240,7 @@ def _unicast_error(members: Members) -> UnicastError:
 def _fields(members: Members) -> tuple[str, str, str, bytes, int, int]:
     try:
         reference = members.integer("reference", _REFERENCES, 0)
-    except Malformed:
+    except MalformedPayload:
         reference = 0  # another server's, which may be of any type
     return (
         _id(members, "from", check_application),

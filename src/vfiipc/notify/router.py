@@ -21,11 +21,11 @@ __all__ = [
     "REMEMBERED",
     "REMEMBERED_SIZE",
     "Action",
-    "Delivery",
+    "Deliver",
     "Observed",
     "Refused",
     "Router",
-    "Undeliverable",
+    "TellUndeliverable",
 ]
 
 #: Registrations that all remote clients together may hold (NFY-R4).
@@ -35,7 +35,7 @@ REMEMBERED: Final = 16384
 REMEMBERED_SIZE: Final = 16 << 20
 
 
-class Delivery(NamedTuple):
+class Deliver(NamedTuple):
     """``client`` gets ``payload``, on behalf of the applications in ``receivers``."""
 
     client: int
@@ -45,10 +45,10 @@ class Delivery(NamedTuple):
 
     def __repr__(self) -> str:
         size = len(self.payload)
-        return f"Delivery(client={self.client}, {size} bytes, receivers={self.receivers!r})"
+        return f"Deliver(client={self.client}, {size} bytes, receivers={self.receivers!r})"
 
 
-class Undeliverable(NamedTuple):
+class TellUndeliverable(NamedTuple):
     """``client``, the sender, is told that nobody got its notification."""
 
     client: int
@@ -70,7 +70,7 @@ class Refused(NamedTuple):
     notify: Notify
 
 
-Action: TypeAlias = "Delivery | Undeliverable | Observed | Refused"
+Action: TypeAlias = "Deliver | TellUndeliverable | Observed | Refused"
 
 
 class Registration:
@@ -131,7 +131,7 @@ class Unicast:
         self.tried: list[int] = []  # clients that got it
 
 
-class Client:
+class Registrant:
     """What the router knows of one connection."""
 
     __slots__ = ("local", "registrations")
@@ -161,7 +161,7 @@ class Router:
         self._allow = allow
         self._max_remote = max_remote
         self._remote = 0
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, Registrant] = {}
         self._observers: tuple[int, ...] = ()
         self._topics: dict[str, Topic[Registration]] = {}
         self._numbers = itertools.count(1)
@@ -176,10 +176,10 @@ class Router:
     def join(self, *, local: bool) -> int:
         """A client has connected; its number."""
         number = next(self._numbers)
-        self._clients[number] = Client(local)
+        self._clients[number] = Registrant(local)
         return number
 
-    def gone(self, number: int, unsent: Iterable[Delivery] = ()) -> list[Action]:
+    def gone(self, number: int, unsent: Iterable[Deliver] = ()) -> list[Action]:
         """A client is gone; ``unsent`` never reached it, and counts as sent back (NFY-Q3)."""
         client = self._clients.pop(number)
         for key in list(client.registrations):
@@ -224,7 +224,7 @@ class Router:
         if key in client.registrations:
             self._withdraw(client, key)
 
-    def _withdraw(self, client: Client, key: tuple[str, str]) -> None:
+    def _withdraw(self, client: Registrant, key: tuple[str, str]) -> None:
         registration = client.registrations.pop(key)
         topic = self._topics[key[0]]
         topic.remove(registration)
@@ -267,7 +267,7 @@ class Router:
     def _refuse(self, number: int, notify: Notify) -> list[Action]:
         actions: list[Action] = [Refused(number, "in", notify), *self._seen(notify, "")]
         if notify.to != ALL:
-            actions.append(Undeliverable(number, _error(notify)))  # NFY-A6
+            actions.append(TellUndeliverable(number, _error(notify)))  # NFY-A6
         return actions
 
     def _candidates(self, notify: Notify) -> tuple[list[Registration], bool]:
@@ -292,7 +292,7 @@ class Router:
             receivers.setdefault(registration.client, []).append(registration.receiver)
         payload = encode(notify) if receivers else b""
         for client, names in receivers.items():  # NFY-N1
-            actions.append(Delivery(client, payload, tuple(names), None))
+            actions.append(Deliver(client, payload, tuple(names), None))
             for name in names:
                 actions += self._seen(notify, name)
         return actions if receivers else [*actions, *self._seen(notify, "")]
@@ -307,14 +307,14 @@ class Router:
                 unicast.tried.append(registration.client)
                 self._remember(unicast)
                 receivers = (registration.receiver,)
-                delivery = Delivery(registration.client, encode(notify), receivers, unicast)
+                delivery = Deliver(registration.client, encode(notify), receivers, unicast)
                 return [delivery, *self._seen(notify, registration.receiver)]
         unicast.holder = 0
         self._unicasts.pop(notify.reference, None)
         actions: list[Action] = [Refused(unicast.sender, "out", notify)] if refused else []
         actions += self._seen(notify, "")
         if unicast.sender in self._clients:
-            actions.append(Undeliverable(unicast.sender, _error(notify)))  # NFY-N5
+            actions.append(TellUndeliverable(unicast.sender, _error(notify)))  # NFY-N5
         return actions
 
     def _seen(self, notify: Notify, receiver: str) -> list[Action]:

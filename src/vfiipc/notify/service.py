@@ -14,7 +14,7 @@ from .. import aio
 from ..transport.logs import NOTICE, shown
 from .allow import AllowList
 from .guest import Guest
-from .json_members import Malformed
+from .json_members import MalformedPayload
 from .keepalive import is_local, keep_alive
 from .loggers import server_logger
 from .messages import (
@@ -29,9 +29,9 @@ from .messages import (
     decode,
     encode,
 )
-from .router import MAX_REMOTE, Action, Delivery, Observed, Refused, Router, Undeliverable
+from .router import MAX_REMOTE, Action, Deliver, Observed, Refused, Router, TellUndeliverable
 
-__all__ = ["MAX_QUEUE", "MAX_QUEUE_SIZE", "Service", "Serving", "serve"]
+__all__ = ["MAX_QUEUE", "MAX_QUEUE_SIZE", "PendingService", "Service", "serve"]
 
 #: Messages, and bytes of their payloads, that may wait for a client (NFY-Q1).
 MAX_QUEUE: Final = 4096
@@ -56,7 +56,7 @@ def serve(
     max_queue: int = MAX_QUEUE,
     max_queue_size: int = MAX_QUEUE_SIZE,
     max_connections: int | None = None,
-) -> Serving:
+) -> PendingService:
     """A notification server, when the result is awaited or entered with ``async with``.
 
     Args:
@@ -100,10 +100,10 @@ def serve(
         )
         for address, is_encrypted in zip(addresses, encrypted)
     ]
-    return Serving(service, servers)
+    return PendingService(service, servers)
 
 
-class Serving:
+class PendingService:
     """A server that is about to listen; await it or enter it with ``async with``, once."""
 
     def __init__(self, service: Service, servers: list[Any]) -> None:
@@ -197,7 +197,7 @@ class Service:
             return  # it was disconnected because it does not read
         try:
             message = decode(payload)
-        except Malformed as fault:
+        except MalformedPayload as fault:
             self._complain(guest, f"sent {len(payload)} bytes that are malformed: {fault}")
             return
         if message is None:
@@ -230,9 +230,9 @@ class Service:
                 whose queue moves: that does not count for the limits of those that inherit it.
         """
         for action in actions:
-            if isinstance(action, Delivery):
+            if isinstance(action, Deliver):
                 self._put(action.client, action.payload, action, sender)
-            elif isinstance(action, Undeliverable):
+            elif isinstance(action, TellUndeliverable):
                 self._put(action.client, encode(action.error), None, sender)
             elif isinstance(action, Observed):
                 payload = encode(action.observation)
@@ -242,7 +242,7 @@ class Service:
                 self._log_refused(action)
 
     def _put(
-        self, number: int, payload: bytes, delivery: Delivery | None, sender: Guest | None
+        self, number: int, payload: bytes, delivery: Deliver | None, sender: Guest | None
     ) -> None:
         guest = self._guests.get(number)
         if guest is None:

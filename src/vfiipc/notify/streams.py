@@ -9,10 +9,10 @@ from collections.abc import Awaitable
 from ..exchange import same_error
 from .notification import Notification
 
-__all__ = ["Stream"]
+__all__ = ["NotificationQueue"]
 
 
-class Stream:
+class NotificationQueue:
     """Notifications that wait for an iteration, in the order in which they came.
 
     Args:

@@ -66,7 +66,7 @@ class PeerConnection(asyncio.Protocol):
         """The descriptor on which something may arrive; -1 if nothing can."""
         if not self.is_open or self._at_eof:
             return -1
-        return int(self.transport.get_extra_info("socket").fileno())
+        return self._socket.fileno()
 
     def perform(self, actions: Iterable[Action], done: Future[None] | None = None) -> None:
         """Performs actions after those before; ``done`` is told when that is over."""
@@ -85,6 +85,9 @@ class PeerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        # Kept, because Python 3.10 forgets both when it closes.
+        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
         self._worker = asyncio.get_running_loop().create_task(self._work())
         self._handler.connected(self)
 
@@ -96,7 +99,7 @@ class PeerConnection(asyncio.Protocol):
         self._handler.ended(self)
         self.perform([End("close")])
         # Answers may still be under way. TLS cannot end one direction alone.
-        return self.transport.get_extra_info("sslcontext") is None
+        return not self._is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._at_eof:
@@ -138,12 +141,11 @@ class PeerConnection(asyncio.Protocol):
         elif ending == "close":
             self.transport.close()
         else:
-            sock = self.transport.get_extra_info("socket")
-            if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            if self._socket.family not in (socket.AF_INET, socket.AF_INET6):
                 raise ValueError("a Unix socket cannot be reset; use cut()")
             while self.transport.get_write_buffer_size():
                 await asyncio.sleep(_FLUSH)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.transport.abort()
 
 

@@ -31,7 +31,7 @@ from .saving import save
 from .store import Store
 from .table import Table
 
-__all__ = ["Inspector", "Source"]
+__all__ = ["Inspector", "MessageSource"]
 
 _TICK = 0.05  # seconds between looks at what has come
 _BUDGET = 0.02  # seconds of each that may be spent on it
@@ -60,7 +60,7 @@ Editor, Help { align: center middle; }
 """
 
 
-class Source(Protocol):
+class MessageSource(Protocol):
     """What messages come from, and where the user's can go."""
 
     name: str  #: for the title
@@ -115,7 +115,7 @@ class Inspector(App[None]):
 
     def __init__(
         self,
-        source: Source,
+        source: MessageSource,
         feed: Feed,
         store: Store,
         holding: Holding,

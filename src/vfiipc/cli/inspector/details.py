@@ -19,8 +19,8 @@ from .rows import duration, what_happened
 
 __all__ = [
     "FORMS",
+    "JsonObject",
     "Lines",
-    "Members",
     "Raw",
     "fields",
     "form_of",
@@ -45,7 +45,7 @@ class Lines:
     at: Callable[[int], str]
 
 
-class Members(list[tuple[str, Any]]):
+class JsonObject(list[tuple[str, Any]]):
     """The members of a JSON object, in their order, also those of the same name."""
 
 
@@ -90,14 +90,14 @@ def form_of(data: bytes, wanted: str) -> str:
     return "hex"
 
 
-def parsed_json(data: bytes) -> Members | list[Any] | None:
+def parsed_json(data: bytes) -> JsonObject | list[Any] | None:
     """The object or array that data are, with numbers as ``Raw``; None where they are not one."""
     if len(data) > _LARGEST_JSON or data.lstrip()[:1] not in (b"{", b"["):
         return None
     try:
         value = json.loads(
             data.decode("utf-8"),
-            object_pairs_hook=Members,
+            object_pairs_hook=JsonObject,
             parse_int=Raw,
             parse_float=Raw,
             parse_constant=_refuse,

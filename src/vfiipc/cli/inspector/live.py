@@ -38,7 +38,7 @@ class Live:
         self._holding = holding
         self._framing = Framing(parsed.prefix, parsed.limit)
         self._lock = threading.Lock()
-        self._flows: dict[tuple[int, bool], _Flow] = {}
+        self._flows: dict[tuple[int, bool], _LiveFlow] = {}
 
     @property
     def prefix(self) -> int:
@@ -80,9 +80,9 @@ class Live:
             flow = self._flows.get((way.connection, way.from_client))
         return flow is not None and flow.put_in(message)
 
-    def _flow(self, pair: Pair, direction: Direction) -> _Flow:
+    def _flow(self, pair: Pair, direction: Direction) -> _LiveFlow:
         gate = Gate(self._framing.reader())
-        flow = _Flow(self, pair, direction, gate, self._feed, self._holding)
+        flow = _LiveFlow(self, pair, direction, gate, self._feed, self._holding)
         with self._lock:
             self._flows[direction.way.connection, direction.way.from_client] = flow
         return flow
@@ -91,7 +91,7 @@ class Live:
         self._feed.put(Entry(way, time.time(), None, said))
 
 
-class _Flow:
+class _LiveFlow:
     """One direction of a connection."""
 
     def __init__(

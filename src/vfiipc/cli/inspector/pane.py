@@ -16,7 +16,17 @@ from textual.widgets import ContentSwitcher, Static, Tree
 from textual.widgets.tree import TreeNode
 
 from ..streams import one_line
-from .details import FORMS, Lines, Members, Raw, fields, form_of, hex_lines, parsed_json, text_lines
+from .details import (
+    FORMS,
+    JsonObject,
+    Lines,
+    Raw,
+    fields,
+    form_of,
+    hex_lines,
+    parsed_json,
+    text_lines,
+)
 from .entries import Entry
 
 __all__ = ["Pane"]
@@ -53,7 +63,7 @@ class JSONTree(Tree[Any]):
     def __init__(self, id: str) -> None:  # noqa: A002 - Textual's
         super().__init__("", id=id)
 
-    def show(self, value: Members | list[Any]) -> None:
+    def show(self, value: JsonObject | list[Any]) -> None:
         """Shows another value, opened as far as there is not too much."""
         self.clear()
         self.root.set_label(_label(None, value))
@@ -75,7 +85,9 @@ class JSONTree(Tree[Any]):
         if node.children:
             return
         value: Any = node.data
-        pairs = value if isinstance(value, Members) else [(str(n), v) for n, v in enumerate(value)]
+        pairs = (
+            value if isinstance(value, JsonObject) else [(str(n), v) for n, v in enumerate(value)]
+        )
         for name, inner in pairs:
             if isinstance(inner, list):
                 node.add(_label(name, inner), data=inner)
@@ -88,7 +100,7 @@ def _label(name: str | None, value: Any) -> Text:
     if name is not None:
         label.append(one_line(name), "bold")
         label.append(": ")
-    if isinstance(value, Members):
+    if isinstance(value, JsonObject):
         return label.append(f"{{{len(value)}}}", "dim")
     if isinstance(value, list):
         return label.append(f"[{len(value)}]", "dim")

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..judge import Judge, exactly
 from ..setting import LARGEST, Setting
-from ..steps import Script
+from ..steps import CaseScript
 
 __all__ = ["BULK", "USUAL", "Case", "PointLost", "within_limit"]
 
@@ -51,7 +51,7 @@ class Case:
     rule: str
     title: str
     outcome: str
-    write: Callable[[Setting], Script]
+    write: Callable[[Setting], CaseScript]
     stops: bool = False
     prefix: int | None = None
     limit: int | None = None

@@ -9,7 +9,7 @@ from ...codec import HEADER_SIZE, Message
 from ..evidence import Evidence, Stop
 from ..judge import exactly
 from ..setting import Setting
-from ..steps import Close, HalfClose, Open, Pause, Reset, Script, Send, Step, StopReading
+from ..steps import CaseScript, Close, HalfClose, Open, Pause, Reset, SendBytes, Step, StopReading
 from ..verdicts import Grade, Verdict
 from .case import Case, within_limit
 from .messages import pattern
@@ -20,24 +20,24 @@ __all__ = ["CASES"]
 _MOMENT: Final = Pause(0.1)
 
 
-def _ended(more: int, setting: Setting) -> Script:
+def _ended(more: int, setting: Setting) -> CaseScript:
     """A and the first bytes of B, then the end of the stream."""
     stream = setting.encoded(setting.first) + setting.encoded(setting.second)[:more]
-    return Script((Send(stream), HalfClose()), (setting.first,), final=False)
+    return CaseScript((SendBytes(stream), HalfClose()), (setting.first,), final=False)
 
 
-def _cut_off(setting: Setting) -> Script:
+def _cut_off(setting: Setting) -> CaseScript:
     hidden = setting.encoded(setting.second)
     size = within_limit(len(hidden) + 16, setting)
     stream = setting.encoded(setting.first) + setting.header(size, 1) + hidden
-    return Script((Send(stream), HalfClose()), (setting.first,), final=False)
+    return CaseScript((SendBytes(stream), HalfClose()), (setting.first,), final=False)
 
 
 def _large(setting: Setting) -> bytes:
     return setting.encoded(Message(setting.first.msg_id, pattern(min(setting.limit, 1 << 20))))
 
 
-def _connect_and_close(_: Setting) -> Script:
+def _connect_and_close(_: Setting) -> CaseScript:
     steps: tuple[Step, ...] = (
         Close(),
         Open(1, control=False),
@@ -45,17 +45,19 @@ def _connect_and_close(_: Setting) -> Script:
         _MOMENT,
         Open(2, proves=True),
     )
-    return Script(steps, (), final=False)
+    return CaseScript(steps, (), final=False)
 
 
-def _reset_in_header(setting: Setting) -> Script:
+def _reset_in_header(setting: Setting) -> CaseScript:
     part = setting.encoded(setting.first)[: HEADER_SIZE - 2]
-    return Script((Send(part), _MOMENT, Reset(), _MOMENT, Open(1, proves=True)), (), final=False)
+    return CaseScript(
+        (SendBytes(part), _MOMENT, Reset(), _MOMENT, Open(1, proves=True)), (), final=False
+    )
 
 
-def _with_unread_echo(end: Step, setting: Setting) -> Script:
-    steps = (StopReading(), Send(_large(setting)), _MOMENT, end, _MOMENT, Open(1, proves=True))
-    return Script(steps, final=False)
+def _with_unread_echo(end: Step, setting: Setting) -> CaseScript:
+    steps = (StopReading(), SendBytes(_large(setting)), _MOMENT, end, _MOMENT, Open(1, proves=True))
+    return CaseScript(steps, final=False)
 
 
 def may_lose(evidence: Evidence) -> Grade:

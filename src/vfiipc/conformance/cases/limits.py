@@ -7,19 +7,19 @@ from typing import Final
 
 from ...codec import SIZE, Message
 from ..setting import Setting
-from ..steps import Await, Script, Send
+from ..steps import Await, CaseScript, SendBytes
 from .case import BULK, Case, PointLost, sendable
 from .messages import exchange
 
 __all__ = ["CASES"]
 
 
-def _bad_size(size: int, setting: Setting) -> Script:
+def _bad_size(size: int, setting: Setting) -> CaseScript:
     stream = setting.judged(size) + setting.encoded(setting.first)
-    return Script((Send(stream),), (setting.first,))
+    return CaseScript((SendBytes(stream),), (setting.first,))
 
 
-def _below_limit(distance: int, setting: Setting) -> Script:
+def _below_limit(distance: int, setting: Setting) -> CaseScript:
     size = sendable(setting.limit) - distance
     if size < 0:
         raise PointLost("there is no size below the limit")
@@ -34,27 +34,27 @@ def _too_large(setting: Setting, hidden: bytes = b"") -> bytes:
     return setting.header(len(data)) + data
 
 
-def _above_limit(setting: Setting) -> Script:
+def _above_limit(setting: Setting) -> CaseScript:
     size = sendable(setting.limit + 1)
-    return Script((Send(setting.header(size) + setting.stray * size),), ())
+    return CaseScript((SendBytes(setting.header(size) + setting.stray * size),), ())
 
 
-def _header_alone(setting: Setting) -> Script:
+def _header_alone(setting: Setting) -> CaseScript:
     """A has to come back although the data that the header announces is never sent."""
     header = setting.header(setting.limit + 1)
-    steps = (Send(header), Send(setting.encoded(setting.first)), Await())
-    return Script(steps, (setting.first,))
+    steps = (SendBytes(header), SendBytes(setting.encoded(setting.first)), Await())
+    return CaseScript(steps, (setting.first,))
 
 
-def _hidden(setting: Setting) -> Script:
+def _hidden(setting: Setting) -> CaseScript:
     hidden = setting.second
-    return Script((Send(_too_large(setting, setting.encoded(hidden))),), (hidden,))
+    return CaseScript((SendBytes(_too_large(setting, setting.encoded(hidden))),), (hidden,))
 
 
-def _among_fitting(setting: Setting) -> Script:
+def _among_fitting(setting: Setting) -> CaseScript:
     first, second = setting.first, setting.second
     stream = setting.encoded(first) + _too_large(setting) + setting.encoded(second)
-    return Script((Send(stream),), (first, second))
+    return CaseScript((SendBytes(stream),), (first, second))
 
 
 _BAD_SIZES: Final = (

@@ -11,7 +11,7 @@ from ...codec import Message
 from ..evidence import Evidence, Stop
 from ..judge import exactly, spoilt
 from ..setting import Setting
-from ..steps import Await, Mark, Open, Pause, Script, Send, Step, StopReading, Weigh
+from ..steps import Await, CaseScript, Mark, Open, Pause, SendBytes, Step, StopReading, Weigh
 from ..verdicts import Grade, Verdict
 from .case import BULK, Case, PointLost
 from .messages import exchange, pattern
@@ -30,40 +30,40 @@ _MEASURABLE: Final = 0.1
 _CLAIMED: Final = 8
 
 
-def _together(setting: Setting) -> Script:
+def _together(setting: Setting) -> CaseScript:
     """Each connection has a half of its own message in it while the others are used."""
     others = range(1, _TOGETHER)
     texts = [f"connection {number}".encode()[: setting.limit] for number in range(_TOGETHER)]
     streams = [setting.encoded(setting.numbered(number, text)) for number, text in enumerate(texts)]
     half = len(streams[0]) // 2
     opens: list[Step] = [Open(number, optional=True) for number in others]
-    halves = [Send(stream[:half], number) for number, stream in enumerate(streams)]
-    rests = [Send(stream[half:], number) for number, stream in enumerate(streams)]
+    halves = [SendBytes(stream[:half], number) for number, stream in enumerate(streams)]
+    rests = [SendBytes(stream[half:], number) for number, stream in enumerate(streams)]
     waits = [Await(number) for number in range(_TOGETHER)]
-    return Script((*opens, *halves, *reversed(rests), *waits))
+    return CaseScript((*opens, *halves, *reversed(rests), *waits))
 
 
-def _many(setting: Setting) -> Script:
+def _many(setting: Setting) -> CaseScript:
     texts = (f"{number:0100}".encode()[max(0, 100 - setting.limit) :] for number in range(10_000))
     return exchange(setting, *(setting.numbered(number, text) for number, text in enumerate(texts)))
 
 
-def _large(setting: Setting) -> Script:
+def _large(setting: Setting) -> CaseScript:
     data = pattern(min(_MIB, setting.limit))
     return exchange(setting, *(setting.numbered(number, data) for number in range(16)))
 
 
-def _largest(setting: Setting) -> Script:
+def _largest(setting: Setting) -> CaseScript:
     return exchange(setting, Message(setting.first.msg_id, pattern(setting.most)))
 
 
-def _unread(setting: Setting) -> Script:
+def _unread(setting: Setting) -> CaseScript:
     """4 MiB or so: more than the buffers between the two programs hold."""
     size = min(setting.limit, 1 << 16)
     count = min(4 * _MIB // (size + 64), 5_000)
     messages = tuple(setting.numbered(number, pattern(size)) for number in range(count))
-    steps = (StopReading(), Send(setting.encoded(*messages)), Pause(2.0), Await())
-    return Script(steps, messages)
+    steps = (StopReading(), SendBytes(setting.encoded(*messages)), Pause(2.0), Await())
+    return CaseScript(steps, messages)
 
 
 def _bad_headers(setting: Setting, size: int) -> bytes:
@@ -72,22 +72,22 @@ def _bad_headers(setting: Setting, size: int) -> bytes:
     return block * (size // _APART)
 
 
-def _growing(make: Callable[[Setting, int], bytes], setting: Setting) -> Script:
+def _growing(make: Callable[[Setting, int], bytes], setting: Setting) -> CaseScript:
     first = setting.encoded(setting.first)
     steps: list[Step] = [Mark()]
     for size in _GARBAGE:
-        steps += [Send(make(setting, size) + first), Await(), Mark()]
-    return Script(tuple(steps), (setting.first,) * len(_GARBAGE))
+        steps += [SendBytes(make(setting, size) + first), Await(), Mark()]
+    return CaseScript(tuple(steps), (setting.first,) * len(_GARBAGE))
 
 
-def _claiming(setting: Setting) -> Script:
+def _claiming(setting: Setting) -> CaseScript:
     """The memory is weighed while every connection is at work, and again with a claim on each."""
     if setting.limit < _MIB:
         raise PointLost("claims below 1 MiB do not show in the memory of a process")
     connections = range(_CLAIMING)
     opens = [Open(number) for number in connections[1:]]
-    claims = [Send(setting.header(setting.limit), number) for number in connections]
-    return Script((*opens, Weigh(), *claims, Pause(0.5), Weigh()), (), final=False)
+    claims = [SendBytes(setting.header(setting.limit), number) for number in connections]
+    return CaseScript((*opens, Weigh(), *claims, Pause(0.5), Weigh()), (), final=False)
 
 
 def may_decline(evidence: Evidence) -> Grade:

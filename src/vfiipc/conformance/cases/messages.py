@@ -10,7 +10,7 @@ from ...codec import MSG_ID, Message
 from ..evidence import Evidence, Stop
 from ..judge import exactly
 from ..setting import Setting
-from ..steps import Script, Send
+from ..steps import CaseScript, SendBytes
 from ..verdicts import Grade, Verdict
 from .case import Case, within_limit
 
@@ -25,60 +25,60 @@ def pattern(size: int) -> bytes:
     return (values * (size // len(values) + 1))[:size]
 
 
-def exchange(setting: Setting, *messages: Message) -> Script:
+def exchange(setting: Setting, *messages: Message) -> CaseScript:
     """Messages in one write, which come back."""
-    return Script((Send(setting.encoded(*messages)),), point=messages)
+    return CaseScript((SendBytes(setting.encoded(*messages)),), point=messages)
 
 
-def _first(setting: Setting) -> Script:
+def _first(setting: Setting) -> CaseScript:
     return exchange(setting, setting.first)
 
 
-def _sized(size: int, setting: Setting) -> Script:
+def _sized(size: int, setting: Setting) -> CaseScript:
     return exchange(setting, Message(setting.first.msg_id, pattern(within_limit(size, setting))))
 
 
-def _largest(setting: Setting) -> Script:
+def _largest(setting: Setting) -> CaseScript:
     return _sized(min(setting.limit, 1 << 20), setting)
 
 
-def _data(choose: Callable[[Setting], bytes], setting: Setting) -> Script:
+def _data(choose: Callable[[Setting], bytes], setting: Setting) -> CaseScript:
     data = choose(setting)
     within_limit(len(data), setting)
     return exchange(setting, Message(setting.first.msg_id, data))
 
 
-def _many(setting: Setting) -> Script:
+def _many(setting: Setting) -> CaseScript:
     texts = (f"message {number}".encode()[: setting.limit] for number in range(_MANY))
     return exchange(setting, *(setting.numbered(number, text) for number, text in enumerate(texts)))
 
 
-def _empty(count: int, setting: Setting) -> Script:
+def _empty(count: int, setting: Setting) -> CaseScript:
     return exchange(setting, *(setting.numbered(number, b"") for number in range(count)))
 
 
-def _empty_between(setting: Setting) -> Script:
+def _empty_between(setting: Setting) -> CaseScript:
     return exchange(
         setting, setting.first, setting.numbered(1, b""), setting.second, setting.numbered(2, b"")
     )
 
 
-def _limit_zero(setting: Setting) -> Script:
+def _limit_zero(setting: Setting) -> CaseScript:
     empty = setting.numbered(1, b"")
-    return Script(
-        (Send(setting.encoded(empty, setting.numbered(2, setting.stray))),), point=(empty,)
+    return CaseScript(
+        (SendBytes(setting.encoded(empty, setting.numbered(2, setting.stray))),), point=(empty,)
     )
 
 
-def _with_id(msg_id: int, setting: Setting) -> Script:
+def _with_id(msg_id: int, setting: Setting) -> CaseScript:
     return exchange(setting, setting.first._replace(msg_id=msg_id))
 
 
-def _prefix_as_id(setting: Setting) -> Script:
+def _prefix_as_id(setting: Setting) -> CaseScript:
     return _with_id(setting.prefix_as_id, setting)
 
 
-def _repeated_id(setting: Setting) -> Script:
+def _repeated_id(setting: Setting) -> CaseScript:
     texts = (b"one", b"two", b"three")
     return exchange(setting, *(setting.numbered(7, text[: setting.limit]) for text in texts))
 

@@ -10,7 +10,7 @@ from ...codec import HEADER_SIZE, SIZE
 from ..evidence import Evidence, Stop
 from ..judge import exactly, spoilt
 from ..setting import Setting
-from ..steps import Await, Mark, Pause, Script, Send, Step
+from ..steps import Await, CaseScript, Mark, Pause, SendBytes, Step
 from ..verdicts import Grade, Verdict
 from .case import BULK, Case, PointLost
 from .pieces import in_pieces
@@ -22,39 +22,39 @@ _ROUND_TRIPS: Final = 100
 _PERCENTS: Final = (50, 90, 99, 100)
 
 
-def _inside(at: int, setting: Setting) -> Script:
-    return Script(in_pieces(setting.encoded(setting.first), [at], _SHORT), (setting.first,))
+def _inside(at: int, setting: Setting) -> CaseScript:
+    return CaseScript(in_pieces(setting.encoded(setting.first), [at], _SHORT), (setting.first,))
 
 
-def _inside_data(setting: Setting) -> Script:
+def _inside_data(setting: Setting) -> CaseScript:
     if len(setting.first.data) < 2:
         raise PointLost("the limit leaves no data to pause in")
     return _inside(HEADER_SIZE + 1, setting)
 
 
-def _between(seconds: float, setting: Setting) -> Script:
+def _between(seconds: float, setting: Setting) -> CaseScript:
     first, second = setting.first, setting.second
     steps = (
-        Send(setting.encoded(first)),
+        SendBytes(setting.encoded(first)),
         Await(),
         Pause(seconds),
-        Send(setting.encoded(second)),
+        SendBytes(setting.encoded(second)),
     )
-    return Script(steps, (first, second))
+    return CaseScript(steps, (first, second))
 
 
-def _idle(seconds: float, setting: Setting) -> Script:
-    return Script((Pause(seconds), Send(setting.encoded(setting.first))), (setting.first,))
+def _idle(seconds: float, setting: Setting) -> CaseScript:
+    return CaseScript((Pause(seconds), SendBytes(setting.encoded(setting.first))), (setting.first,))
 
 
-def _last_byte(setting: Setting) -> Script:
+def _last_byte(setting: Setting) -> CaseScript:
     return _inside(len(setting.encoded(setting.first)) - 1, setting)
 
 
-def _round_trips(setting: Setting) -> Script:
+def _round_trips(setting: Setting) -> CaseScript:
     message = setting.encoded(setting.first)
-    trip: tuple[Step, ...] = (Send(message), Await(), Mark())
-    return Script((Mark(), *trip * _ROUND_TRIPS), (setting.first,) * _ROUND_TRIPS)
+    trip: tuple[Step, ...] = (SendBytes(message), Await(), Mark())
+    return CaseScript((Mark(), *trip * _ROUND_TRIPS), (setting.first,) * _ROUND_TRIPS)
 
 
 def may_close(evidence: Evidence) -> Grade:

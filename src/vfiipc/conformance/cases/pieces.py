@@ -9,7 +9,7 @@ from typing import Final
 
 from ...codec import HEADER_SIZE
 from ..setting import Setting
-from ..steps import Pause, Script, Send, Step
+from ..steps import CaseScript, Pause, SendBytes, Step
 from .case import Case, PointLost
 from .messages import pattern
 
@@ -22,49 +22,49 @@ _CUTS: Final = 100
 def in_pieces(stream: bytes, cuts: Iterable[int], pause: float = _BETWEEN) -> tuple[Step, ...]:
     """The stream, cut at these offsets, with pauses in between."""
     pieces = [stream[start:stop] for start, stop in pairwise((0, *cuts, len(stream)))]
-    steps: list[list[Step]] = [[Pause(pause), Send(piece)] for piece in pieces]
+    steps: list[list[Step]] = [[Pause(pause), SendBytes(piece)] for piece in pieces]
     return tuple(chain.from_iterable(steps))[1:]
 
 
-def _byte_by_byte(setting: Setting) -> Script:
+def _byte_by_byte(setting: Setting) -> CaseScript:
     messages = (setting.first, setting.last)
     stream = setting.encoded(*messages)
-    return Script(tuple(Send(bytes([value])) for value in stream), messages, final=False)
+    return CaseScript(tuple(SendBytes(bytes([value])) for value in stream), messages, final=False)
 
 
-def _in_header(at: int, setting: Setting) -> Script:
-    return Script(in_pieces(setting.encoded(setting.first), [at]), (setting.first,))
+def _in_header(at: int, setting: Setting) -> CaseScript:
+    return CaseScript(in_pieces(setting.encoded(setting.first), [at]), (setting.first,))
 
 
-def _in_data(setting: Setting) -> Script:
+def _in_data(setting: Setting) -> CaseScript:
     first = setting.first
     if len(first.data) < 2:
         raise PointLost("the limit leaves no data to cut")
     at = HEADER_SIZE + len(first.data) // 2
-    return Script(in_pieces(setting.encoded(first), [at]), (first,))
+    return CaseScript(in_pieces(setting.encoded(first), [at]), (first,))
 
 
-def _across_border(setting: Setting) -> Script:
+def _across_border(setting: Setting) -> CaseScript:
     messages = (setting.first, setting.second)
     border = len(setting.encoded(setting.first))
     cuts = [border - 1, border + 5]
-    return Script(in_pieces(setting.encoded(*messages), cuts), messages)
+    return CaseScript(in_pieces(setting.encoded(*messages), cuts), messages)
 
 
-def _one_and_a_half(setting: Setting) -> Script:
+def _one_and_a_half(setting: Setting) -> CaseScript:
     messages = (setting.first, setting.second)
     border = len(setting.encoded(setting.first))
     half = len(setting.encoded(setting.second)) // 2
-    return Script(in_pieces(setting.encoded(*messages), [border + half]), messages)
+    return CaseScript(in_pieces(setting.encoded(*messages), [border + half]), messages)
 
 
-def _random_cuts(setting: Setting) -> Script:
+def _random_cuts(setting: Setting) -> CaseScript:
     choose = setting.random("cuts")
     sizes = (min(choose.randrange(400), setting.limit) for _ in range(20))
     messages = tuple(setting.numbered(number, pattern(size)) for number, size in enumerate(sizes))
     stream = setting.encoded(*messages)
     cuts = sorted(choose.sample(range(1, len(stream)), min(_CUTS, len(stream) - 1)))
-    return Script(in_pieces(stream, cuts, pause=0.001), messages)
+    return CaseScript(in_pieces(stream, cuts, pause=0.001), messages)
 
 
 CASES: Final = (

@@ -7,50 +7,54 @@ from typing import Final
 
 from ...codec import MSG_ID_SIZE, Message
 from ..setting import Setting
-from ..steps import Script, Send
+from ..steps import CaseScript, SendBytes
 from .case import Case
 
 __all__ = ["CASES"]
 
 
-def _before(setting: Setting) -> Script:
-    return Script((Send(setting.stray + setting.encoded(setting.first)),), (setting.first,))
+def _before(setting: Setting) -> CaseScript:
+    return CaseScript(
+        (SendBytes(setting.stray + setting.encoded(setting.first)),), (setting.first,)
+    )
 
 
-def _between(setting: Setting) -> Script:
+def _between(setting: Setting) -> CaseScript:
     first, second = setting.first, setting.second
     stream = setting.encoded(first) + setting.stray * 2 + setting.encoded(second)
-    return Script((Send(stream),), (first, second))
+    return CaseScript((SendBytes(stream),), (first, second))
 
 
-def _after(setting: Setting) -> Script:
-    return Script((Send(setting.encoded(setting.first) + setting.stray),), (setting.first,))
+def _after(setting: Setting) -> CaseScript:
+    return CaseScript(
+        (SendBytes(setting.encoded(setting.first) + setting.stray),), (setting.first,)
+    )
 
 
-def _much(setting: Setting) -> Script:
-    return Script((Send(setting.garbage(1 << 16)),), ())
+def _much(setting: Setting) -> CaseScript:
+    return CaseScript((SendBytes(setting.garbage(1 << 16)),), ())
 
 
-def _beginning(length: int, setting: Setting) -> Script:
+def _beginning(length: int, setting: Setting) -> CaseScript:
     stream = setting.mark[:length] + setting.encoded(setting.first)
-    return Script((Send(stream),), (setting.first,))
+    return CaseScript((SendBytes(stream),), (setting.first,))
 
 
-def _false_header(setting: Setting) -> Script:
+def _false_header(setting: Setting) -> CaseScript:
     stream = setting.judged(MSG_ID_SIZE) + setting.encoded(setting.first)
-    return Script((Send(stream),), (Message(setting.prefix_as_id, b""),))
+    return CaseScript((SendBytes(stream),), (Message(setting.prefix_as_id, b""),))
 
 
-def _byte_by_byte(setting: Setting) -> Script:
+def _byte_by_byte(setting: Setting) -> CaseScript:
     stream = setting.garbage(40) + setting.encoded(setting.first)
-    return Script(tuple(Send(bytes([value])) for value in stream), (setting.first,))
+    return CaseScript(tuple(SendBytes(bytes([value])) for value in stream), (setting.first,))
 
 
-def _among_own_bytes(setting: Setting) -> Script:
+def _among_own_bytes(setting: Setting) -> CaseScript:
     messages = (setting.first, setting.second, setting.first)
     strays = (setting.mark[:length] for length in (1, 2, 3))
     parts = (stray + setting.encoded(message) for stray, message in zip(strays, messages))
-    return Script((Send(b"".join(parts)),), messages)
+    return CaseScript((SendBytes(b"".join(parts)),), messages)
 
 
 _PREFIXES: Final = (0xABABABAB, 0x00000000, 0x00000001, 0xAAABAAAB, 0xABCDABCD)

@@ -10,31 +10,31 @@ from typing import Final
 
 from ...codec import PREFIX_AND_SIZE
 from ..setting import Setting
-from ..steps import Await, Script, Send
+from ..steps import Await, CaseScript, SendBytes
 from .case import Case
 
 __all__ = ["CASES"]
 
 
-def _before(setting: Setting) -> Script:
-    steps = (Send(setting.stray), Await(), Send(setting.encoded(setting.first)))
-    return Script(steps, together=True)
+def _before(setting: Setting) -> CaseScript:
+    steps = (SendBytes(setting.stray), Await(), SendBytes(setting.encoded(setting.first)))
+    return CaseScript(steps, together=True)
 
 
-def _between(setting: Setting) -> Script:
+def _between(setting: Setting) -> CaseScript:
     return _after_first(setting.stray, setting)
 
 
-def _after_first(fault: bytes, setting: Setting) -> Script:
+def _after_first(fault: bytes, setting: Setting) -> CaseScript:
     first, second = setting.encoded(setting.first), setting.encoded(setting.second)
-    return Script((Send(first + fault), Await(), Send(second)), together=True)
+    return CaseScript((SendBytes(first + fault), Await(), SendBytes(second)), together=True)
 
 
-def _bad_size(setting: Setting) -> Script:
+def _bad_size(setting: Setting) -> CaseScript:
     return _after_first(setting.judged(3), setting)
 
 
-def _above_limit(setting: Setting) -> Script:
+def _above_limit(setting: Setting) -> CaseScript:
     return _after_first(setting.header(setting.limit + 1)[:PREFIX_AND_SIZE], setting)
 
 
