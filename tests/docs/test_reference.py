@@ -43,7 +43,7 @@ def test_a_page_shows_the_module_first_and_then_all_it_offers(page: str) -> None
     module = DOCUMENTED[page]
     blocks = re.findall(r"^::: ([\w.]+)$", PAGES[page], re.MULTILINE)
     assert blocks[0] == module
-    if len(blocks) > 1:
+    if "members: false" in PAGES[page]:
         shown = {block.rpartition(".")[2] for block in blocks[1:]}
         assert offered(module) - shown <= set(re.findall(r"`(\w+)`", PAGES[page]))
         assert shown <= offered(module)
