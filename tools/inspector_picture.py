@@ -14,7 +14,7 @@ from pathlib import Path
 from vfiipc.cli.filters import parse_filter
 from vfiipc.cli.inspector.app import Inspector
 from vfiipc.cli.inspector.entries import HELD, Entry
-from vfiipc.cli.inspector.feed import Feed
+from vfiipc.cli.inspector.entry_queue import Feed
 from vfiipc.cli.inspector.holding import Holding
 from vfiipc.cli.inspector.store import Store
 from vfiipc.cli.view import Way

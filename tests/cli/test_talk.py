@@ -24,7 +24,7 @@ from tests.cli.program import (
     within,
 )
 from tests.helpers.terminal import at_a_terminal
-from vfiipc.cli.typed import COMMANDS, HELP, Typed, read_line
+from vfiipc.cli.talk_input import COMMANDS, HELP, Typed, read_line
 from vfiipc.codec import encode
 
 # --- what a line means ----------------------------------------------------------------------------

@@ -20,10 +20,10 @@ from ..transport.failures import explained
 from .connection import Connection
 from .dial import dial, reach
 from .handover import HANDSHAKE_TIMEOUT, hand_over
-from .limits import within
 from .protocol import MessageProtocol
 from .send_buffer import MAX_UNSENT
 from .settings import CLOSE_TIMEOUT, AsyncSettings
+from .timeouts import within
 
 __all__ = ["PendingConnection", "connect"]
 

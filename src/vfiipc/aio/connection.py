@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ..codec import Message, encode_header
 from ..exchange import ConnectionClosed, same_error, timeout_of
 from ..transport.logs import shown
-from .limits import expire_after
 from .protocol import MessageProtocol, name_of
 from .receiving import Waiter
+from .timeouts import expire_after
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..transport import system
 from ..transport.addresses import is_literal
-from ..transport.racing import Race
+from ..transport.happy_eyeballs import Race
 from ..transport.tcp_sockets import begin_next, is_winner, look_up
 from ..transport.unix_sockets import address_of, attempts, new_socket
 from .threads import run_in_thread

@@ -10,8 +10,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from .limits import until_done, within
 from .protocol import MessageProtocol
+from .timeouts import until_done, within
 
 __all__ = ["HANDSHAKE_TIMEOUT", "hand_over"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..codec import encode, encode_header
 from ..transport.logs import ConnectionLog
-from .limits import expire_after
+from .timeouts import expire_after
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -18,10 +18,10 @@ from typing import Final
 
 from ..codec import FramingError, Message
 from ..exchange import ConnectionClosed, Exchange, cut_or_ended, same_error
-from ..transport.calls import is_running
 from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
 from ..transport.lifetime import Lifetime
+from ..transport.running_calls import is_running
 from ..transport.turn import Turn
 from ..transport.waiters import new_bell, ring
 

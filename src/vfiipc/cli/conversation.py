@@ -12,7 +12,7 @@ from ..codec import MAX_DATA_SIZE
 from ..recording import Item
 from . import links
 from .failures import Failure, describe, seconds
-from .finding import Framing
+from .prefix_finder import Framing
 from .view import NOWHERE, Printer
 
 __all__ = ["Conversation"]

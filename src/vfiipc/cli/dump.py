@@ -18,10 +18,10 @@ from ..recording import (
     guess_prefixes,
 )
 from . import arguments
-from .explained import Explained, Seen
+from .decoded_recording import Explained, Seen
 from .failures import INSTALL_CLI, Failure, describe
 from .filters import add_filters, chosen_filter
-from .finding import Framing, nothing_found, tell_guesses
+from .prefix_finder import Framing, nothing_found, tell_guesses
 from .progress import progress
 from .sources import FORMATS, Damaged, Source
 from .streams import flush_output, note

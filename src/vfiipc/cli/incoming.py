@@ -8,7 +8,7 @@ from collections import deque
 from .. import IPC
 from ..codec import Message
 from ..recording import Decoded, Discarded
-from .finding import Framing
+from .prefix_finder import Framing
 
 __all__ = ["Incoming"]
 

@@ -14,10 +14,10 @@ from ..recording import Annotator, Decoded, Item
 from ..testing.script import Reaction
 from . import arguments, links
 from .answers import Answers, Rule, read_rules
-from .endings import reset
 from .failures import describe
 from .filters import add_filters, chosen_filter
-from .finding import Framing
+from .half_close import reset
+from .prefix_finder import Framing
 from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
 

@@ -14,9 +14,9 @@ from ..recording import Item
 from . import arguments, links
 from .failures import Failure
 from .filters import add_filters, chosen_filter
-from .finding import Framing, Reader
-from .pairs import DESCRIPTORS, Direction, Pair
+from .prefix_finder import Framing, Reader
 from .record import RecordedTrack, Recording
+from .relay import DESCRIPTORS, Direction, Pair
 from .serving import Serving, add_serving
 from .view import Printer, Way, add_view
 

@@ -12,7 +12,7 @@ from . import arguments, links
 from .conversation import Conversation
 from .failures import INSTALL_CLI, Failure, Malformed
 from .streams import complain, note, say
-from .typed import COMMANDS, HELP, Typed, read_line
+from .talk_input import COMMANDS, HELP, Typed, read_line
 from .view import Printer, add_view
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import Final
 from ..aio import Connection
 from ..exchange import ConnectionClosed, same_error, timeout_of
 from ..transport.logs import shown
-from .asks import Ask, Asks
 from .handlers import Handled, Handler, Handlers
 from .json_members import MalformedPayload
 from .link import ClientLink, Listener
@@ -32,6 +31,7 @@ from .messages import (
     encode,
 )
 from .notification import Notification, Undeliverable, parameter_text
+from .pending_asks import Ask, Asks
 from .streams import NotificationQueue
 
 __all__ = ["Client", "ClientOptions"]

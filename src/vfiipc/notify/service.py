@@ -13,7 +13,7 @@ from typing import Any, Final
 from .. import aio
 from ..transport.logs import NOTICE, shown
 from .allow import AllowList
-from .guest import Guest
+from .client_queue import Guest
 from .json_members import MalformedPayload
 from .keepalive import is_local, keep_alive
 from .loggers import server_logger

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Final
 
 from . import system
-from .calls import is_below, is_running
+from .running_calls import is_below, is_running
 from .waiters import Waiters
 
 __all__ = ["Lifetime"]

@@ -4,8 +4,9 @@ An ``IPC`` object may have several connections one after another. Each call work
 that it began on, and never touches a later one (IPC-Z3). Rules: ``spec/ipc.md``.
 
 A signal handler may raise at any point (IPC-H6). So a turn is recorded with the call's frame, and
-is taken over from a call that has ended (``calls``). Received bytes stay in ``_arrived`` until the
-framer has them. A message that an interrupted call could not return waits in ``_returned``.
+is taken over from a call that has ended (``running_calls``). Received bytes stay in ``_arrived``
+until the framer has them. A message that an interrupted call could not return waits in
+``_returned``.
 """
 
 from __future__ import annotations

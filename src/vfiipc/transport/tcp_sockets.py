@@ -15,8 +15,8 @@ from typing import Final
 from ..codec import check_integer
 from .addresses import address_text, is_literal
 from .deadline import FOREVER, Deadline
+from .happy_eyeballs import Candidate, Race
 from .lifetime import Lifetime
-from .racing import Candidate, Race
 from .system import WRITE, closed_on_failure
 from .waiters import Waiters
 

@@ -8,9 +8,9 @@ from functools import partial
 from types import FrameType
 
 from . import system
-from .calls import is_below, is_running
 from .deadline import Deadline
 from .lifetime import Lifetime
+from .running_calls import is_below, is_running
 from .waiters import Waiters
 
 __all__ = ["Turn"]

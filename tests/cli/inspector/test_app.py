@@ -21,7 +21,7 @@ from vfiipc.cli.filters import EVERYTHING, Filter, parse_filter
 from vfiipc.cli.inspector.app import Inspector
 from vfiipc.cli.inspector.editor import Editor
 from vfiipc.cli.inspector.entries import Entry
-from vfiipc.cli.inspector.feed import Feed
+from vfiipc.cli.inspector.entry_queue import Feed
 from vfiipc.cli.inspector.holding import Holding
 from vfiipc.cli.inspector.pane import LineView
 from vfiipc.cli.inspector.store import Store

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vfiipc.cli.finding import Framing
 from vfiipc.cli.inspector.gate import Gate, Piece
+from vfiipc.cli.prefix_finder import Framing
 from vfiipc.codec import Framer, Message, encode, encode_header
 from vfiipc.recording import Decoded
 from vfiipc.testing import Stream, chunked, streams

@@ -30,7 +30,7 @@ from vfiipc.__main__ import _parser, main
 from vfiipc.cli.filters import EVERYTHING, parse_filter
 from vfiipc.cli.inspector.command import LiveSource
 from vfiipc.cli.inspector.entries import DROPPED, HELD, PASSED, SENT, Entry
-from vfiipc.cli.inspector.feed import Feed
+from vfiipc.cli.inspector.entry_queue import Feed
 from vfiipc.cli.inspector.holding import Holding
 from vfiipc.cli.inspector.store import Store
 from vfiipc.cli.view import Way

@@ -22,7 +22,7 @@ from ..streams import one_line
 from ..view import Way
 from .editor import LARGEST, Edited, Editor
 from .entries import DROPPED, EDITED, HELD, PASSED, Entry
-from .feed import Feed
+from .entry_queue import Feed
 from .help import Help
 from .holding import Holding
 from .pane import Pane

@@ -13,13 +13,13 @@ from .. import arguments, links
 from ..dump import find_prefix, open_source
 from ..failures import Failure, Malformed
 from ..filters import Filter, add_filters, chosen_filter, parse_filter
-from ..finding import Framing
-from ..pairs import DESCRIPTORS
+from ..prefix_finder import Framing
+from ..relay import DESCRIPTORS
 from ..serving import Serving, add_serving
 from ..sources import FORMATS
 from ..streams import one_line
 from ..view import Way
-from .feed import Feed
+from .entry_queue import Feed
 from .holding import Holding
 from .live import Live
 from .recorded import Recorded

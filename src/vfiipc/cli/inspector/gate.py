@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...codec import HEADER_SIZE
 from ...recording import Decoded, Item
-from ..finding import Reader
+from ..prefix_finder import Reader
 
 __all__ = ["Gate", "Piece"]
 

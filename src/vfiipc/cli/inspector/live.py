@@ -12,11 +12,11 @@ from ...codec import Message, encode
 from ...recording import Decoded, Item
 from .. import arguments, links
 from ..failures import Failure
-from ..finding import Framing
-from ..pairs import Direction, Pair
+from ..prefix_finder import Framing
+from ..relay import Direction, Pair
 from ..view import Way
 from .entries import DROPPED, HELD, SENT, Entry
-from .feed import Feed
+from .entry_queue import Feed
 from .gate import Gate, Piece
 from .holding import Holding
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from ...recording import Chunk
 from .. import arguments
-from ..explained import Explained
-from ..finding import Framing
+from ..decoded_recording import Explained
+from ..prefix_finder import Framing
 from ..sources import Damaged
 from ..view import NOWHERE
 from .entries import Entry
-from .feed import Feed
+from .entry_queue import Feed
 
 __all__ = ["Recorded"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..recording import Chunk, Item, RecordedConnection
-from .finding import Framing, Reader
+from .prefix_finder import Framing, Reader
 from .sources import Damaged
 from .view import NOWHERE, Way
 

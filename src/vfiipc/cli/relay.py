@@ -7,8 +7,8 @@ import threading
 from typing import NamedTuple, Protocol
 
 from .. import IPC, TLS
-from .endings import shut_down
 from .failures import describe
+from .half_close import shut_down
 from .view import Way
 
 __all__ = ["DESCRIPTORS", "Direction", "Flow", "Pair"]

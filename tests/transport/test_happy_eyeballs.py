@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vfiipc.transport.racing import Candidate, Race
+from vfiipc.transport.happy_eyeballs import Candidate, Race
 
 SIX, FOUR = socket.AF_INET6, socket.AF_INET
 
