@@ -122,7 +122,8 @@ def test_addresses_are_shown_as_they_are_typed() -> None:
         (["echo", "--max-connections", "0"], "invalid count: '0'"),
         (["echo", "127.0.0.1:80x"], "'80x' is not a port"),
         (["send", "h:1", "x", "--raw", "--no-answer"], "not allowed with argument"),
-        (["demo", "fast"], "vfiipc: unrecognized arguments: fast"),
+        (["demo", "fast"], "vfiipc demo: argument what: invalid choice: 'fast'"),
+        (["demo", "echo", "fast"], "vfiipc: unrecognized arguments: fast"),
     ],
 )
 def test_wrong_arguments_get_one_line(
