@@ -31,7 +31,7 @@ def _row(case: Case) -> str:
     needs = "".join(
         f" ({text})"
         for needed, text in (
-            (case.prefix is not None or case.limit is not None or case.weighs, "`--exec`"),
+            (case.prefix is not None or case.limit is not None or case.needs_memory, "`--exec`"),
             (case.strict_only, "strict"),
         )
         if needed

@@ -14,12 +14,12 @@ from tests.helpers.source import ROOT
 from tests.spec.vectors import SPEC
 from vfiipc.conformance import CASES, CATALOGUE, Case, Setting
 from vfiipc.conformance.cases import CHAPTERS
-from vfiipc.conformance.plan import Abilities, Plan, Unfit, prepare
+from vfiipc.conformance.plan import Abilities, CannotRun, Plan, prepare
 from vfiipc.conformance.receiver import receive
 from vfiipc.conformance.rules import RULES
 
 USUAL = Setting(0xC0DEFACE, 1 << 16)
-ALL = Abilities(prefix=True, limit=True, weigh=True)
+ALL = Abilities(prefix=True, limit=True, memory=True)
 LARGE = {"1.2.4", "1.2.5", "1.2.6", "1.4", "4.4", "8.7", "8.8"}
 SMALL = [case for case in CASES if case.chapter not in (5, 9) and case.id not in LARGE]
 
@@ -27,7 +27,7 @@ SMALL = [case for case in CASES if case.chapter not in (5, 9) and case.id not in
 def planned(case: Case, setting: Setting) -> Plan | None:
     try:
         return prepare(case, setting, ALL)
-    except Unfit:
+    except CannotRun:
         return None
 
 
@@ -97,7 +97,7 @@ def case(identifier: str) -> Case:
 def test_a_case_that_loses_its_point_is_left_out(
     identifier: str, setting: Setting, reason: str
 ) -> None:
-    with pytest.raises(Unfit, match=reason) as caught:
+    with pytest.raises(CannotRun, match=reason) as caught:
         prepare(case(identifier), setting, ALL)
     assert not caught.value.lacking
 
@@ -110,13 +110,13 @@ def test_a_case_that_loses_its_point_is_left_out(
         ("9.1", ALL._replace(several=False), "one connection at a time", True),
         ("4.9.1", ALL._replace(prefix=False), "{prefix}", False),
         ("2.4", ALL._replace(limit=False), "{limit}", False),
-        ("9.8", ALL._replace(weigh=False), "--exec", False),
+        ("9.8", ALL._replace(memory=False), "--exec", False),
     ],
 )
 def test_what_cannot_be_done_is_told(
     identifier: str, abilities: Abilities, reason: str, lacking: bool
 ) -> None:
-    with pytest.raises(Unfit, match=reason) as caught:
+    with pytest.raises(CannotRun, match=reason) as caught:
         prepare(case(identifier), replace(USUAL, limit=1 << 20), abilities)
     assert caught.value.lacking == lacking
 

@@ -66,7 +66,7 @@ def test_malformed_payloads_are_logged_once_per_connection(tmp_path: Path) -> No
         log = started.stderr_to_the_end()
     assert log.count("malformed") == 2
     assert "client 1 127.0.0.1:" in log
-    assert "sent 42 bytes that are malformed: not JSON; this and what is like it is ignored" in log
+    assert "sent 42 bytes that are malformed: not JSON; ignored, and so are further faults" in log
     assert SECRET not in log
 
 

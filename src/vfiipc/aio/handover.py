@@ -51,8 +51,8 @@ async def hand_over(
     make = partial(make, ssl=context, ssl_handshake_timeout=handshake_timeout + _MORE)
     what = "the handshake was not complete"
     try:
-        making = _made(sock, protocol, make)
-        await within(handshake_timeout, making, what, lambda _: protocol.drop())
+        coroutine = _made(sock, protocol, make)
+        await within(handshake_timeout, coroutine, what, lambda _: protocol.drop())
     finally:
         if protocol.transport is None:
             sock.close()  # the task may have been cancelled before it began

@@ -1,4 +1,4 @@
-"""Time limits: for a wait, and for tasks that must leave nothing behind."""
+"""Time limits: for a wait, and for tasks that must be cleaned up when the time is up."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ T = TypeVar("T")
 
 async def within(
     timeout: float | None,
-    making: Coroutine[Any, Any, T],
+    coroutine: Coroutine[Any, Any, T],
     what: str,
     undo: Callable[[T], Coroutine[Any, Any, object]],
 ) -> T:
-    """Returns the result of ``making``, or cancels it when the time is up and waits for its end.
+    """Returns the result of ``coroutine``, or cancels it when the time is up and waits for its end.
 
     ``asyncio.wait_for`` is not used: on Python 3.10 and 3.11 it can lose a cancellation, or a
     result, when both arrive in the same iteration of the loop.
 
     Args:
         timeout: seconds; None sets no limit.
-        making: cancelled when the time is up, or when this is cancelled.
+        coroutine: cancelled when the time is up, or when this is cancelled.
         what: the text of the ``TimeoutError``: what was not done.
         undo: called with a result that arrived just as this was cancelled.
 
     Raises:
         TimeoutError: the time was up.
-        BaseException: what ``making`` raises.
+        BaseException: what ``coroutine`` raises.
     """
-    task = asyncio.ensure_future(making)
+    task = asyncio.ensure_future(coroutine)
     cancelled = False
     try:
         await asyncio.wait([task], timeout=timeout)

@@ -118,7 +118,7 @@ class SharedReader:
         try:
             return self._take_or_join(waiter) or self._wait(waiter, end)
         except BaseException:
-            self._leave(waiter, empty_handed=True)
+            self._leave(waiter, cannot_return=True)
             raise
         finally:
             waiter.frame = None  # breaks a cycle: the frame refers to the waiter
@@ -166,7 +166,7 @@ class SharedReader:
         try:
             return self._wait(waiter, end)
         except BaseException:
-            self._leave(waiter, empty_handed=True)
+            self._leave(waiter, cannot_return=True)
             raise
 
     def withdraw(self, waiter: Waiter) -> None:
@@ -182,7 +182,7 @@ class SharedReader:
 
     def give_up(self, waiter: Waiter) -> None:
         """Abandons a request that was, or may have been, sent."""
-        self._leave(waiter, empty_handed=True)
+        self._leave(waiter, cannot_return=True)
 
     def finish(self, end: BaseException, *, drop: bool = False) -> None:
         """Ends receiving, and wakes every waiting call with the reason.
@@ -269,12 +269,12 @@ class SharedReader:
             raise waiter.error
         return waiter.message
 
-    def _leave(self, waiter: Waiter, *, empty_handed: bool = False) -> None:
+    def _leave(self, waiter: Waiter, *, cannot_return: bool = False) -> None:
         """Removes a waiter whose call ends.
 
         Args:
             waiter: with or without a message.
-            empty_handed: its call cannot return the message, which then goes to another call.
+            cannot_return: its call cannot return the message, which then goes to another call.
         """
         frame, exchange = _getframe(), self._exchange
         try:
@@ -285,7 +285,7 @@ class SharedReader:
                     exchange.give_up(waiter.msg_id, waiter)
                 elif waiter in exchange.receivers:
                     exchange.receivers.remove(waiter)
-            elif empty_handed:
+            elif cannot_return:
                 waiter.message = None
                 if waiter.msg_id is not None:
                     exchange.requests.late_answers += 1  # CON-R3

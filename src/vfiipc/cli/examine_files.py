@@ -1,4 +1,7 @@
-"""The files that ``vfiipc examine`` writes, opened before the run so that none is in vain."""
+"""The files that ``vfiipc examine`` writes.
+
+They are opened before the run, so that a path that cannot be written fails first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two ways to end a connection that its members do not have: in one direction, and by a reset."""
+"""Half-close and reset, for which ``IPC`` has no members."""
 
 from __future__ import annotations
 

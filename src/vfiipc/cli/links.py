@@ -28,7 +28,7 @@ _BACKLOG = 128
 
 
 def address(text: str) -> Address:
-    """Where to listen; without a host, on the loopback alone, and a port may stand alone."""
+    """Where to listen; a bare port means the loopback, and so does an address without a host."""
     found = _parsed(text, listening=True)
     if found.scheme in ("tcp", "tls") and not found.host:
         return found._replace(host=_LOOPBACK)
@@ -36,7 +36,7 @@ def address(text: str) -> Address:
 
 
 def peer_address(text: str) -> Address:
-    """Where to connect; a port may stand alone and is on the loopback, here, too."""
+    """Where to connect; a bare port means the loopback."""
     return _parsed(text, listening=False)
 
 

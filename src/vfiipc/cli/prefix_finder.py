@@ -20,7 +20,7 @@ _TLS: Final = b"\x16\x03"
 
 
 class Framing:
-    """What all streams of one command have in common. Thread safe.
+    """The prefix and limit shared by all streams of one command. Thread safe.
 
     Args:
         prefix: that of all messages; None to take the likely one, as soon as a stream shows it.
@@ -36,7 +36,7 @@ class Framing:
         self.prefix = prefix
         self.limit = limit
         self._found = found
-        self._helped = False
+        self._suggested = False
         self._lock = threading.Lock()
 
     def reader(self, position: int = 0) -> Reader:
@@ -61,20 +61,23 @@ class Framing:
             return arguments.DEFAULT_PREFIX
         return self.prefix
 
-    def help(self, sample: bytes, count: int) -> bool:
-        """Suggests a prefix, or TLS, for a stream without a message; whether there was any need.
+    def suggest_prefix(self, sample: bytes, count: int) -> bool:
+        """Suggests a prefix, or TLS, for a stream without a message; once for all streams.
 
         Args:
             sample: the beginning of the stream.
             count: the bytes that have come.
+
+        Returns:
+            Whether to call it again with more of the stream: nothing could be suggested yet.
         """
-        if self._helped:
+        if self._suggested:
             return False
         suggestion = _suggestion(sample, self.limit, self.prefix)
         if not suggestion:
             return True
         with self._lock:
-            first, self._helped = not self._helped, True
+            first, self._suggested = not self._suggested, True
         if first:
             note(f"received {count:,} bytes, no message; {suggestion}")
         return False
@@ -92,7 +95,7 @@ class Reader:
         self._sample = bytearray()  # what has come without a message
         self._count = 0
         self._looked = 0  # bytes of the sample at the last look
-        self._wants_help = True
+        self._wants_suggestion = True
 
     @property
     def pending(self) -> int:
@@ -109,12 +112,12 @@ class Reader:
             if annotator is None:
                 return
             data = bytes(self._sample)
-        elif self._wants_help:
+        elif self._wants_suggestion:
             self._sample += data[: _SAMPLE - len(self._sample)]
             self._count += len(data)
         yield from self._watched(annotator.feed(data))
-        if self._wants_help and annotator.pending < HEADER_SIZE:
-            self._help(last=False)
+        if self._wants_suggestion and annotator.pending < HEADER_SIZE:
+            self._suggest(last=False)
 
     def gap(self, count: int) -> Iterator[Item]:
         """Bytes are missing here."""
@@ -125,8 +128,8 @@ class Reader:
     def finish(self) -> Iterator[Item]:
         """What is left at the end of the stream."""
         yield from self._feed_held()
-        if self._wants_help:
-            self._help(last=True)
+        if self._wants_suggestion:
+            self._suggest(last=True)
         if self._annotator is not None:
             yield from self._annotator.finish()
 
@@ -145,16 +148,18 @@ class Reader:
 
     def _watched(self, items: Iterable[Item]) -> Iterator[Item]:
         for item in items:
-            if isinstance(item, Decoded) and self._wants_help:
+            if isinstance(item, Decoded) and self._wants_suggestion:
                 self._forget()
             yield item
 
-    def _help(self, *, last: bool) -> None:
-        if (last or self._is_due()) and not self._framing.help(bytes(self._sample), self._count):
-            self._forget()
+    def _suggest(self, *, last: bool) -> None:
+        if last or self._is_due():
+            sample = bytes(self._sample)
+            if not self._framing.suggest_prefix(sample, self._count):
+                self._forget()
 
     def _forget(self) -> None:
-        self._wants_help = False
+        self._wants_suggestion = False
         self._sample.clear()
         self._count = 0
 

@@ -36,8 +36,8 @@ class ConnectionEvidence:
         stop: why no more was read.
         ending: how the connection ended; see ``Result.ending``.
         fault: whether a strict receiver loses synchronisation here, and has to stop.
-        controlled: whether the control message came back.
-        proves: whether the case is about that.
+        control_answered: whether the control message came back.
+        proves: whether the case is about that exchange, so that its failure fails the case.
         optional: whether the peer may decline this connection.
         reason: why there was no connection.
     """
@@ -49,7 +49,7 @@ class ConnectionEvidence:
     stop: Stop
     ending: str
     fault: bool = False
-    controlled: bool = True
+    control_answered: bool = True
     proves: bool = False
     optional: bool = False
     reason: str = ""
@@ -63,10 +63,11 @@ class Evidence:
         setting: what the peer was told.
         seen: the connections, in the order in which they were opened.
         marks: the times that were noted, in seconds.
-        weights: the memory that was noted, in bytes; ``None`` where it cannot be told.
+        memory_samples: how much memory the peer claimed, in bytes; ``None`` where it cannot
+            be told.
     """
 
     setting: Setting
     seen: tuple[ConnectionEvidence, ...]
     marks: tuple[float, ...] = ()
-    weights: tuple[int | None, ...] = ()
+    memory_samples: tuple[int | None, ...] = ()

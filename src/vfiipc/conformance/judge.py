@@ -20,7 +20,7 @@ from .receiver import receive
 from .setting import Setting
 from .verdicts import Grade, Verdict
 
-__all__ = ["Judge", "control_failure", "exactly", "listed", "named", "spoilt"]
+__all__ = ["Judge", "control_failure", "exactly", "first_failure", "listed", "named"]
 
 Judge = Callable[[Evidence], Grade]
 
@@ -29,7 +29,7 @@ _SHOWN: Final = 4  #: messages that are listed
 
 def exactly(evidence: Evidence) -> Grade:
     """Everything that is due came back, and nothing else; where a fault is, the peer closed."""
-    wrong = spoilt(evidence)
+    wrong = first_failure(evidence)
     if wrong is not None:
         return wrong
     open_after_fault = [each for each in evidence.seen if each.fault and each.ending == "timeout"]
@@ -40,12 +40,12 @@ def exactly(evidence: Evidence) -> Grade:
     return Grade(Verdict.OK, "as expected")
 
 
-def spoilt(evidence: Evidence) -> Grade | None:
-    """What was wrong with what came back, if anything was."""
+def first_failure(evidence: Evidence) -> Grade | None:
+    """The grade for the first connection that went wrong; None if all are as expected."""
     # Where one connection went wrong, the others were not waited for.
     stopped = [seen for seen in evidence.seen if seen.stop not in (Stop.DONE, Stop.CUT)]
     for seen in stopped or evidence.seen:
-        if not seen.controlled:
+        if not seen.control_answered:
             return _without_control(seen, evidence)
         fault = _difference(seen, evidence)
         if fault:

@@ -57,7 +57,7 @@ class Peer(Protocol):
         """
         ...
 
-    def weigh(self) -> int | None:
+    def memory_bytes(self) -> int | None:
         """How much memory its process claims, in bytes; ``None`` where it cannot be told."""
         ...
 
@@ -75,7 +75,7 @@ class _Steady:
     async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
         yield self  # type: ignore[misc]
 
-    def weigh(self) -> int | None:
+    def memory_bytes(self) -> int | None:
         return None
 
     def crashes(self) -> list[str]:
@@ -195,7 +195,7 @@ class Executed:
             # Two peers cannot listen at one fixed address.
             prefix=address is None and self._takes("{prefix}"),
             limit=address is None and self._takes("{limit}"),
-            weigh=Process.can_weigh(),
+            memory=Process.can_tell_memory(),
         )
 
     def _takes(self, placeholder: str) -> bool:
@@ -254,8 +254,8 @@ class Executed:
         finally:
             await peer.close()
 
-    def weigh(self) -> int | None:
-        return None if self._process is None else self._process.weigh()
+    def memory_bytes(self) -> int | None:
+        return None if self._process is None else self._process.memory_bytes()
 
     def crashes(self) -> list[str]:
         if self._process is None or not self._process.crashed:

@@ -10,13 +10,13 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from ..codec import Message
-from .cases import Case, PointLost
+from .cases import Case, CaseNotApplicable
 from .judge import listed
 from .receiver import Reception, receive
 from .setting import Setting
 from .steps import Await, CaseScript, Open, Pause, SendBytes, Step
 
-__all__ = ["Abilities", "ConnectionPlan", "Plan", "Unfit", "prepare"]
+__all__ = ["Abilities", "CannotRun", "ConnectionPlan", "Plan", "prepare"]
 
 
 class Abilities(NamedTuple):
@@ -28,7 +28,7 @@ class Abilities(NamedTuple):
         several: have several connections at once.
         prefix: choose the prefix.
         limit: choose the limit.
-        weigh: tell its memory.
+        memory: tell how much memory it claims.
     """
 
     half_close: bool = True
@@ -36,10 +36,10 @@ class Abilities(NamedTuple):
     several: bool = True
     prefix: bool = False
     limit: bool = False
-    weigh: bool = False
+    memory: bool = False
 
 
-class Unfit(Exception):
+class CannotRun(Exception):
     """A case cannot be played here.
 
     Attributes:
@@ -109,7 +109,7 @@ def prepare(case: Case, setting: Setting, abilities: Abilities) -> Plan:
     """Plans a case.
 
     Raises:
-        Unfit: it cannot be played with this peer.
+        CannotRun: it cannot be played with this peer.
     """
     _check_abilities(case, setting, abilities)
     setting = replace(
@@ -119,8 +119,8 @@ def prepare(case: Case, setting: Setting, abilities: Abilities) -> Plan:
     )
     try:
         script = case.write(setting)
-    except PointLost as lost:
-        raise Unfit(str(lost)) from None
+    except CaseNotApplicable as reason:
+        raise CannotRun(str(reason)) from None
     steps = script.steps
     if script.final:
         steps = (*steps, SendBytes(setting.encoded(setting.last)), Await())
@@ -138,19 +138,19 @@ def prepare(case: Case, setting: Setting, abilities: Abilities) -> Plan:
 
 def _check_abilities(case: Case, setting: Setting, abilities: Abilities) -> None:
     if case.strict_only and not setting.strict:
-        raise Unfit("it is about a strict receiver")
+        raise CannotRun("it is about a strict receiver")
     if case.prefix is not None and not abilities.prefix:
-        raise Unfit("it needs --exec with {prefix}")
+        raise CannotRun("it needs --exec with {prefix}")
     if case.limit is not None and not abilities.limit:
-        raise Unfit("it needs --exec with {limit}")
-    if case.weighs and not abilities.weigh:
-        raise Unfit("it needs --exec, and a system that tells the memory of a process")
+        raise CannotRun("it needs --exec with {limit}")
+    if case.needs_memory and not abilities.memory:
+        raise CannotRun("it needs --exec, and a system that tells the memory of a process")
     if case.needs_half_close and not abilities.half_close:
-        raise Unfit("this kind of connection has no half-close", lacking=True)
+        raise CannotRun("this kind of connection has no half-close", lacking=True)
     if case.needs_reset and not abilities.reset:
-        raise Unfit("this kind of connection has no reset", lacking=True)
+        raise CannotRun("this kind of connection has no reset", lacking=True)
     if case.several and not abilities.several:
-        raise Unfit("the peer serves one connection at a time", lacking=True)
+        raise CannotRun("the peer serves one connection at a time", lacking=True)
 
 
 def _streams(steps: tuple[Step, ...], setting: Setting) -> dict[int, bytes]:
@@ -168,7 +168,7 @@ def _streams(steps: tuple[Step, ...], setting: Setting) -> dict[int, bytes]:
 def _check_point(
     case: Case, script: CaseScript, setting: Setting, stream: bytes, received: Reception
 ) -> None:
-    other = Unfit("with this prefix and limit a receiver makes something else of these bytes")
+    other = CannotRun("with this prefix and limit a receiver makes something else of these bytes")
     if setting.strict and (received.fault is not None) != case.stops:
         raise other
     if script.point is not None:

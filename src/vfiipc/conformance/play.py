@@ -21,10 +21,10 @@ from .steps import (
     Open,
     Pause,
     Reset,
+    SampleMemory,
     SendBytes,
     Step,
     StopReading,
-    Weigh,
 )
 
 __all__ = ["Played", "play"]
@@ -77,7 +77,7 @@ class _Connection:
     opened: Open
     link: PeerLink | None = None
     good: int = 0  #: bytes received that were compared, and equal
-    controlled: bool = False
+    control_answered: bool = False
     paused: bool = False
     half_closed: bool = False
     stop: Stop = Stop.DONE
@@ -118,7 +118,7 @@ class _Connection:
             stop=self.stop,
             ending=ending,
             fault=self.track.fault is not None,
-            controlled=self.controlled,
+            control_answered=self.control_answered,
             proves=self.opened.proves,
             optional=self.opened.optional,
             reason=self.reason,
@@ -135,14 +135,14 @@ class _Player:
         self._patience = plan.case.seconds * scale  # for all of the case
         self._deadline = 0.0
         self._marks: list[float] = []
-        self._weights: list[int | None] = []
+        self._memory_samples: list[int | None] = []
 
     def evidence(self) -> Evidence:
         return Evidence(
             setting=self._plan.setting,
             seen=tuple(connection.seen() for connection in self._connections.values()),
             marks=tuple(self._marks),
-            weights=tuple(self._weights),
+            memory_samples=tuple(self._memory_samples),
         )
 
     def close(self) -> None:
@@ -169,8 +169,8 @@ class _Player:
             await self._pause(step.seconds)
         elif isinstance(step, Mark):
             self._marks.append(time.monotonic() - self.log.start)
-        elif isinstance(step, Weigh):
-            self._weights.append(self._peer.weigh())
+        elif isinstance(step, SampleMemory):
+            self._memory_samples.append(self._peer.memory_bytes())
         else:
             connection = self._connections[step.on]
             assert connection.link is not None
@@ -189,7 +189,7 @@ class _Player:
             try:
                 if opened.control:
                     await self._control(connection)
-                connection.controlled = True
+                connection.control_answered = True
                 break
             except _Stopped:
                 link = connection.link

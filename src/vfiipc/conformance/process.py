@@ -104,12 +104,12 @@ class Process:
     # Memory
 
     @staticmethod
-    def can_weigh() -> bool:
+    def can_tell_memory() -> bool:
         return (_PROC / "self" / "statm").exists()
 
-    def weigh(self) -> int | None:
+    def memory_bytes(self) -> int | None:
         """The virtual size of all processes of its session; memory that was only claimed counts."""
-        if not self.can_weigh() or self.ended:
+        if not self.can_tell_memory() or self.ended:
             return None
         return sum(self._sizes()) * os.sysconf("SC_PAGE_SIZE")
 

@@ -10,7 +10,7 @@ from typing import Final
 from .cases import CASES, Case
 from .evidence import Stop
 from .peers import Peer
-from .plan import Plan, Unfit, prepare
+from .plan import CannotRun, Plan, prepare
 from .play import Played, play
 from .setting import Setting
 from .steps import CaseScript, SendBytes
@@ -137,9 +137,9 @@ class Examination:
         )
         played = await self._play(prepare(probe, self.setting, self.peer.abilities))
         (seen,) = played.evidence.seen
-        if not seen.controlled:
+        if not seen.control_answered:
             self._lost += 1
-        closed = seen.controlled and seen.stop is Stop.LOST and seen.ending != "timeout"
+        closed = seen.control_answered and seen.stop is Stop.LOST and seen.ending != "timeout"
         came = len(self.setting.encoded(self.setting.control))
         if closed and len(seen.received) == came:
             self.setting = replace(self.setting, strict=True)
@@ -167,8 +167,8 @@ class Examination:
         """Runs a case; ``None`` where it is left out."""
         try:
             plan = prepare(case, self.setting, self.peer.abilities)
-        except Unfit as unfit:
-            return self._unfit(case, unfit)
+        except CannotRun as reason:
+            return self._cannot_run(case, reason)
         if self._lost >= _ENOUGH:
             return _untried(plan, self._lost, self._last_loss), None
         played = await self._play(plan)
@@ -179,23 +179,23 @@ class Examination:
             self._lost = 0
         return result, played
 
-    def _unfit(self, case: Case, unfit: Unfit) -> tuple[Result, None] | None:
-        if unfit.lacking:
+    def _cannot_run(self, case: Case, reason: CannotRun) -> tuple[Result, None] | None:
+        if reason.lacking:
             verdict = Verdict.UNIMPLEMENTED
             return (
                 Result(
-                    case.id, case.title, case.rule, verdict, "open", 0.0, case.outcome, str(unfit)
+                    case.id, case.title, case.rule, verdict, "open", 0.0, case.outcome, str(reason)
                 ),
                 None,
             )
         if any(chosen.id == case.id for chosen in self.cases):
-            left_out = LeftOut(case.id, case.title, str(unfit))
+            left_out = LeftOut(case.id, case.title, str(reason))
             self.left_out[case.id] = left_out
             self.options.report(left_out)
         return None
 
     async def _play(self, plan: Plan) -> Played:
-        async with self.peer.variant(plan.setting, fresh=plan.case.weighs) as peer:
+        async with self.peer.variant(plan.setting, fresh=plan.case.needs_memory) as peer:
             before = len(peer.crashes())
             played = await play(plan, peer, self.options.scale)
             if any(seen.stop in _ENDED_BADLY for seen in played.evidence.seen):

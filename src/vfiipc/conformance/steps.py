@@ -16,10 +16,10 @@ __all__ = [
     "Open",
     "Pause",
     "Reset",
+    "SampleMemory",
     "SendBytes",
     "Step",
     "StopReading",
-    "Weigh",
 ]
 
 
@@ -72,7 +72,7 @@ class Open(NamedTuple):
     Attributes:
         on: the number of the new connection.
         control: whether to exchange one.
-        proves: whether the case is about this exchange, so that it fails the case.
+        proves: whether the case is about this exchange, so that its failure fails the case.
         optional: whether the peer may refuse, because it serves one connection at a time.
     """
 
@@ -86,11 +86,13 @@ class Mark(NamedTuple):
     """Note the time."""
 
 
-class Weigh(NamedTuple):
+class SampleMemory(NamedTuple):
     """Note how much memory the peer claims."""
 
 
-Step = SendBytes | Await | Pause | StopReading | HalfClose | Close | Reset | Open | Mark | Weigh
+Step = (
+    SendBytes | Await | Pause | StopReading | HalfClose | Close | Reset | Open | Mark | SampleMemory
+)
 
 
 @dataclass(frozen=True)

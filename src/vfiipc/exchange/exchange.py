@@ -106,7 +106,7 @@ class Exchange(Generic[Waiting]):
         while arrived:
             if self.inbox and self.full:
                 break
-            if (requests.pending or requests.abandoned) and self._deliver_answer(granted):
+            if (requests.pending or requests.given_up_blocks) and self._deliver_answer(granted):
                 continue
             if not receivers:
                 self._fill_inbox()
@@ -120,7 +120,11 @@ class Exchange(Generic[Waiting]):
         return granted
 
     def _deliver_answer(self, granted: list[tuple[Waiting, Message]]) -> bool:
-        """Delivers the first message if it answers a request, in time or late (CON-R4)."""
+        """Takes the first message if it answers a request, in time or late.
+
+        A late answer is dropped and counted, because its ID still matches the request that was
+        given up (CON-R3). Only a message that matches no request goes to receivers (CON-R4).
+        """
         message, requests = self.arrived[0], self.requests
         msg_id = message.msg_id
         waiter = requests.pending.get(msg_id)
@@ -145,7 +149,7 @@ class Exchange(Generic[Waiting]):
         if self.inbox is None:
             self.inbox = deque()
         arrived, inbox, requests = self.arrived, self.inbox, self.requests
-        expecting = requests.pending or requests.abandoned
+        expecting = requests.pending or requests.given_up_blocks
         room = 1 if expecting else self._max_count - len(inbox)
         count, size = 0, self._size
         for message in arrived[:room]:
@@ -229,7 +233,7 @@ class Exchange(Generic[Waiting]):
         return self.requests.open(waiter)
 
     def give_up(self, msg_id: int, waiter: Waiting) -> None:
-        """Abandons a request that was, or may have been, sent, unless it was answered (CON-R3)."""
+        """Gives up a request that was, or may have been, sent, unless it was answered (CON-R3)."""
         if self.requests.pending.get(msg_id) is waiter:  # the ID may be another request's by now
             self.requests.give_up(msg_id)
 

@@ -36,7 +36,15 @@ class Requests(Generic[Waiting]):
         ValueError: it is empty, descending, or contains a number that is not a message ID.
     """
 
-    __slots__ = ("_count", "_given_up", "_ids", "_next", "abandoned", "late_answers", "pending")
+    __slots__ = (
+        "_count",
+        "_given_up",
+        "_ids",
+        "_next",
+        "given_up_blocks",
+        "late_answers",
+        "pending",
+    )
 
     def __init__(self, ids: range = REQUEST_IDS) -> None:
         self._ids = _checked(ids)
@@ -45,9 +53,9 @@ class Requests(Generic[Waiting]):
         #: The waiters for answers, by the ID of their request.
         self.pending: dict[int, Waiting] = {}
         self._given_up = _IDs(self._ids)
-        #: Empty unless late answers may come: for a quick check.
-        self.abandoned = self._given_up.blocks
-        #: Answers to abandoned requests, which arrived late and were dropped.
+        #: The IDs given up, in blocks of bits. Empty unless late answers may come: a quick check.
+        self.given_up_blocks = self._given_up.blocks
+        #: Answers to requests that were given up, which arrived late and were dropped.
         self.late_answers = 0
 
     def __len__(self) -> int:
@@ -63,10 +71,10 @@ class Requests(Generic[Waiting]):
         if len(pending) >= self._count:
             raise BufferError(f"all {self._count} request IDs wait for answers")
         given_up = self._given_up
-        # IDs of abandoned requests are skipped, unless there are no others (CON-R3).
-        sparing = given_up.blocks and len(pending) + given_up.count < self._count
+        # IDs of requests that were given up are skipped, unless there are no others (CON-R3).
+        avoid_given_up = given_up.blocks and len(pending) + given_up.count < self._count
         while True:
-            place = given_up.next_out(self._next) if sparing else self._next
+            place = given_up.next_absent(self._next) if avoid_given_up else self._next
             msg_id = self._ids[place]
             self._next = place + 1
             if self._next == self._count:
@@ -86,7 +94,7 @@ class Requests(Generic[Waiting]):
         self._given_up.discard(msg_id)
 
     def give_up(self, msg_id: int) -> None:
-        """Abandons a request. Its answer may still arrive, once, and is then dropped."""
+        """Gives a request up. Its answer may still arrive, once, and is then dropped."""
         if self.pending.pop(msg_id, None) is not None:
             self._given_up.add(msg_id)
 
@@ -123,7 +131,7 @@ class _IDs:
         self.blocks[block] = self.blocks.get(block, 0) | 1 << place
         self.count += 1
 
-    def next_out(self, place: int) -> int:
+    def next_absent(self, place: int) -> int:
         """The first place from this one on, wrapping around, whose ID is not in the subset.
 
         There must be one.

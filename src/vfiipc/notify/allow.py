@@ -1,7 +1,8 @@
 r"""The server's configuration: where it listens, and what remote clients may send and get.
 
-Each line is ``in|out FROM TO NOTIFICATION-ID`` or ``interface NAME-OR-ADDRESS``. This module reads
-text; what opens files and sockets is elsewhere.
+Each line is ``in|out FROM TO NOTIFICATION-ID`` or ``interface NAME-OR-ADDRESS``. This module
+parses the text and judges notifications, without any I/O. ``config`` reads the file and finds the
+interfaces.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The client for threads: the words of the asyncio one, with callbacks in threads of their own.
+"""The client for threads: the same API as the asyncio client, with callbacks in threads.
 
 The connection is served by a loop in a thread of its own. Rules: ``spec/notify.md``, section 10.
 """

@@ -408,7 +408,7 @@ class Client:
         except MalformedPayload as fault:
             if not self._complained:  # NFY-M4
                 self._complained = True
-                text = "the server sent %d bytes that are malformed: %s; such are ignored"
+                text = "the server sent %d bytes; malformed payload ignored: %s (logged once)"
                 client_logger.warning(text, len(payload), fault)
             return
         if isinstance(message, UnicastError):

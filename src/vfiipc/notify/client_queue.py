@@ -23,9 +23,9 @@ class Guest:
         "complained",
         "connection",
         "count",
-        "hurried",
         "number",
         "sent",
+        "should_yield",
         "size",
         "timer",
     )
@@ -45,10 +45,10 @@ class Guest:
         self.sent = 0
         #: Runs while the queue is full.
         self.timer: asyncio.TimerHandle | None = None
-        #: Whether one of its malformed payloads was logged.
+        #: Whether one of its faults was logged.
         self.complained = False
-        #: Whether it sends faster than is written.
-        self.hurried = False
+        #: A receiver's queue has grown: let writers run before reading on.
+        self.should_yield = False
 
     def __str__(self) -> str:
         return self._name
@@ -80,7 +80,7 @@ class Guest:
                 self.size -= size
                 self.count -= size > 0
         except OSError:
-            return  # what is left in the queue is for whoever ends this client
+            return  # the rest stays queued; `end` returns it
         self._writing = False
 
     def end(self) -> list[Deliver]:

@@ -1,4 +1,7 @@
-"""Reads the configuration file, and finds out where the server is to listen."""
+"""Reads the configuration file, and finds the addresses of the interfaces to listen on.
+
+This module does the I/O; ``allow`` parses the text and judges notifications.
+"""
 
 from __future__ import annotations
 

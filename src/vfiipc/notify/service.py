@@ -1,4 +1,8 @@
-"""The server: moves messages between connections and the router, and decides nothing itself."""
+"""The server: moves messages between connections and the router.
+
+The router decides who gets what. This module decides which payloads are ignored (malformed, or too
+large) and when a client that does not read is disconnected.
+"""
 
 from __future__ import annotations
 
@@ -173,8 +177,8 @@ class Service:
                 self._take(guest, message.data)
                 if connection.discarded:
                     self._complain(guest, _DISCARDED)
-                if guest.hurried:
-                    guest.hurried = False
+                if guest.should_yield:
+                    guest.should_yield = False
                     await asyncio.sleep(0)  # lets the tasks write that empty the queues
         finally:
             if connection.discarded:
@@ -189,7 +193,8 @@ class Service:
     def _complain(self, guest: Guest, fault: str) -> None:
         if not guest.complained:  # NFY-M4, NFY-M9
             guest.complained = True
-            server_logger.warning("%s %s; this and what is like it is ignored", guest, fault)
+            text = "%s %s; ignored, and so are further faults of this client (logged once)"
+            server_logger.warning(text, guest, fault)
 
     def _take(self, guest: Guest, payload: bytes) -> None:
         """A payload from a client."""
@@ -226,8 +231,8 @@ class Service:
 
         Args:
             actions: what that is.
-            sender: the client that caused it; None if it follows from the end of another client,
-                whose queue moves: that does not count for the limits of those that inherit it.
+            sender: the client that caused it. None when the queue of a disconnected client is
+                redistributed; that does not count towards queue limits.
         """
         for action in actions:
             if isinstance(action, Deliver):
@@ -251,7 +256,7 @@ class Service:
         if sender is None:
             return
         if guest.count >= _BATCH:
-            sender.hurried = True
+            sender.should_yield = True
             if self._is_full(guest, _FACTOR):
                 self._disconnect(guest)
             elif guest.timer is None and self._is_full(guest):

@@ -214,8 +214,8 @@ class MessageStream(WritingStream):
         # first: more of them each time, until one finds something at once again.
         wait_first = self._waits_first > 0 and not self._causes
         self._waits_first -= wait_first
-        late, at_once = 0, not wait_first
-        while late < _RECEIVES_AFTER_DEADLINE:
+        receives_past_deadline, at_once = 0, not wait_first
+        while receives_past_deadline < _RECEIVES_AFTER_DEADLINE:
             if not wait_first:
                 if self._receive():
                     message = self.framer.next_message()
@@ -224,7 +224,7 @@ class MessageStream(WritingStream):
                             self._empty_receives = 0
                         return message
                     at_once, deadline = False, deadline or Deadline(timeout_msec)
-                    late += deadline.passed()
+                    receives_past_deadline += deadline.passed()
                     continue
                 if self._ending is not None:
                     break
@@ -245,17 +245,17 @@ class MessageStream(WritingStream):
 
     def read(self, maxsize: int, deadline: Deadline, rest_msec: float) -> bytes:
         turn, frame = self._reading, _getframe()
-        framer, began, late = self.framer, False, 0
+        framer, began, receives_past_deadline = self.framer, False, 0
         try:
             if not self._take_reading(frame, deadline):
                 self._fail_if_not_open()
                 return b""
             # The framer holds the bytes until there are enough, so that an exception loses none.
-            while framer.pending < maxsize and late < _RECEIVES_AFTER_DEADLINE:
+            while framer.pending < maxsize and receives_past_deadline < _RECEIVES_AFTER_DEADLINE:
                 if framer.pending and not began:
                     began, deadline = True, Deadline(rest_msec)  # IPC-T3
                 if self._receive(maxsize - framer.pending):
-                    late += deadline.passed()
+                    receives_past_deadline += deadline.passed()
                 elif self._ending is not None or self._causes or not self._wait(deadline):
                     break
             data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)

@@ -1,4 +1,4 @@
-"""``vfiipc inspect``: messages in a table that is alive, held back and changed where wanted.
+"""``vfiipc inspect``: a live table in which messages can be held and edited.
 
 ``entries``, ``store``, ``pairing``, ``rows``, ``details`` and ``gate`` are pure: no I/O, no clock,
 no threads. ``live`` and ``recorded`` bring messages in, ``app`` and the widgets show them.

@@ -1,4 +1,4 @@
-"""The way of entries from the threads that see them to the screen."""
+"""A queue from the threads that read to the screen."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .case import Case, PointLost
+from .case import Case, CaseNotApplicable
 from .endings import CASES as _ENDINGS
 from .limits import CASES as _LIMITS
 from .load import CASES as _LOAD
@@ -14,7 +14,7 @@ from .pieces import CASES as _PIECES
 from .resynchronisation import CASES as _RESYNCHRONISATION
 from .strict import CASES as _STRICT
 
-__all__ = ["CASES", "CATALOGUE", "CHAPTERS", "Case", "PointLost"]
+__all__ = ["CASES", "CATALOGUE", "CHAPTERS", "Case", "CaseNotApplicable"]
 
 #: The version of the catalogue: it rises when a case is added, withdrawn or changed.
 CATALOGUE: Final = 1

@@ -10,14 +10,14 @@ from ..judge import Judge, exactly
 from ..setting import LARGEST, Setting
 from ..steps import CaseScript
 
-__all__ = ["BULK", "USUAL", "Case", "PointLost", "within_limit"]
+__all__ = ["BULK", "USUAL", "Case", "CaseNotApplicable", "within_limit"]
 
 #: Seconds that a case may take beside its own pauses, times the scale.
 USUAL: Final = 5.0
 BULK: Final = 30.0
 
 
-class PointLost(Exception):
+class CaseNotApplicable(Exception):
     """The case says nothing about a peer with this prefix and limit."""
 
 
@@ -30,15 +30,15 @@ class Case:
         rule: the rule or section of ``spec/framing.md`` that decides it; ``-`` if none does.
         title: what is sent.
         outcome: what has to come back.
-        write: makes the script for a setting; raises ``PointLost`` where there is none.
+        write: makes the script for a setting; raises ``CaseNotApplicable`` where there is none.
         stops: whether a strict receiver stops at a fault in it.
         prefix: the prefix that the case is about, if it needs one of its own.
         limit: the same of the limit.
         strict_only: whether it is about a strict receiver.
         needs_half_close: whether it needs connections that can be closed in one direction.
         needs_reset: whether it needs connections that can be reset.
-        weighs: whether it needs to know how much memory the peer claims; in a new process, for one
-            that has freed much keeps some of it.
+        needs_memory: whether it needs to know how much memory the peer claims. It then gets a new
+            process, because one that has freed much keeps some of it.
         measures: whether it is about times.
         several: whether it needs a peer that serves several connections at once.
         alone: whether nothing else may run meanwhile.
@@ -58,7 +58,7 @@ class Case:
     strict_only: bool = False
     needs_half_close: bool = False
     needs_reset: bool = False
-    weighs: bool = False
+    needs_memory: bool = False
     measures: bool = False
     several: bool = False
     alone: bool = False
@@ -75,10 +75,10 @@ def within_limit(size: int, setting: Setting) -> int:
     """The size, if a message of the kit may have so much data.
 
     Raises:
-        PointLost: it may not.
+        CaseNotApplicable: it may not.
     """
     if size > setting.limit:
-        raise PointLost(f"the limit is below {size:,} bytes")
+        raise CaseNotApplicable(f"the limit is below {size:,} bytes")
     return size
 
 
@@ -86,8 +86,8 @@ def sendable(size: int) -> int:
     """The size, if the kit sends so much data in a message, be it acceptable or not.
 
     Raises:
-        PointLost: it does not.
+        CaseNotApplicable: it does not.
     """
     if size > LARGEST + 1:
-        raise PointLost(f"the kit sends no message above {LARGEST >> 20} MiB")
+        raise CaseNotApplicable(f"the kit sends no message above {LARGEST >> 20} MiB")
     return size

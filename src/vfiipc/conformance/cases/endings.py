@@ -66,7 +66,7 @@ def may_lose(evidence: Evidence) -> Grade:
     grade = exactly(evidence)
     lost = (
         seen.stop in (Stop.LOST, Stop.WAITED)
-        and seen.controlled
+        and seen.control_answered
         and seen.echo.startswith(seen.received)
     )
     if grade.verdict is Verdict.FAILED and lost:

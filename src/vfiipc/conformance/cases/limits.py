@@ -1,4 +1,4 @@
-"""Chapter 5: sizes that are none, and sizes at the limit."""
+"""Chapter 5: invalid sizes, and sizes at the limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from ...codec import SIZE, Message
 from ..setting import Setting
 from ..steps import Await, CaseScript, SendBytes
-from .case import BULK, Case, PointLost, sendable
+from .case import BULK, Case, CaseNotApplicable, sendable
 from .messages import exchange
 
 __all__ = ["CASES"]
@@ -22,7 +22,7 @@ def _bad_size(size: int, setting: Setting) -> CaseScript:
 def _below_limit(distance: int, setting: Setting) -> CaseScript:
     size = sendable(setting.limit) - distance
     if size < 0:
-        raise PointLost("there is no size below the limit")
+        raise CaseNotApplicable("there is no size below the limit")
     return exchange(setting, Message(setting.first.msg_id, setting.stray * size))
 
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from ...codec import Message
 from ..evidence import Evidence, Stop
-from ..judge import exactly, spoilt
+from ..judge import exactly, first_failure
 from ..setting import Setting
-from ..steps import Await, CaseScript, Mark, Open, Pause, SendBytes, Step, StopReading, Weigh
+from ..steps import Await, CaseScript, Mark, Open, Pause, SampleMemory, SendBytes, Step, StopReading
 from ..verdicts import Grade, Verdict
-from .case import BULK, Case, PointLost
+from .case import BULK, Case, CaseNotApplicable
 from .messages import exchange, pattern
 
 __all__ = ["CASES"]
@@ -82,20 +82,22 @@ def _growing(make: Callable[[Setting, int], bytes], setting: Setting) -> CaseScr
 
 
 def _claiming(setting: Setting) -> CaseScript:
-    """The memory is weighed while every connection is at work, and again with a claim on each."""
+    """The memory is measured while every connection is at work, and again with a claim on each."""
     if setting.limit < _MIB:
-        raise PointLost("claims below 1 MiB do not show in the memory of a process")
+        raise CaseNotApplicable("claims below 1 MiB do not show in the memory of a process")
     connections = range(_CLAIMING)
     opens = [Open(number) for number in connections[1:]]
     claims = [SendBytes(setting.header(setting.limit), number) for number in connections]
-    return CaseScript((*opens, Weigh(), *claims, Pause(0.5), Weigh()), (), final=False)
+    return CaseScript(
+        (*opens, SampleMemory(), *claims, Pause(0.5), SampleMemory()), (), final=False
+    )
 
 
 def may_decline(evidence: Evidence) -> Grade:
     """A peer that ends one connection for the sake of another serves one at a time."""
     grade = exactly(evidence)
     declined = any(
-        seen.stop in (Stop.LOST, Stop.LEFT) and seen.controlled for seen in evidence.seen
+        seen.stop in (Stop.LOST, Stop.LEFT) and seen.control_answered for seen in evidence.seen
     )
     wrong = any(not seen.echo.startswith(seen.received) for seen in evidence.seen)
     if grade.verdict is Verdict.FAILED and declined and not wrong:
@@ -108,9 +110,9 @@ def may_be_slow(evidence: Evidence) -> Grade:
     (seen,) = evidence.seen
     if seen.fault:
         return exactly(evidence)
-    wrong = spoilt(evidence)
+    wrong = first_failure(evidence)
     late = seen.stop in (Stop.WAITED, Stop.BLOCKED) and seen.echo.startswith(seen.received)
-    if wrong is not None and seen.controlled and late:
+    if wrong is not None and seen.control_answered and late:
         size = _GARBAGE[min(len(evidence.marks), len(_GARBAGE)) - 1] // _MIB
         return Grade(Verdict.NON_STRICT, f"no answer after {size} MiB of garbage: {wrong.observed}")
     if wrong is not None or len(evidence.marks) <= len(_GARBAGE):
@@ -125,10 +127,10 @@ def may_be_slow(evidence: Evidence) -> Grade:
 
 def may_claim_little(evidence: Evidence) -> Grade:
     """Only bytes that have arrived may cost memory (4.3)."""
-    wrong = spoilt(evidence)
+    wrong = first_failure(evidence)
     if wrong is not None:
         return wrong
-    before, after = evidence.weights
+    before, after = evidence.memory_samples
     if before is None or after is None:
         return Grade(Verdict.UNIMPLEMENTED, "the memory of the peer cannot be told here")
     grown = after - before
@@ -173,6 +175,6 @@ CASES: Final = (
     Case(
         "9.8", "4.3", "a header for L bytes, without data, on each of 16 connections",
         "the virtual size of the peer grows by less than 8 L",
-        _claiming, weighs=True, several=True, alone=True, judge=may_claim_little,
+        _claiming, needs_memory=True, several=True, alone=True, judge=may_claim_little,
     ),
 )  # fmt: skip

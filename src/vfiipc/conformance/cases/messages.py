@@ -83,7 +83,7 @@ def _repeated_id(setting: Setting) -> CaseScript:
     return exchange(setting, *(setting.numbered(7, text[: setting.limit]) for text in texts))
 
 
-def even_control(evidence: Evidence) -> Grade:
+def exactly_with_control(evidence: Evidence) -> Grade:
     """Here the control exchange is the case itself: a wrong answer to it is one."""
     grade = exactly(evidence)
     (seen,) = evidence.seen
@@ -105,7 +105,7 @@ _CONTENTS: Final[tuple[tuple[str, Callable[[Setting], bytes]], ...]] = (
 _IDS: Final = ((1, 0), (2, 1), (3, -1), (4, MSG_ID.lowest), (5, MSG_ID.highest))
 
 CASES: Final = (
-    Case("1.1", "2.2", "A", "A", _first, judge=even_control),
+    Case("1.1", "2.2", "A", "A", _first, judge=exactly_with_control),
     *(
         Case(
             f"1.2.{number}", "2.4", f"n = {size:,}", "the same message", partial(_sized, size)

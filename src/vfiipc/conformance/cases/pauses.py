@@ -8,11 +8,11 @@ from typing import Final
 
 from ...codec import HEADER_SIZE, SIZE
 from ..evidence import Evidence, Stop
-from ..judge import exactly, spoilt
+from ..judge import exactly, first_failure
 from ..setting import Setting
 from ..steps import Await, CaseScript, Mark, Pause, SendBytes, Step
 from ..verdicts import Grade, Verdict
-from .case import BULK, Case, PointLost
+from .case import BULK, Case, CaseNotApplicable
 from .pieces import in_pieces
 
 __all__ = ["CASES"]
@@ -28,7 +28,7 @@ def _inside(at: int, setting: Setting) -> CaseScript:
 
 def _inside_data(setting: Setting) -> CaseScript:
     if len(setting.first.data) < 2:
-        raise PointLost("the limit leaves no data to pause in")
+        raise CaseNotApplicable("the limit leaves no data to pause in")
     return _inside(HEADER_SIZE + 1, setting)
 
 
@@ -69,7 +69,7 @@ def may_close(evidence: Evidence) -> Grade:
 
 def percentiles(evidence: Evidence) -> Grade:
     """How long round trips took."""
-    wrong = spoilt(evidence)
+    wrong = first_failure(evidence)
     if wrong is not None:
         return wrong
     marks = evidence.marks

@@ -10,7 +10,7 @@ from typing import Final
 from ...codec import HEADER_SIZE
 from ..setting import Setting
 from ..steps import CaseScript, Pause, SendBytes, Step
-from .case import Case, PointLost
+from .case import Case, CaseNotApplicable
 from .messages import pattern
 
 __all__ = ["CASES", "in_pieces"]
@@ -39,7 +39,7 @@ def _in_header(at: int, setting: Setting) -> CaseScript:
 def _in_data(setting: Setting) -> CaseScript:
     first = setting.first
     if len(first.data) < 2:
-        raise PointLost("the limit leaves no data to cut")
+        raise CaseNotApplicable("the limit leaves no data to cut")
     at = HEADER_SIZE + len(first.data) // 2
     return CaseScript(in_pieces(setting.encoded(first), [at]), (first,))
 

@@ -1,4 +1,4 @@
-"""``TLS``: the original's transport over TLS 1.2 and 1.3."""
+"""The TLS transport: its configuration, two engines without I/O, its stream, and ``TLS``."""
 
 from __future__ import annotations
 
