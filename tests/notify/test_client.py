@@ -589,3 +589,17 @@ def test_a_server_refuses_wrong_arguments() -> None:
             assert service.addresses[0].startswith("tcp://127.0.0.1:")
 
     asyncio.run(main())
+
+
+def test_a_handler_that_raises_a_cancellation_harms_nothing_else() -> None:  # NFY-C2
+    async def main() -> None:
+        async with clients("a") as (one,):
+
+            def fails(_: Notification) -> None:
+                raise asyncio.CancelledError
+
+            await one.register("x", fails)
+            await one.send("a", "x")
+            await settled(one)
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
