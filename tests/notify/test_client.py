@@ -603,3 +603,15 @@ def test_a_handler_that_raises_a_cancellation_harms_nothing_else() -> None:  # N
             await settled(one)
 
     asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
+def test_handlers_must_be_callable() -> None:
+    async def main() -> None:
+        async with clients("a") as (one,):
+            wrong: Any = 3
+            with pytest.raises(TypeError, match="not int"):
+                one.on_unicast_error(wrong)
+            with pytest.raises(TypeError, match="not int"):
+                await one.observe(wrong)
+
+    asyncio.run(main())
