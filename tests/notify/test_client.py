@@ -615,3 +615,22 @@ def test_handlers_must_be_callable() -> None:
                 await one.observe(wrong)
 
     asyncio.run(main())
+
+
+def test_a_value_that_servers_would_ignore_is_refused() -> None:  # NFY-M4, NFY-C9
+    async def main() -> None:
+        async with clients("a") as (one,):
+            deep: Any = 1
+            for _ in range(127):
+                deep = [deep]
+            got: list[bytes] = []
+            await one.register("x", lambda given: got.append(given.parameter_json))
+            await one.send("a", "x", deep)
+            await settled(one)
+            assert got == [b"[" * 127 + b"1" + b"]" * 127]
+            with pytest.raises(ValueError, match="nested deeper"):
+                await one.send("a", "x", [deep])
+            with pytest.raises(ValueError, match="not JSON"):
+                await one.send("a", "x", b'1,"parameter":2')
+
+    asyncio.run(main())
