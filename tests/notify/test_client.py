@@ -634,3 +634,16 @@ def test_a_value_that_servers_would_ignore_is_refused() -> None:  # NFY-M4, NFY-
                 await one.send("a", "x", b'1,"parameter":2')
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"max_remote": "x"}, TypeError),
+        ({"max_remote": -1}, ValueError),
+        ({"allow": "in * * x"}, TypeError),
+    ],
+)
+def test_a_server_refuses_wrong_limits(wrong: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        notify.serve("tcp://127.0.0.1:0", **wrong)
