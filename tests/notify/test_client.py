@@ -647,3 +647,22 @@ def test_a_value_that_servers_would_ignore_is_refused() -> None:  # NFY-M4, NFY-
 def test_a_server_refuses_wrong_limits(wrong: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         notify.serve("tcp://127.0.0.1:0", **wrong)
+
+
+def test_pauses_grow_where_connections_end_at_once() -> None:  # NFY-C7
+    async def main() -> None:
+        count = 0
+
+        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal count
+            count += 1
+            writer.close()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        address = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with notify.connect(address, app_id="a", drain=0):
+            await asyncio.sleep(2.0)
+        server.close()
+        assert 2 <= count <= 7
+
+    asyncio.run(main())
