@@ -59,3 +59,8 @@ def test_the_codes_are_those_of_the_original() -> None:  # NFY-S4
         "NOTIFY_ERR_CONFIG_FILE": -4,
         "NOTIFY_ERR_CONFIG_SYNTAX": -5,
     }
+
+
+def test_a_long_pattern_is_read_in_a_time_that_its_length_says() -> None:
+    short, long = "a" * 100_000, "a" * 1_000_000
+    assert quickest(lambda: Pattern(long)) < 40 * quickest(lambda: Pattern(short))

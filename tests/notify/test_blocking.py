@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -215,3 +216,59 @@ def test_ctrl_c_ends_a_call_that_waits(running: Server) -> None:
         _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == -signal.SIGINT
     assert b"KeyboardInterrupt" in err
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), StopIteration(), asyncio.CancelledError()]
+)
+def test_what_a_callback_raises_harms_nothing_else(  # NFY-C2
+    error: BaseException, pair: tuple[Client, Client], caplog: pytest.LogCaptureFixture
+) -> None:
+    till, terminal = pair
+
+    def fails(_: Notification) -> None:
+        raise error
+
+    terminal.register("x", fails)
+    terminal.sync(SECONDS)
+    till.send("terminal", "x")
+    till.sync(SECONDS)
+    terminal.sync(SECONDS)
+    terminal.unregister("x")  # when it has ended
+    terminal.sync(SECONDS)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
+        "the handler of x failed"
+    ]
+
+
+FORKS = """
+import os, sys
+from vfiipc import ConnectionClosed
+from vfiipc.notify import blocking
+with blocking.connect(sys.argv[1], app_id="parent", drain=0) as client:
+    child = os.fork()
+    if not child:
+        try:
+            client.send("*", "x")
+        except ConnectionClosed as error:
+            print(error, flush=True)
+        client.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    client.sync(30)
+"""
+
+
+def test_a_forked_child_is_told_that_it_has_no_client(running: Server) -> None:
+    command = [sys.executable, "-c", FORKS, f"tcp://{running.tcp}"]
+    done = subprocess.run(command, timeout=SECONDS, capture_output=True, text=True)
+    expected = "the client belongs to the process that has forked this one\n"
+    assert (done.returncode, done.stdout) == (0, expected), done.stderr
+
+
+def test_a_signal_handler_may_use_a_client_that_is_in_use(pair: tuple[Client, Client]) -> None:
+    till, _ = pair
+    lock = till._loop._lock
+    with lock:  # where the signal comes
+        assert lock.acquire(timeout=0.1)
+        lock.release()

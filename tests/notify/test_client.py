@@ -589,3 +589,80 @@ def test_a_server_refuses_wrong_arguments() -> None:
             assert service.addresses[0].startswith("tcp://127.0.0.1:")
 
     asyncio.run(main())
+
+
+def test_a_handler_that_raises_a_cancellation_harms_nothing_else() -> None:  # NFY-C2
+    async def main() -> None:
+        async with clients("a") as (one,):
+
+            def fails(_: Notification) -> None:
+                raise asyncio.CancelledError
+
+            await one.register("x", fails)
+            await one.send("a", "x")
+            await settled(one)
+
+    asyncio.run(asyncio.wait_for(main(), SECONDS))
+
+
+def test_handlers_must_be_callable() -> None:
+    async def main() -> None:
+        async with clients("a") as (one,):
+            wrong: Any = 3
+            with pytest.raises(TypeError, match="not int"):
+                one.on_unicast_error(wrong)
+            with pytest.raises(TypeError, match="not int"):
+                await one.observe(wrong)
+
+    asyncio.run(main())
+
+
+def test_a_value_that_servers_would_ignore_is_refused() -> None:  # NFY-M4, NFY-C9
+    async def main() -> None:
+        async with clients("a") as (one,):
+            deep: Any = 1
+            for _ in range(127):
+                deep = [deep]
+            got: list[bytes] = []
+            await one.register("x", lambda given: got.append(given.parameter_json))
+            await one.send("a", "x", deep)
+            await settled(one)
+            assert got == [b"[" * 127 + b"1" + b"]" * 127]
+            with pytest.raises(ValueError, match="nested deeper"):
+                await one.send("a", "x", [deep])
+            with pytest.raises(ValueError, match="not JSON"):
+                await one.send("a", "x", b'1,"parameter":2')
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"max_remote": "x"}, TypeError),
+        ({"max_remote": -1}, ValueError),
+        ({"allow": "in * * x"}, TypeError),
+    ],
+)
+def test_a_server_refuses_wrong_limits(wrong: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        notify.serve("tcp://127.0.0.1:0", **wrong)
+
+
+def test_pauses_grow_where_connections_end_at_once() -> None:  # NFY-C7
+    async def main() -> None:
+        count = 0
+
+        async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal count
+            count += 1
+            writer.close()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        address = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with notify.connect(address, app_id="a", drain=0):
+            await asyncio.sleep(2.0)
+        server.close()
+        assert 2 <= count <= 7
+
+    asyncio.run(main())

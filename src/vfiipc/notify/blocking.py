@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import ssl as tls
 import threading
 from collections.abc import Callable, Coroutine, Generator
@@ -28,6 +29,7 @@ __all__ = ["Client", "connect"]
 T = TypeVar("T")
 
 _CLOSED: Final = "the client was closed"
+_FORKED: Final = "the client belongs to the process that has forked this one"
 
 
 def connect(
@@ -88,7 +90,8 @@ class _LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may use the client, too
+        self._process = os.getpid()
         #: Whether nothing can be run any more.
         self.stopped = False
         self._thread = threading.Thread(target=self._run, name="vfiipc-notify", daemon=True)
@@ -102,13 +105,21 @@ class _LoopThread:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is a forked child, which does not have the thread."""
+        return self._process != os.getpid()
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine in the loop and returns its result; an exception here cancels it.
 
         Raises:
-            ConnectionClosed: the loop has been stopped.
+            ConnectionClosed: the loop has been stopped, or is that of another process.
             BaseException: what the coroutine raises.
         """
+        if self.is_elsewhere:
+            work.close()
+            raise ConnectionClosed(_FORKED)
         with self._lock:  # what is submitted before the loop stops, still runs
             if self.stopped:
                 work.close()
@@ -320,7 +331,7 @@ class Client:
 
     def on_unicast_error(self, callback: Handler | None) -> None:
         """Has a callback called with each notification that could not be delivered (NFY-C6)."""
-        self._client.on_unicast_error(None if callback is None else _InThread(callback))
+        self._client.on_unicast_error(_InThread(callback) if callable(callback) else callback)
 
     def observe(self, callback: Callable[[Observation], object] | None) -> None:
         """Has a callback called with each ``Observation``; None ends it. Local clients only.
@@ -328,7 +339,8 @@ class Client:
         Raises:
             ConnectionClosed, OSError: there is no connection.
         """
-        self._loop.run(self._client.observe(None if callback is None else _InThread(callback)))
+        handler = _InThread(callback) if callable(callback) else callback
+        self._loop.run(self._client.observe(handler))
 
     # --- the end
 
@@ -337,6 +349,8 @@ class Client:
 
         Callbacks that are running then go on. May be called again.
         """
+        if self._loop.is_elsewhere:
+            return  # the other process closes it
         with self._closing:
             if not self._loop.stopped:
                 self._loop.run(self._client.close())
@@ -381,12 +395,21 @@ class _InThread:
             try:
                 context.run(self._callback, given)
             except BaseException as error:  # noqa: BLE001 - logged where it is awaited
-                _settle(outcome, error)
+                _settle(outcome, _harmless(error))
             else:
                 _settle(outcome, None)
 
         threading.Thread(target=run, name="vfiipc-notify-callback", daemon=True).start()
         return asyncio.wrap_future(outcome)
+
+
+def _harmless(error: BaseException) -> Exception:
+    """What can be raised in the loop: some errors would end it, others have a meaning there."""
+    if isinstance(error, Exception) and not isinstance(error, (StopIteration, CancelledError)):
+        return error
+    failure = RuntimeError(f"the callback raised {type(error).__name__}")
+    failure.__cause__ = error
+    return failure
 
 
 def _settle(outcome: Future[None], error: BaseException | None) -> None:

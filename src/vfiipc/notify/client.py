@@ -128,8 +128,7 @@ class Client:
         if handler is None:
             await self.unregister(notification, to=self.app_id if to is None else to)
             return
-        if not callable(handler):
-            raise TypeError(f"handler must be callable or None, not {type(handler).__name__}")
+        _check_handler(handler)
         await self._register(self._wish(notification, priority, to), handler)
 
     def _wish(self, notification: str, priority: int, to: str | None) -> Register:
@@ -337,15 +336,21 @@ class Client:
         """Has unicast errors given to a handler, or with None no longer (NFY-C6).
 
         It gets the notification that could not be delivered; those of ``ask`` are not among them.
+
+        Raises:
+            TypeError: the handler is neither callable nor None.
         """
+        _check_handler(handler)
         self._on_unicast_error = handler
 
     async def observe(self, handler: Callable[[Observation], object] | None) -> None:
         """Has each ``Observation`` given to a handler, or with None no longer. Local clients only.
 
         Raises:
+            TypeError: the handler is neither callable nor None.
             ConnectionClosed, OSError: there is no connection.
         """
+        _check_handler(handler)
         self._observer = handler
         await self._tell(Observe(wanted=handler is not None))
 
@@ -442,3 +447,8 @@ class Client:
         for left in stream.rest():
             if not left.is_broadcast:
                 await self._tell(left._notify)
+
+
+def _check_handler(handler: object) -> None:
+    if handler is not None and not callable(handler):
+        raise TypeError(f"handler must be callable or None, not {type(handler).__name__}")

@@ -135,7 +135,9 @@ class Handlers:
                 call.ended = True
                 return
             task = asyncio.ensure_future(_awaited(result))
-        except Exception as error:  # noqa: BLE001 - a fault of the handler (NFY-C2)
+        except (KeyboardInterrupt, SystemExit):
+            raise  # end the loop, as from anything else that it calls
+        except BaseException as error:  # noqa: BLE001 - a fault of the handler (NFY-C2)
             call.ended = True
             _log_failure(name, error)
             return

@@ -59,6 +59,7 @@ class ClientLink:
         self._listener = listener
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._pause = _FIRST_PAUSE
         self._reason: BaseException = ConnectionClosed(f"not connected to {self._address} yet")
         #: Why there will never be a connection again; None if there may be one.
         self.over: BaseException | None = None
@@ -116,8 +117,12 @@ class ClientLink:
         self._connection = connection
 
     async def _run(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            made = loop.time()
             reason = await self._read(connection)
+            if loop.time() - made > self._pause:
+                self._pause = _FIRST_PAUSE  # what ends sooner counts as another failure (NFY-C7)
             self.connected.clear()
             if self._connection is None:
                 return  # closed on this side
@@ -153,11 +158,10 @@ class ClientLink:
             return reason
 
     async def _connect_again(self) -> Connection:
-        pause = _FIRST_PAUSE
         while True:
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             try:
                 return await self._dial(_ATTEMPT)
             except OSError as error:
                 client_logger.info("%s", shown(error))
-            pause = min(pause * 2, _LONGEST_PAUSE)

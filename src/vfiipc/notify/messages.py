@@ -189,9 +189,10 @@ def check_parameter(text: bytes) -> bytes:
         MalformedPayload: it is not one JSON value, or nested too deeply.
     """
     members = members_of(b'{"parameter":%b}' % text)
-    if len(members) != 1:
+    value = members.raw("parameter")
+    if value != text.strip(b" \t\n\r"):  # there were several members
         raise MalformedPayload("not JSON")
-    return members.raw("parameter")
+    return value
 
 
 # --- reading --------------------------------------------------------------------------------------

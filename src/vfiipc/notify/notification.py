@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from .json_members import DEEPEST
 from .messages import ALL, ANY, Notify, UnicastError, check_parameter
 
 __all__ = ["Notification", "Undeliverable", "parameter_text"]
@@ -98,8 +99,11 @@ def parameter_text(parameter: object) -> bytes:
     if isinstance(parameter, bytes):
         return check_parameter(parameter)
     try:
-        return _encode(parameter).encode()
+        text = _encode(parameter).encode()
     except UnicodeEncodeError:
         raise ValueError("the parameter holds half a surrogate pair, which is not text") from None
     except RecursionError:
         raise ValueError("the parameter is nested too deeply") from None
+    if text.count(b"[") + text.count(b"{") >= DEEPEST:
+        check_parameter(text)  # NFY-M4: a server would ignore it
+    return text

@@ -65,15 +65,15 @@ class Pattern:
 
 def _literals(text: str) -> list[str]:
     """The runs of literal characters between the wildcards."""
-    parts = [""]
+    parts: list[list[str]] = [[]]
     characters = iter(text)
     for character in characters:
         if character == _WILDCARD:
-            parts.append("")
+            parts.append([])
             continue
         if character == _ESCAPE:
             character = next(characters, "")
             if not character:
                 raise ValueError(r"a \ at the end takes no character literally")
-        parts[-1] += character
-    return parts
+        parts[-1].append(character)
+    return ["".join(part) for part in parts]

@@ -86,6 +86,12 @@ def serve(
             raise TypeError(f"{name} must be an int, not {type(value).__name__}")
         if value < 1:
             raise ValueError(f"{name} is {value}, but must be 1 or more")
+    if isinstance(max_remote, bool) or not isinstance(max_remote, int):
+        raise TypeError(f"max_remote must be an int, not {type(max_remote).__name__}")
+    if max_remote < 0:
+        raise ValueError(f"max_remote is {max_remote}, but must be 0 or more")
+    if allow is not None and not isinstance(allow, AllowList):
+        raise TypeError(f"allow must be an AllowList or None, not {type(allow).__name__}")
     encrypted = [str(address).lower().startswith("tls://") for address in addresses]
     if ssl is not None and not any(encrypted):
         raise ValueError("ssl= is for tls:// addresses, and none is given")
