@@ -264,11 +264,3 @@ def test_a_forked_child_is_told_that_it_has_no_client(running: Server) -> None:
     done = subprocess.run(command, timeout=SECONDS, capture_output=True, text=True)
     expected = "the client belongs to the process that has forked this one\n"
     assert (done.returncode, done.stdout) == (0, expected), done.stderr
-
-
-def test_a_signal_handler_may_use_a_client_that_is_in_use(pair: tuple[Client, Client]) -> None:
-    till, _ = pair
-    lock = till._loop._lock
-    with lock:  # where the signal comes
-        assert lock.acquire(timeout=0.1)
-        lock.release()

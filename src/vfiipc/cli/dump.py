@@ -127,12 +127,14 @@ class _View:
 
     def show(self, items: Iterable[Seen]) -> None:
         for way, item, time in items:
-            self._count(item, shown=self._printer.item(way, item, time))
+            # Counted first: Ctrl-C may come as soon as it is printed.
+            self._count(item)
+            shown = self._printer.item(way, item, time)
+            self._hidden += isinstance(item, Decoded) and not shown
 
-    def _count(self, item: Item, *, shown: bool) -> None:
+    def _count(self, item: Item) -> None:
         if isinstance(item, Decoded):
             self._counts["messages"] += 1
-            self._hidden += not shown
         elif isinstance(item, Discarded):
             self._counts["bytes discarded"] += item.count
         elif isinstance(item, Cut):

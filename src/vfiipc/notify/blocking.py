@@ -90,7 +90,7 @@ class _LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._lock = threading.RLock()  # a signal handler may use the client, too
+        self._lock = threading.Lock()
         self._process = os.getpid()
         #: Whether nothing can be run any more.
         self.stopped = False
@@ -154,7 +154,9 @@ async def _cancel_the_rest() -> None:
 class Client:
     """A client of a notification server, as made by ``connect``.
 
-    Any number of threads may use it at once.
+    Any number of threads may use it at once. Do not call it from a signal handler: if the handler
+    interrupts another call of the client, both may wait for ever. Let the handler set a
+    ``threading.Event``, and act on that.
     """
 
     def __init__(self, client: AsyncClient, loop: _LoopThread) -> None:
