@@ -293,6 +293,7 @@ def test_known_deviations(tmp_path: Path) -> None:
         ('{"catalogue": 2, "cases": {}}', "made for version 2 of the catalogue"),
         ('{"catalogue": 1, "cases": {"0.1": "OK"}}', "there is no case '0.1'"),
         ('{"catalogue": 1, "cases": {"1.1": "FINE"}}', "'FINE' is none of"),
+        ('{"catalogue": 1, "cases": {"1.1": []}}', "[] is none of"),
     ],
 )
 def test_a_malformed_file_of_expectations(

@@ -454,3 +454,30 @@ def test_nothing_is_left_behind_by_a_thousand() -> None:
     # Fewer, where what another test has left behind has ended meanwhile.
     assert threading.active_count() <= before[0]
     assert len([*DESCRIPTORS.iterdir()]) <= before[1]
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_connections_are_numbered_from_one_on(number: int) -> None:
+    with ScriptedPeer(prefix=7, size_limit=100) as peer:
+        for use in (peer.expect, peer.send, peer.disconnect):
+            with pytest.raises(ValueError, match=f"connection is {number}, but must be 1 or more"):
+                use(connection=number)
+        with pytest.raises(TypeError, match="connection must be an int, not str"):
+            peer.expect(connection="1")  # type: ignore[arg-type]
+
+
+def test_a_predicate_that_raises_while_a_failure_is_explained() -> None:
+    def wants_six_bytes(data: bytes) -> bool:
+        return data[5] == 1
+
+    def play() -> None:
+        with ScriptedPeer(prefix=7, size_limit=100) as peer:
+            peer.expect(b"first")
+            peer.expect(wants_six_bytes)
+            with connected(peer) as connection:
+                connection.send(b"x")
+                with pytest.raises(ConnectionClosed):
+                    connection.recv(timeout=SOON)
+
+    with pytest.raises(PeerFailure, match="an expectation raised IndexError"):
+        play()

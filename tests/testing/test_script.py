@@ -77,10 +77,18 @@ class TestOrder:
         assert sorted(takes(made, "".join(order))) == list("123456")
         assert made.unmet() == []
 
-    @pytest.mark.parametrize("wrong", [(-1,), (0,), (2, 1), (0, 0)])
+    @pytest.mark.parametrize("wrong", [(-1,), (0,), (2, 1), (0, 0), (math.inf,)])
     def test_times_that_cannot_be(self, wrong: tuple[int, ...]) -> None:
         with pytest.raises(ValueError, match="0 <= least <= most"):
             expectation().times(*wrong)
+
+    def test_times_are_whole(self) -> None:
+        with pytest.raises(TypeError, match="least must be an int, not float"):
+            expectation().times(2.5)  # type: ignore[arg-type]
+
+    def test_a_speed_is_finite(self) -> None:
+        with pytest.raises(ValueError, match="above 0 and finite"):
+            expectation().answer(b"x").slow(math.inf)
 
 
 class TestCriteria:

@@ -152,7 +152,7 @@ def read_expectations(text: str) -> dict[str, str]:
     for number, verdict in value["cases"].items():
         if number not in _ORDER:
             raise ValueError(f"there is no case {number!r}")
-        if verdict not in allowed:
+        if not isinstance(verdict, str) or verdict not in allowed:
             raise ValueError(f"case {number}: {verdict!r} is none of {', '.join(sorted(allowed))}")
         cases[number] = verdict
     return cases

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..codec import Framer, Message
+from ..codec import Framer, Message, check_integer
 from ..faults import Action, Delivery, End, Ending, Send
 from .matching import ANYTHING, criteria
 from .peer_loop import PeerLoop
@@ -172,6 +172,7 @@ class ScriptedPeer:
             TypeError, ValueError: an argument is wrong.
         """
         found = criteria(data, msg_id, json, json_subset)
+        _check_number(connection)
         expectation = Expectation(found, connection, _caller())
         with self._runner.changed:
             self._runner.script.expectations.append(expectation)
@@ -221,6 +222,7 @@ class ScriptedPeer:
         self._perform([End(Delivery(ending=ending).ending)], connection)
 
     def _perform(self, what: Iterable[Action], number: int | None) -> None:
+        _check_number(number)
         loop = self._loop
         if loop is None:
             raise RuntimeError("the peer has not been started: use `with ScriptedPeer() as peer`")
@@ -305,6 +307,11 @@ def _root(error: BaseException) -> BaseException:
 
 def _temporary(stack: ExitStack) -> str:
     return stack.enter_context(tempfile.TemporaryDirectory(prefix="vfiipc-"))
+
+
+def _check_number(connection: int | None) -> None:
+    if connection is not None:
+        check_integer("connection", connection, 1)
 
 
 def _caller() -> str:

@@ -94,11 +94,12 @@ class ScriptRunner:
         self.came.append(received)
         try:
             expectation = self.script.take(message, number)
+            problem = "" if expectation is not None else explain_unexpected(self.script, received)
         except Exception as error:  # noqa: BLE001  (from a function of the test)
             self._refuse(connection, f"an expectation raised {type(error).__name__}: {error}")
             return
         if expectation is None:
-            self._refuse(connection, explain_unexpected(self.script, received))
+            self._refuse(connection, problem)
         else:
             connection.perform(self._actions(expectation, message))
 

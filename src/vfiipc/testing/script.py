@@ -8,11 +8,12 @@ and decides which of them a message meets.
 from __future__ import annotations
 
 import json as json_module
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ..codec import PREFIX, Message, encode
+from ..codec import PREFIX, Message, check_integer, encode
 from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait
 from .matching import ANYTHING, Criterion
 
@@ -184,8 +185,10 @@ class Reaction:
 
     def slow(self, bytes_per_second: float) -> Self:
         """Sends the last answer this slowly."""
-        if not bytes_per_second > 0:
-            raise ValueError(f"bytes_per_second is {bytes_per_second}, but must be above 0")
+        if not 0 < bytes_per_second < math.inf:
+            raise ValueError(
+                f"bytes_per_second is {bytes_per_second}, but must be above 0 and finite"
+            )
         size = max(1, round(bytes_per_second / _SLICES_PER_SECOND))
         return self.pieces(size, pause=size / bytes_per_second)
 
@@ -259,9 +262,9 @@ class Expectation(Reaction):
             most: the greatest number, ``math.inf`` for any; by default the same as ``least``.
         """
         most = least if most is None else most
-        if not 0 <= least <= most or not most:
+        if not 0 <= least <= most or not most or least == math.inf:
             raise ValueError(f"times({least}, {most}) needs 0 <= least <= most, and most above 0")
-        self.least, self.most = least, most
+        self.least, self.most = check_integer("least", least, 0), most
         return self
 
     def any_order(self) -> Self:
