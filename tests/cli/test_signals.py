@@ -29,6 +29,24 @@ def test_a_later_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
 
 
+class _Struck:
+    """A signal strikes its finalizer."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_in_a_finalizer() -> None:
+    struck = _Struck()
+    del struck
+    threading.Event().wait(20)
+
+
+def test_a_signal_that_strikes_a_finalizer_is_not_lost() -> None:
+    with ending_signals(), pytest.raises(Ended):
+        _end_in_a_finalizer()
+
+
 def test_what_others_handle_is_left_alone() -> None:
     heard: list[int] = []
     former = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Final
 __all__ = ["Ended", "ending_signals"]
 
 _ENDING: Final = ("SIGTERM", "SIGHUP")
+_SOON: Final = 0.01  # seconds after which a signal comes again that struck a finalizer
 _CLEANING_UP: Final = 3.0  # seconds in which further signals do not disturb
 
 
@@ -24,6 +26,13 @@ class Ended(BaseException):
         self.status = 128 + number  #: as shells give it
 
 
+def _in_finalizer(frame: FrameType | None) -> bool:
+    """Whether an exception would be lost: Python ignores those that a finalizer raises."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
+
+
 @contextmanager
 def ending_signals() -> Iterator[None]:
     """Has signals that would end the process at once raise ``Ended`` in the main thread instead.
@@ -33,10 +42,13 @@ def ending_signals() -> Iterator[None]:
     handled: list[int] = []
     heard = -_CLEANING_UP
 
-    def end(number: int, _: FrameType | None) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
         nonlocal heard
         if time.monotonic() < heard + _CLEANING_UP:
             return  # the same wish again, as from a supervisor that tells the whole group
+        if _in_finalizer(frame):
+            threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
+            return
         heard = time.monotonic()
         raise Ended(number)
 
