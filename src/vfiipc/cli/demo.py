@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from .. import TCP
 from ..codec import HEADER, Message, encode
 from . import arguments, links
+from .demo_process import DemoProcess, demo_process
 from .failures import Failure, no_answer, no_connection
 from .hexdump import dump_message
 from .streams import say, styled
@@ -25,7 +24,6 @@ __all__ = ["add_to"]
 _PREFIX = arguments.DEFAULT_PREFIX
 _LIMIT = 1 << 20
 _TIMEOUT_MSEC = 10_000
-_GIVE_UP = 60  # seconds after which a server that hangs is ended, so that the demo ends too
 
 _SMALL_COUNT = 1000
 _SMALL_SIZE = 64
@@ -62,9 +60,9 @@ def _run(parsed: argparse.Namespace) -> int:
 
 def _run_echo() -> int:
     with _server() as server, TCP() as client:
-        address = links.peer_address(server.address)
+        address = links.peer_address(server.said)
         if not client.connect(address.host, address.port, _TIMEOUT_MSEC):
-            raise no_connection(server.address, client.last_error, _TIMEOUT_MSEC)
+            raise no_connection(server.said, client.last_error, _TIMEOUT_MSEC)
         say(styled("Two processes talk ADK IPC over TCP on the loopback", "strong"))
         say()
         say(f"  echo server  process {server.process.pid}, {client.remote_addr()}")
@@ -73,45 +71,24 @@ def _run_echo() -> int:
         _show_message()
         unchanged = _exchange_all(_Client(client))
         client.close()
-        server.show_the_rest()
+        _show_the_rest(server)
     return 0 if unchanged else 1
 
 
 # --- the server's process -------------------------------------------------------------------------
 
 
-class _DemoServer(NamedTuple):
-    process: subprocess.Popen[str]
-    address: str
-
-    def show_the_rest(self) -> None:
-        """What the server has to say about the connection, once that is closed."""
-        assert self.process.stdout is not None
-        say()
-        for line in self.process.stdout:
-            say(styled(f"  echo server: {line.rstrip()}", "faint"))
-
-
-def _server_command() -> list[str]:
+def _server() -> AbstractContextManager[DemoProcess]:
     options = ["--prefix", arguments.show_prefix(_PREFIX), "--limit", str(_LIMIT), "--once"]
-    return [sys.executable, "-m", "vfiipc", "echo", "127.0.0.1:0", *options]
+    return demo_process("echo server", ["-m", "vfiipc", "echo", "127.0.0.1:0", *options])
 
 
-@contextmanager
-def _server() -> Iterator[_DemoServer]:
-    with subprocess.Popen(_server_command(), stdout=subprocess.PIPE, text=True) as process:
-        watchdog = threading.Timer(_GIVE_UP, process.kill)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            assert process.stdout is not None
-            words = process.stdout.readline().split()
-            if not words:
-                raise Failure("the echo server did not start")
-            yield _DemoServer(process, words[-1])
-        finally:
-            watchdog.cancel()
-            process.terminate()
+def _show_the_rest(server: DemoProcess) -> None:
+    """What the server has to say about the connection, once that is closed."""
+    assert server.process.stdout is not None
+    say()
+    for line in server.process.stdout:
+        say(styled(f"  echo server: {line.rstrip()}", "faint"))
 
 
 # --- one message, byte by byte --------------------------------------------------------------------

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from ..notify.client import Client
 from ..notify.connect import connect
 from ..notify.notification import Notification, Undeliverable
-from .failures import Failure
+from .demo_process import demo_process
 from .streams import one_line, say, styled
 from .tasks import run_task
 
@@ -29,7 +27,6 @@ _RESPONSE: Final = "EXT_SYS_DEVICE_CONTROL_RESP"
 _BEACON: Final = "EXT_SYS_BEACON_REQ"
 _BEACON_ANSWER: Final = "BEACON"
 _TIMEOUT: Final = 10.0
-_GIVE_UP: Final = 60  # seconds after which a process that hangs is ended, so that the demo ends too
 
 #: What a parser would change: digits, an exponent, a key twice, an escape, space.
 _AMOUNT: Final = rb'{"cmd":"echo", "amount":1.10, "most":1E400, "a":1,"a":2, "currency":"\u20ac"}'
@@ -39,46 +36,23 @@ def run() -> int:
     """Shows the notifications; 0 if all arrived as they should."""
     with ExitStack() as stack:
         server = stack.enter_context(
-            _process(
+            demo_process(
                 "notification server", ["-m", "vfiipc", "notifysvc", "--listen", "127.0.0.1:0"]
             )
         )
         terminal = stack.enter_context(
-            _process("terminal", ["-m", "vfiipc.cli.notify_demo", server.said])
+            demo_process("terminal", ["-m", "vfiipc.cli.notify_demo", server.said])
         )
         say(styled("Three processes exchange notifications", "strong"))
         say()
-        say(f"  notification server  process {server.pid}, {server.said}")
-        say(f"  terminal             process {terminal.pid}")
+        say(f"  notification server  process {server.process.pid}, {server.said}")
+        say(f"  terminal             process {terminal.process.pid}")
         say(f"  till                 process {os.getpid()}")
         say()
         good = run_task(_till(server.said))
     say()
     say("All arrived as they should." if good else styled("NOT ALL ARRIVED", "bad"))
     return 0 if good else 1
-
-
-class _Process(NamedTuple):
-    pid: int
-    said: str  # the last word of its first line
-
-
-@contextmanager
-def _process(name: str, arguments: list[str]) -> Iterator[_Process]:
-    command = [sys.executable, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        watchdog = threading.Timer(_GIVE_UP, process.kill)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            assert process.stdout is not None
-            words = process.stdout.readline().split()
-            if not words:
-                raise Failure(f"the {name} did not start")
-            yield _Process(process.pid, words[-1])
-        finally:
-            watchdog.cancel()
-            process.terminate()
 
 
 # --- the till
