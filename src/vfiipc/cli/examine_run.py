@@ -7,7 +7,6 @@ import asyncio
 import shlex
 import signal
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -35,6 +34,7 @@ from .examine_files import Outputs
 from .examine_output import Output, list_cases
 from .failures import Failure, Malformed, describe
 from .signals import Ended
+from .tls_contexts import client_context, server_context
 
 __all__ = ["run"]
 
@@ -125,11 +125,13 @@ def _peer(parsed: argparse.Namespace, setting: Setting) -> Iterator[tuple[Peer, 
     """The peer, and what it is called."""
     if parsed.listen is not None:
         with _listening(parsed.listen) as (listener, where):
-            context = _server_context(parsed) if parsed.listen.scheme == "tls" else None
+            context = (
+                server_context(parsed, parsed.listen) if parsed.listen.scheme == "tls" else None
+            )
             yield ListeningPeer(listener, context, parsed.timeout_scale), where
         return
     tls = parsed.address is not None and parsed.address.scheme == "tls"
-    context = _client_context(parsed) if tls else None
+    context = client_context(parsed) if tls else None
     if parsed.exec is None:
         yield Dialled(parsed.address, context), links.shown(parsed.address)
         return
@@ -168,35 +170,6 @@ def _bound(place: Address) -> socket.socket:
         return listener
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     return socket.create_server((place.host, place.port), family=family, backlog=_BACKLOG)
-
-
-def _server_context(parsed: argparse.Namespace) -> ssl.SSLContext:
-    if not parsed.cert:
-        raise Failure(f"to listen at {parsed.listen} takes a certificate: --cert, and --key")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load(context, parsed)
-    if parsed.client_auth:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def _client_context(parsed: argparse.Namespace) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    _load(context, parsed)
-    if not parsed.ca:
-        context.load_default_certs()
-    return context
-
-
-def _load(context: ssl.SSLContext, parsed: argparse.Namespace) -> None:
-    try:
-        if parsed.cert:
-            context.load_cert_chain(parsed.cert, parsed.key)
-        if parsed.ca:
-            context.load_verify_locations(parsed.ca)
-    except OSError as error:
-        files = " and ".join(path for path in (parsed.cert, parsed.key, parsed.ca) if path)
-        raise Failure(f"cannot use {files}: {describe(error)}") from None
 
 
 # The run

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable
-from typing import Final
 
 from .. import IPC
+from ..transport.system import RESET_ON_CLOSE
 
 __all__ = ["reset", "shut_down"]
-
-_DISCARD: Final = struct.pack("@ii", 1, 0)  # SO_LINGER: what is not sent yet is given up
 
 
 def shut_down(link: IPC) -> None:
@@ -21,7 +18,7 @@ def shut_down(link: IPC) -> None:
 
 def reset(link: IPC) -> None:
     """Closes a connection so that the peer sees it broken; a Unix socket is merely closed."""
-    _apply(link, lambda sock: sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD))
+    _apply(link, lambda sock: sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE))
     link.close()
 
 

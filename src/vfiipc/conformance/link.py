@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
-import sys
 import time
 from contextlib import suppress
 from typing import Final, cast
 
+from ..transport.system import RESET_ON_CLOSE
 from .verdicts import MovedBytes
 
 __all__ = ["SHOWN", "Log", "PeerLink"]
 
 #: Bytes that reports show of each direction of a case.
 SHOWN: Final = 4096
-# l_onoff and l_linger of SO_LINGER, as the system's struct has them: closing resets at once.
-_BREAK: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Log:
@@ -151,7 +148,7 @@ class PeerLink(asyncio.Protocol):
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self.lost:
             with suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BREAK)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._transport.abort()
 
     @property

@@ -10,8 +10,6 @@ import asyncio
 import selectors
 import socket
 import ssl
-import struct
-import sys
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -19,14 +17,13 @@ from concurrent.futures import TimeoutError as NotInTime
 from typing import Any, Final, Protocol
 
 from ..faults import Action, End, Ending, Send, Wait
+from ..transport.system import RESET_ON_CLOSE
 
 __all__ = ["Handler", "PeerConnection", "PeerLoop"]
 
 _SOON: Final = 5.0  # seconds for what should take no time
 _ROUNDS: Final = 5  # of the loop, from one event of a connection to all that follows from it
 _FLUSH: Final = 0.001  # seconds between looks at whether everything was written
-# The C structure `linger`: switched on, with no time for what was not sent.
-_RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Handler(Protocol):
@@ -145,7 +142,7 @@ class PeerConnection(asyncio.Protocol):
                 raise ValueError("a Unix socket cannot be reset; use cut()")
             while self.transport.get_write_buffer_size():
                 await asyncio.sleep(_FLUSH)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self.transport.abort()
 
 

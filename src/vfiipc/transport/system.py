@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import socket
+import struct
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "READ",
+    "RESET_ON_CLOSE",
     "WRITE",
     "Poller",
     "Signal",
@@ -39,6 +41,9 @@ __all__ = [
 
 READ: Final = 1
 WRITE: Final = 4
+
+#: For ``SO_LINGER``: closing resets the connection. The fields have the widths of the system.
+RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 _REPLACED: Final = not isinstance(socket.socket.recv, MethodDescriptorType)
 
