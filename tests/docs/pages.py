@@ -1,12 +1,14 @@
 """Runs what a page of ``docs/`` shows.
 
 * A Python block is a program of its own; the block of text behind it is what it prints.
-* A block of Python, JSON, C or text whose title is a file name is that file; a console block uses it.
+* A block of Python, JSON, C or text with a file name as its title is a file of that name, which a
+  console block uses.
 * A console block is run command by command, in the order of the page. In a block whose title
   begins with "in one terminal" the last command is left running until the page ends.
 * A console block with the title "exit status 1" ends with that.
-* A console block with the title "at a terminal" is a dialogue: what follows a prompt is typed,
-  every other line is awaited. The dialogue is over when the last line has been shown.
+* A console block with the title "at a terminal" holds dialogues: what follows a prompt is typed,
+  every other line is awaited. A dialogue is over when its last line has been shown. A command
+  without output fills the screen, and is ended with its key for that.
 * ``< FILE`` behind a command gives it that file as its standard input.
 * ``5000`` to ``5004`` stand for ports: each is replaced by a free one, in files, commands, output.
 * Times, ports of clients and measured speeds may be others than those that are shown.
@@ -107,13 +109,15 @@ class Terminal:
         (self._folder / block.title).write_text(self._replaced(text), encoding="utf-8")
 
     def run(self, block: Block) -> None:
+        if block.title == _DIALOGUE:
+            for command in commands(block):
+                self._hold_dialogue(command)
+            return
         *firsts, last = commands(block)
         for command in firsts:
             self._run(command, 0)
         if block.title.startswith(KEPT_RUNNING):
             self._start(last)
-        elif block.title == _DIALOGUE:
-            self._hold_dialogue(last)
         else:
             self._run(last, 1 if block.title == _FAILS else 0)
 
@@ -141,11 +145,14 @@ class Terminal:
         with at_a_terminal(self._arguments(command.words), env, TIMEOUT) as terminal:
             for line in self._replaced(command.output).splitlines():
                 prompt = _PROMPT.fullmatch(line)
-                terminal.wait_for(
-                    (prompt[1] if prompt else re.sub(_TIME_OF_DAY, "", line)).encode()
-                )
+                shown = prompt[1] if prompt else re.sub(_TIME_OF_DAY, "", line)
+                terminal.wait_for(shown.encode())
                 if prompt and prompt[2]:
                     terminal.type(f"{prompt[2]}\r".encode())
+            if not command.output:
+                terminal.wait_for(b"Quit")
+                terminal.type(b"q")
+                assert terminal.end() == 0, command
 
     def _popen(self, command: Command) -> subprocess.Popen[str]:
         words = command.words
