@@ -66,6 +66,12 @@ def test_the_help_of_a_command_brings_nothing_slow(command: str) -> None:
     assert brought_by(shown) & ((SLOW - {"ipaddress", "pathlib", "urllib"}) | EXTRAS) == set()
 
 
+def test_names_that_are_imported_later_are_listed() -> None:
+    import vfiipc
+
+    assert set(vfiipc.__all__) <= set(dir(vfiipc))
+
+
 def test_a_name_that_does_not_exist_is_named() -> None:
     import vfiipc
     from vfiipc import transport

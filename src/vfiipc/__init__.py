@@ -38,3 +38,6 @@ else:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(_transport, name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
