@@ -295,6 +295,7 @@ class TestCallbacks:
             assert second.read(1500, LONG) == b"x" * 1500
 
 
+@pytest.mark.long
 class TestForks:
     @forks
     def test_a_child_can_use_both_ends_whatever_threads_did(self, name: str) -> None:  # IPC-H4

@@ -36,6 +36,7 @@ def descriptors() -> int:
 
 @linux_only
 @pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.long
 def test_connections_leave_nothing_behind(
     server: TCP, portable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
