@@ -6,11 +6,12 @@ import errno
 import os
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakSet
 
 from .byte_stream import ByteStream, Watchable
 from .lifetime import Lifetime
 from .logs import ConnectionLog
-from .system import READ, WRITE
+from .system import READ, after_fork
 
 __all__ = ["StreamState", "not_connected"]
 
@@ -18,6 +19,15 @@ __all__ = ["StreamState", "not_connected"]
 def not_connected() -> OSError:
     """The error of reading and writing without a connection."""
     return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+
+_have_waited: WeakSet[StreamState] = WeakSet()
+
+
+@after_fork
+def _forget_waiting() -> None:
+    for state in list(_have_waited):
+        state.forget_waiting()
 
 
 _NO_STREAM: Final = Watchable()
@@ -29,14 +39,11 @@ class StreamState(Watchable):
     No stream is attached at first: an object that is not open keeps its flags here, too.
     """
 
-    # From the stream, so that each is looked up once.
-    _recv: Callable[..., bytes | None]
-    _recv_arguments: tuple[tuple[object], ...]
-    _wait_readable: Callable[[float | None], object]
-    _wait_writable: Callable[[float | None], object]
-
     def __init__(self) -> None:
         self.lifetime = Lifetime()
+        # How to wait, with the milliseconds as argument; None until it has waited.
+        self._wait_readable: Callable[[float | None], object] | None = None
+        self._wait_writable: Callable[[float | None], object] | None = None
         self.stream: ByteStream | None = None
         self.eof = False
         self.log: ConnectionLog | None = None  # None if the logger has no handler
@@ -47,9 +54,6 @@ class StreamState(Watchable):
     def open(self, stream: ByteStream) -> bool:
         """Attaches the stream and takes ownership; False if ``close`` came first."""
         stream.on_ready = self.tell_ready
-        self._recv, self._recv_arguments = stream.receiving()
-        self._wait_readable = stream.waiting(READ)
-        self._wait_writable = stream.waiting(WRITE)
         self.stream = stream
         return self.lifetime.own(self._close_stream)
 
@@ -58,6 +62,22 @@ class StreamState(Watchable):
         if stream is not None:
             stream.close()
             stream.on_ready = None  # without it, both are freed with their last reference
+
+    def _begin_waiting(self, event: int) -> Callable[[float | None], object]:
+        """What the first wait for an event makes, and later ones use."""
+        _have_waited.add(self)
+        stream = self.stream
+        assert stream is not None
+        wait = stream.waiting(event)
+        if event == READ:
+            self._wait_readable = wait
+        else:
+            self._wait_writable = wait
+        return wait
+
+    def forget_waiting(self) -> None:
+        """In a forked child: a poll object stays busy if a thread of the parent was inside."""
+        self._wait_readable = self._wait_writable = None
 
     @property
     def error(self) -> bool:
