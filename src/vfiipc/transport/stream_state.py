@@ -21,15 +21,6 @@ def not_connected() -> OSError:
     return OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
 
-_have_waited: WeakSet[StreamState] = WeakSet()
-
-
-@after_fork
-def _forget_waiting() -> None:
-    for state in list(_have_waited):
-        state.forget_waiting()
-
-
 _NO_STREAM: Final = Watchable()
 
 
@@ -74,10 +65,6 @@ class StreamState(Watchable):
         else:
             self._wait_writable = wait
         return wait
-
-    def forget_waiting(self) -> None:
-        """In a forked child: a poll object stays busy if a thread of the parent was inside."""
-        self._wait_readable = self._wait_writable = None
 
     @property
     def error(self) -> bool:
@@ -125,3 +112,13 @@ class StreamState(Watchable):
 
     def recheck_at(self) -> float | None:
         return (self.stream or _NO_STREAM).recheck_at()
+
+
+_have_waited: WeakSet[StreamState] = WeakSet()
+
+
+@after_fork
+def _forget_waiting() -> None:
+    """A poll object stays busy in a forked child if a thread of the parent was inside (IPC-H4)."""
+    for state in list(_have_waited):
+        state._wait_readable = state._wait_writable = None
