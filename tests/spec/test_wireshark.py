@@ -67,7 +67,11 @@ def check(stream: Stream, parts: list[Part], *, in_one_piece: bool) -> None:
     assert expected.certain <= len(raw) <= len(stream.data) - expected.pending, stream.name
 
 
-@pytest.fixture(scope="module", params=[(), ("-2",)], ids=["one pass", "two passes"])
+@pytest.fixture(
+    scope="module",
+    params=[(), pytest.param(("-2",), marks=pytest.mark.long)],
+    ids=["one pass", "two passes"],
+)
 def shown(request: pytest.FixtureRequest, all_vectors: Path) -> Shown:
     options: Any = request.param
     return dissect(all_vectors, *ORDERED, *settings_by_port(), *options)

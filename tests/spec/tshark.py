@@ -50,7 +50,9 @@ def complaints(*arguments: str) -> list[str]:
 
 def dissect(capture: Path, *arguments: str, plugin: Path = PLUGIN) -> Shown:
     """What is shown of each direction, by source and target port."""
-    xml = tshark("-r", str(capture), "-T", "pdml", "-Y", "vfiipc", *arguments, plugin=plugin)
+    layers = "geninfo tcp vfiipc"  # the others would double the text to be parsed
+    form = ("-T", "pdml", "-Y", "vfiipc", "-J", layers)
+    xml = tshark("-r", str(capture), *form, *arguments, plugin=plugin)
     shown: Shown = defaultdict(list)
     for packet in ElementTree.fromstring(xml).iter("packet"):
         protocols = packet.findall("proto")
