@@ -33,8 +33,8 @@ __all__ = ["MessageStream", "PeekResult"]
 
 # Larger receives bring no more speed.
 _CHUNK: Final = 65536
-# Receives that a call may still make after its deadline: enough for what the system holds, but not
-# for an endless flood (IPC-T5).
+# Receives that a call may still make after its deadline, or the end of the lifetime: enough for
+# what the system holds, but not for an endless flood (IPC-T5, IPC-Z1).
 _RECEIVES_AFTER_DEADLINE: Final = 64
 # Reads that wait before they try to receive, at most, before one tries first again.
 _MOST_WAITS_FIRST: Final = 15
@@ -232,7 +232,7 @@ class MessageStream(WritingStream):
                         self._empty_receives = 0
                     return message
                 at_once = False
-                receives_past_deadline += monotonic() >= moment
+                receives_past_deadline += monotonic() >= moment or self.lifetime.ended
             at_once = False
         # What has arrived stays in the framer, for the next call to continue with (IPC-T4).
         self._incomplete = True
@@ -251,7 +251,7 @@ class MessageStream(WritingStream):
                 if framer.pending and not began:
                     began, deadline = True, Deadline(rest_msec)  # IPC-T3
                 if self._receive(maxsize - framer.pending):
-                    receives_past_deadline += deadline.passed()
+                    receives_past_deadline += deadline.passed() or self.lifetime.ended
                 elif self._ending is not None or self._causes or not self._wait(deadline):
                     break
             data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)
