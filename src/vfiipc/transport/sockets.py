@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import system
 from .addresses import address_text
@@ -16,7 +17,7 @@ from .lifetime import Lifetime
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["SocketListener", "SocketStream"]
+__all__ = ["SocketListener", "SocketStream", "is_tls_socket"]
 
 #: Errors of accept(2) that concern the connection to be accepted, not the listener (CON-S8).
 PEER_GONE: Final = {
@@ -131,3 +132,10 @@ class SocketListener(Listening):
 
     def close(self) -> None:
         self.socket.close()
+
+
+def is_tls_socket(sock: object) -> bool:
+    """Whether it is an ``ssl.SSLSocket``, whose descriptor carries encrypted bytes."""
+    # Without ssl imported there can be none, and importing it is slow.
+    ssl: Any = sys.modules.get("ssl")
+    return ssl is not None and isinstance(sock, ssl.SSLSocket)
