@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from . import system
@@ -72,8 +72,8 @@ class SocketStream(ByteStream):
         except (BlockingIOError, InterruptedError):
             return None
 
-    def receiving(self) -> tuple[Callable[..., bytes | None], tuple[tuple[object], ...]]:
-        return self.socket.recv, ((self._receive_flags,),)
+    def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
+        return map(self.socket.recv, limits, repeat(self._receive_flags))
 
     def peek(self, limit: int) -> bytes | None:
         try:
@@ -93,7 +93,10 @@ class SocketStream(ByteStream):
         self.lifetime.wait([(self._fileno, event)], timeout)
 
     def waiting(self, event: int) -> Callable[[float | None], object]:
-        return partial(self.lifetime.wait, [(self._fileno, event)])
+        try:
+            return self.lifetime.watch([(self._fileno, event)]).poll
+        except OSError:  # no descriptor is available now (IPC-H8)
+            return super().waiting(event)
 
     def close(self) -> None:
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
