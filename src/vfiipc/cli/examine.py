@@ -127,8 +127,8 @@ def _add_outcome(parser: arguments.Parser) -> None:
     parser.add_argument(
         "--json", metavar="FILE", help="write the report as JSON; - for standard output"
     )
-    parser.add_argument("--junit", metavar="FILE", help="write it as JUnit XML")
-    parser.add_argument("--html", metavar="FILE", help="write it as a page of HTML")
+    parser.add_argument("--junit", metavar="FILE", type=_file, help="write the report as JUnit XML")
+    parser.add_argument("--html", metavar="FILE", type=_file, help="write the report as HTML")
     parser.add_argument(
         "--expect",
         metavar="FILE",
@@ -136,7 +136,10 @@ def _add_outcome(parser: arguments.Parser) -> None:
         "and nowhere else",
     )
     parser.add_argument(
-        "--save-expect", metavar="FILE", help="write the verdicts into a file for --expect"
+        "--save-expect",
+        metavar="FILE",
+        type=_file,
+        help="write the verdicts to a file for --expect",
     )
     parser.add_argument(
         "--strict", action="store_true", help="fail where something is NON-STRICT, too"
@@ -166,6 +169,12 @@ def _command(text: str) -> str:
         ) from None
     if not words:
         raise ArgumentTypeError("the command is empty; use for example './echo {port}'")
+    return text
+
+
+def _file(text: str) -> str:
+    if text == "-":
+        raise ArgumentTypeError("only --json can write to standard output; name a file")
     return text
 
 

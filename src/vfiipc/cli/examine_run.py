@@ -50,7 +50,8 @@ def run(parsed: argparse.Namespace) -> int:
     _check_peer(parsed)
     expected = _expected(parsed)
     setting = Setting(parsed.prefix, parsed.limit, seed=parsed.seed)
-    with Outputs(parsed) as outputs, _peer(parsed, setting) as (peer, name):
+    outputs = Outputs(parsed)
+    with _peer(parsed, setting) as (peer, name):
         output = Output(cases, quiet=parsed.json == "-")
         output.begin(name, setting)
         options = ExamineOptions(

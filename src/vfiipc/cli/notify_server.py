@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from pathlib import Path
 
 from ..notify.allow import AllowList, ConfigError, ResultCode
 from ..notify.config import listening_addresses, read_allow_list
 from ..notify.service import serve
-from ..transport.addresses import Address
 from ..transport.logs import follow_masks
 from .failures import Failure, Malformed, describe
 from .streams import one_line, say
@@ -46,7 +44,7 @@ async def _serve(parsed: argparse.Namespace, allow: AllowList | None) -> int:
     except OSError as error:
         raise Failure(f"cannot listen: {describe(error)}") from None
     if parsed.pipe is not None:
-        addresses.append(str(Address("pipe", path=str(Path(parsed.pipe).absolute()))))
+        addresses.append(str(parsed.pipe))
     encrypted = [address for address in addresses if address.startswith("tls://")]
     ssl = server_context(parsed, encrypted[0]) if encrypted else None
     async with serve(*addresses, allow=allow, ssl=ssl) as service:

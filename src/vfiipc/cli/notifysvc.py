@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from argparse import ArgumentTypeError
+from pathlib import Path
 
+from ..transport.addresses import Address
 from . import arguments, links
 
 __all__ = ["add_to"]
@@ -45,8 +48,16 @@ def add_to(commands: arguments.Commands) -> None:
         help="where to listen for remote clients, in place of what CONFIG says: HOST:PORT, PORT, "
         "tls://HOST:PORT; may be given several times",
     )
-    parser.add_argument("--pipe", metavar="PATH", help="where to listen for local clients")
+    parser.add_argument(
+        "--pipe", metavar="PATH", type=_pipe, help="where to listen for local clients"
+    )
     links.add_tls(parser)
+
+
+def _pipe(path: str) -> Address:
+    if not path:
+        raise ArgumentTypeError("the path is empty; use for example /tmp/notify")
+    return links.address(f"pipe://{Path(path).absolute()}")
 
 
 def _run(parsed: argparse.Namespace) -> int:

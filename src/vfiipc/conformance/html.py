@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ..codec import PREFIX
 from .cases import CASES, CHAPTERS
+from .escapes import without_invalid_characters
 from .link import SHOWN
 from .report import Report
 from .rules import quoted
@@ -33,7 +34,7 @@ def html(report: Report) -> str:
         files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     )
     shown = report.as_json()
-    return template.render(
+    page = template.render(
         title="Conformance to ADK IPC message framing",
         report=shown,
         chapters=[
@@ -51,6 +52,7 @@ def html(report: Report) -> str:
         rules={case.rule: quoted(case.rule) for case in CASES},
         shown=SHOWN,
     )
+    return without_invalid_characters(page)
 
 
 def _chapter(number: str) -> int:

@@ -98,7 +98,8 @@ def parse_allow_list(text: str, name: str = "the configuration") -> AllowList | 
     """
     found: dict[str, list[AllowRule]] = {"in": [], "out": []}
     interfaces: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
+    # Editors on Windows begin UTF-8 files with a byte order mark.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         words = _WORD.findall(line.rstrip("\r"))
         if not words or words[0].startswith("#"):
             continue

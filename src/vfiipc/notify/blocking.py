@@ -51,7 +51,7 @@ def connect(
         app_id: the application ID, for which this client registers and from which it sends.
         reconnect: whether a lost connection is made again, and everything registered again.
         timeout: seconds for connecting; None leaves it to the system.
-        drain: seconds that leaving waits for notifications that are on their way.
+        drain: seconds that ``close`` waits for notifications still in transit; 0 or more, finite.
         ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
         server_hostname: the name that the certificate must match, if not that of the address.
         max_payload: the most bytes of a payload that the server accepts.
