@@ -6,30 +6,24 @@ The connection is served by a loop in a thread of its own. Rules: ``spec/notify.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import os
 import ssl as tls
 import threading
-from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from ..exchange import ConnectionClosed, timeout_of
+from .callbacks import InThread
 from .client import Client as AsyncClient
 from .connect import DEFAULT_ADDRESS, MAX_HANDLERS
 from .connect import connect as connect_async
 from .handlers import Handler
+from .loop_thread import LoopThread
 from .messages import MAX_PAYLOAD, Observation
 from .notification import Notification
 
 __all__ = ["Client", "connect"]
-
-T = TypeVar("T")
-
-_CLOSED: Final = "the client was closed"
-_FORKED: Final = "the client belongs to the process that has forked this one"
 
 
 def connect(
@@ -72,7 +66,7 @@ def connect(
         max_payload=max_payload,
         max_handlers=max_handlers,
     )
-    loop = _LoopThread()
+    loop = LoopThread()
     try:
         return Client(loop.run(_awaited(connecting)), loop)
     except BaseException:
@@ -85,72 +79,6 @@ async def _awaited(connecting: Any) -> AsyncClient:
     return made
 
 
-class _LoopThread:
-    """A loop in a daemon thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-        #: Whether nothing can be run any more.
-        self.stopped = False
-        self._thread = threading.Thread(target=self._run, name="vfiipc-notify", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        loop = self._loop
-        asyncio.set_event_loop(loop)
-        loop.run_forever()
-        loop.run_until_complete(_cancel_the_rest())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether this is a forked child, which does not have the thread."""
-        return self._process != os.getpid()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine in the loop and returns its result; an exception here cancels it.
-
-        Raises:
-            ConnectionClosed: the loop has been stopped, or is that of another process.
-            BaseException: what the coroutine raises.
-        """
-        if self.is_elsewhere:
-            work.close()
-            raise ConnectionClosed(_FORKED)
-        with self._lock:  # what is submitted before the loop stops, still runs
-            if self.stopped:
-                work.close()
-                raise ConnectionClosed(_CLOSED)
-            outcome = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return outcome.result()
-        except CancelledError:
-            raise ConnectionClosed(_CLOSED) from None
-        except BaseException:
-            outcome.cancel()
-            raise
-
-    def stop(self) -> None:
-        """Ends the thread."""
-        with self._lock:
-            if self.stopped:
-                return
-            self.stopped = True
-            self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-
-async def _cancel_the_rest() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-
-
 class Client:
     """A client of a notification server, as made by ``connect``.
 
@@ -159,7 +87,7 @@ class Client:
     ``threading.Event``, and act on that.
     """
 
-    def __init__(self, client: AsyncClient, loop: _LoopThread) -> None:
+    def __init__(self, client: AsyncClient, loop: LoopThread) -> None:
         self._client = client
         self._loop = loop
         self._closing = threading.Lock()
@@ -212,7 +140,7 @@ class Client:
         """
         handler = callback
         if callable(callback):
-            handler = _InThread(callback)
+            handler = InThread(callback)
         self._loop.run(self._client.register(notification, handler, priority=priority, to=to))
 
     def unregister(self, notification: str, *, to: str | None = None) -> None:
@@ -333,7 +261,7 @@ class Client:
 
     def on_unicast_error(self, callback: Handler | None) -> None:
         """Has a callback called with each notification that could not be delivered (NFY-C6)."""
-        self._client.on_unicast_error(_InThread(callback) if callable(callback) else callback)
+        self._client.on_unicast_error(InThread(callback) if callable(callback) else callback)
 
     def observe(self, callback: Callable[[Observation], object] | None) -> None:
         """Has a callback called with each ``Observation``; None ends it. Local clients only.
@@ -341,7 +269,7 @@ class Client:
         Raises:
             ConnectionClosed, OSError: there is no connection.
         """
-        handler = _InThread(callback) if callable(callback) else callback
+        handler = InThread(callback) if callable(callback) else callback
         self._loop.run(self._client.observe(handler))
 
     # --- the end
@@ -351,8 +279,8 @@ class Client:
 
         Callbacks that are running then go on. May be called again.
         """
-        if self._loop.is_elsewhere:
-            return  # the other process closes it
+        if self._loop.is_forked:
+            return  # the parent process closes it
         with self._closing:
             if not self._loop.stopped:
                 self._loop.run(self._client.close())
@@ -380,43 +308,3 @@ async def _within(timeout: float | None, event: asyncio.Event) -> bool:
 async def _next(arriving: Any) -> Notification | None:
     given: Notification | None = await anext(arriving, None)
     return given
-
-
-class _InThread:
-    """A handler that runs a callback in a daemon thread of its own."""
-
-    def __init__(self, callback: Callable[[Any], object]) -> None:
-        self._callback = callback
-
-    def __call__(self, given: object) -> asyncio.Future[None]:
-        outcome: Future[None] = Future()
-        # The thread is inside the handler as the loop is (NFY-C3).
-        context = contextvars.copy_context()
-
-        def run() -> None:
-            try:
-                context.run(self._callback, given)
-            except BaseException as error:  # noqa: BLE001 - logged where it is awaited
-                _settle(outcome, _harmless(error))
-            else:
-                _settle(outcome, None)
-
-        threading.Thread(target=run, name="vfiipc-notify-callback", daemon=True).start()
-        return asyncio.wrap_future(outcome)
-
-
-def _harmless(error: BaseException) -> Exception:
-    """What can be raised in the loop: some errors would end it, others have a meaning there."""
-    if isinstance(error, Exception) and not isinstance(error, (StopIteration, CancelledError)):
-        return error
-    failure = RuntimeError(f"the callback raised {type(error).__name__}")
-    failure.__cause__ = error
-    return failure
-
-
-def _settle(outcome: Future[None], error: BaseException | None) -> None:
-    if outcome.set_running_or_notify_cancel():
-        if error is None:
-            outcome.set_result(None)
-        else:
-            outcome.set_exception(error)

@@ -16,7 +16,7 @@ from .messages import ALL, Notify, Register
 from .notification import Notification
 from .router import Registration, Topic
 
-__all__ = ["Handled", "Handler", "Handlers"]
+__all__ = ["Handled", "Handler", "Handlers", "check_handler"]
 
 #: Called with each notification; what it returns is awaited, if it can be.
 Handler: TypeAlias = Callable[[Notification], object]
@@ -43,6 +43,16 @@ class Handled(Registration):
     def wish(self) -> Register:
         """The message that registers it."""
         return Register(self.receiver, self.notification, self.priority)
+
+
+def check_handler(handler: object) -> None:
+    """Checks a handler that a user passes.
+
+    Raises:
+        TypeError: it is neither callable nor None.
+    """
+    if handler is not None and not callable(handler):
+        raise TypeError(f"handler must be callable or None, not {type(handler).__name__}")
 
 
 class Call:

@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Footer, Input, Static
 
 from ...codec import Message
@@ -25,55 +25,21 @@ from .entries import DROPPED, EDITED, HELD, PASSED, Entry
 from .entry_queue import Feed
 from .help import Help
 from .holding import Holding
+from .keys import KEYS
+from .message_source import MessageSource
 from .pane import Pane
 from .rows import HEADING
 from .saving import save
 from .store import Store
+from .styles import CSS
 from .table import Table
 
-__all__ = ["Inspector", "MessageSource"]
+__all__ = ["Inspector"]
 
 _TICK = 0.05  # seconds between looks at what has come
 _BUDGET = 0.02  # seconds of each that may be spent on it
 _BATCH = 200
 _SAID = 4.0  # seconds for which the bottom line shows what was said
-_CSS = """
-#title { height: 1; background: $primary; color: $text; }
-#heading-row { height: 1; text-style: bold; color: $text-muted; }
-Table { height: 1fr; }
-Pane { height: 2fr; max-height: 50%; border-top: solid $primary; }
-Pane:focus-within { border-top: solid $accent; }
-#fields { height: auto; max-height: 5; color: $text-muted; }
-#data, #lines, #tree { height: 1fr; background: $background; }
-#state { height: 1; color: $text-muted; }
-#state.wrong { color: $text-error; }
-#prompt { display: none; height: 1; border: none; padding: 0; }
-.whole Table, .whole #heading-row { display: none; }
-.whole Pane { height: 1fr; max-height: 100%; }
-Editor, Help { align: center middle; }
-#editor, #help { width: 80; height: auto; max-height: 24; border: solid $accent; padding: 0 1; }
-#editor { background: $surface; }
-#help { background: $surface; }
-#typed { height: 8; }
-#heading { text-style: bold; }
-#wrong { color: $text-error; height: auto; }
-"""
-
-
-class MessageSource(Protocol):
-    """What messages come from, and where the user's can go."""
-
-    name: str  #: for the title
-    is_live: bool
-
-    def run(self) -> None:
-        """Brings messages, in a thread of its own, until ``stop``."""
-
-    def stop(self) -> None:
-        """Has ``run`` end."""
-
-    def send(self, way: Way, message: Message) -> bool:
-        """Sends a message in one direction of a connection; False if that has ended."""
 
 
 class Inspector(App[None]):
@@ -88,30 +54,9 @@ class Inspector(App[None]):
         chosen: the filter at first.
     """
 
-    CSS = _CSS
+    CSS = CSS
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("h", "hold", "Hold"),
-        Binding("l", "let_go", "Let go"),
-        Binding("e", "edit", "Edit"),
-        Binding("r", "resend", "Resend"),
-        Binding("m", "mark", "Mark"),
-        Binding("w", "save", "Save"),
-        Binding("q", "quit", "Quit"),
-        Binding("f", "follow", "Follow", show=False),
-        Binding("L", "let_all_go", "Let all go", show=False),
-        Binding("d", "drop", "Drop", show=False),
-        Binding("s", "search", "Search", show=False),
-        Binding("n", "search_on(True)", "Next", show=False),
-        Binding("N", "search_on(False)", "Previous", show=False),
-        Binding("c", "copy", "Copy", show=False),
-        Binding("v", "form", "Form of the data", show=False),
-        Binding("enter", "open", "Open", show=False),
-        Binding("escape", "to_table", "Back", show=False),
-        Binding("z", "whole", "Whole screen", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(
         self,
