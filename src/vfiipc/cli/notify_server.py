@@ -1,4 +1,4 @@
-"""What ``vfiipc notifysvc`` does; imported when it runs."""
+"""The work of ``vfiipc notifysvc``; imported on demand, because importing asyncio is slow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .tls_contexts import server_context
 
 __all__ = ["run"]
 
-#: What is logged if NFY_LOGMASK says nothing else: NOTICE, and all that is worse.
+#: The log mask unless NFY_LOGMASK is set: NOTICE and everything more severe.
 _MASK = "63"
 
 
@@ -50,5 +50,5 @@ async def _serve(parsed: argparse.Namespace, allow: AllowList | None) -> int:
     async with serve(*addresses, allow=allow, ssl=ssl) as service:
         for address in service.addresses:
             say(f"listening at {one_line(address.removeprefix('tcp://'))}")
-        await asyncio.Event().wait()  # for ever
+        await asyncio.Event().wait()  # until a signal cancels it
     return 0

@@ -1,4 +1,4 @@
-"""Characters that neither XML nor HTML can hold, as escapes."""
+"""Escapes the characters that are not valid in XML and HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no network, no script. Needs Jinja2."""
+"""The report as a self-contained HTML page without scripts. Needs Jinja2."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["html"]
 _CLASSES: Final = {verdict.value: verdict.value.lower() for verdict in Verdict} | {
     "LEFT OUT": "left-out"
 }
-#: Cases with these verdicts are shown with all that is known.
+#: Cases with these verdicts are shown unfolded.
 _OPENED: Final = (Verdict.FAILED.value, Verdict.NON_STRICT.value)
 
 
 def html(report: Report) -> str:
-    """The report as HTML; whatever a peer has said is text there, never markup."""
+    """The report as HTML. Text from the peer is escaped, so that it never becomes markup."""
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )

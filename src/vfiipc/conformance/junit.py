@@ -1,4 +1,4 @@
-"""The report as JUnit XML, which systems for continuous integration show."""
+"""The report as JUnit XML, for continuous integration systems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def junit(report: Report, failed: Collection[str]) -> str:
     """The report as XML.
 
     Args:
-        report: what was found.
+        report: the results.
         failed: the IDs of the cases that make the run fail.
     """
     suite = ElementTree.Element(

@@ -43,13 +43,13 @@ def connect(
     Args:
         address: ``tcp://host:port``, ``tls://host:port`` or ``pipe:///path``.
         app_id: the application ID, for which this client registers and from which it sends.
-        reconnect: whether a lost connection is made again, and everything registered again.
+        reconnect: whether to reconnect and register everything again after a loss.
         timeout: seconds for connecting; None leaves it to the system.
         drain: seconds that ``close`` waits for notifications still in transit; 0 or more, finite.
         ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
         server_hostname: the name that the certificate must match, if not that of the address.
-        max_payload: the most bytes of a payload that the server accepts.
-        max_handlers: how many handlers may run at once before reading stops.
+        max_payload: maximum payload that the server accepts, in bytes, 1 or more.
+        max_handlers: number of running callbacks at which reading stops, 1 or more.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -125,7 +125,7 @@ class Client:
         priority: int = 0,
         to: str | None = None,
     ) -> None:
-        """Has a callback called with each notification, each time in a thread of its own.
+        """Registers a callback for notifications; each call runs in a thread of its own.
 
         Args:
             notification: the notification ID.
@@ -159,7 +159,7 @@ class Client:
     def notifications(
         self, notification: str, *, priority: int = 0, to: str | None = None
     ) -> Generator[Notification, None, None]:
-        """Iterates over notifications, for which it is registered meanwhile.
+        """Iterates over notifications; registers for them and withdraws at the end.
 
         The iteration ends when the client is closed. Leaving it withdraws the registration, and
         sends back the unicasts that were not taken; with ``contextlib.closing`` at once.
@@ -233,7 +233,7 @@ class Client:
             sender: as for ``send``; the reply comes to this application.
 
         Raises:
-            Undeliverable: nobody got the notification.
+            Undeliverable: the notification was not delivered.
             TimeoutError: no reply came in time.
             TypeError, ValueError, ConnectionClosed, OSError: as for ``send``; also, the connection
                 was lost before the reply came.
@@ -251,7 +251,7 @@ class Client:
         )
 
     def sync(self, timeout: float | None = None) -> None:
-        """Returns when the server has dealt with everything that was sent before (NFY-C1).
+        """Returns when the server has processed everything that was sent before (NFY-C1).
 
         Raises:
             TimeoutError: no answer came in time.
@@ -260,11 +260,11 @@ class Client:
         self._loop.run(self._client.sync(timeout))
 
     def on_unicast_error(self, callback: Handler | None) -> None:
-        """Has a callback called with each notification that could not be delivered (NFY-C6)."""
+        """Sets the callback for notifications that were not delivered; None removes it (NFY-C6)."""
         self._client.on_unicast_error(InThread(callback) if callable(callback) else callback)
 
     def observe(self, callback: Callable[[Observation], object] | None) -> None:
-        """Has a callback called with each ``Observation``; None ends it. Local clients only.
+        """Sets the callback for observations; None ends observing. Local clients only.
 
         Raises:
             ConnectionClosed, OSError: there is no connection.

@@ -103,7 +103,7 @@ class Client:
         priority: int = 0,
         to: str | None = None,
     ) -> None:
-        """Has notifications given to a handler; returns when the request is sent (NFY-C1).
+        """Registers a handler for notifications; returns when the request is sent (NFY-C1).
 
         Args:
             notification: the notification ID.
@@ -175,7 +175,7 @@ class Client:
     async def notifications(
         self, notification: str, *, priority: int = 0, to: str | None = None
     ) -> AsyncGenerator[Notification, None]:
-        """Iterates over notifications, for which it is registered meanwhile.
+        """Iterates over notifications; registers for them and withdraws at the end.
 
         The iteration ends when the client is closed. Leaving it withdraws the registration, and
         sends back the unicasts that were not taken; with ``contextlib.aclosing`` at once.
@@ -273,7 +273,7 @@ class Client:
             sender: as for ``send``; the reply comes to this application.
 
         Raises:
-            Undeliverable: nobody got the notification.
+            Undeliverable: the notification was not delivered.
             TimeoutError: no reply came in time.
             TypeError, ValueError, ConnectionClosed, OSError: as for ``send``; also, the connection
                 was lost before the reply came.
@@ -288,22 +288,15 @@ class Client:
             if self._handlers.find(reply, receiver) is None:
                 await self._register(Register(receiver, reply), None)
             await self._link.send(payload)
-            return await self._outcome(ask, timeout)
+            return await ask.result(timeout)
         finally:
             self._asks.remove(ask)
             handled = self._handlers.find(reply, receiver)
             if handled is not None and handled.handler is None:
                 await self._withdraw(handled)
 
-    async def _outcome(self, ask: Ask, timeout: float | None) -> Notification:
-        if timeout is not None:
-            await asyncio.wait([ask.outcome], timeout=timeout)
-            if not ask.outcome.done():
-                raise TimeoutError(f"no reply {ask.reply!r} came within {timeout:g} s")
-        return await ask.outcome
-
     async def sync(self, timeout: float | None = None) -> None:
-        """Returns when the server has dealt with everything that was sent before (NFY-C1).
+        """Returns when the server has processed everything that was sent before (NFY-C1).
 
         Afterwards registrations are in effect, and the unicast errors of what was sent before have
         arrived. It sends a notification to an application that does not exist, and waits for its
@@ -318,16 +311,16 @@ class Client:
         self._asks.add(ask)
         try:
             await self._link.send(encode(ask.sent))
-            await self._outcome(ask, timeout)
+            await ask.result(timeout)
         except Undeliverable:
             pass
         finally:
             self._asks.remove(ask)
 
     def on_unicast_error(self, handler: Handler | None) -> None:
-        """Has unicast errors given to a handler, or with None no longer (NFY-C6).
+        """Sets the handler for unicast errors; None removes it (NFY-C6).
 
-        It gets the notification that could not be delivered; those of ``ask`` are not among them.
+        It is called with each notification that was not delivered, except those of ``ask``.
 
         Raises:
             TypeError: the handler is neither callable nor None.
@@ -336,7 +329,7 @@ class Client:
         self._dispatcher.on_unicast_error = handler
 
     async def observe(self, handler: Callable[[Observation], object] | None) -> None:
-        """Has each ``Observation`` given to a handler, or with None no longer. Local clients only.
+        """Sets the handler for observations; None ends observing. Local clients only.
 
         Raises:
             TypeError: the handler is neither callable nor None.

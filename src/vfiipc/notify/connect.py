@@ -39,16 +39,16 @@ def connect(
     Args:
         address: ``tcp://host:port``, ``tls://host:port`` or ``pipe:///path``.
         app_id: the application ID, for which this client registers and from which it sends.
-        reconnect: whether a lost connection is made again, and everything registered again.
+        reconnect: whether to reconnect and register everything again after a loss.
         timeout: seconds for connecting; None leaves it to the system.
         drain: seconds that ``close`` waits for notifications still in transit; 0 or more, finite.
         ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
         server_hostname: the name that the certificate must match, if not that of the address.
-        max_payload: the most bytes of a payload that the server accepts.
-        max_handlers: how many handlers may run at once before reading stops.
+        max_payload: maximum payload that the server accepts, in bytes, 1 or more.
+        max_handlers: number of running handlers at which reading stops, 1 or more.
 
     Raises:
-        TypeError, ValueError: an argument is wrong. Raised at once; the other when awaited.
+        TypeError, ValueError: an argument is wrong. Raised at once; the others when awaited.
         OSError: no connection; ``TimeoutError`` if not in time. The text names the address.
 
     Rules: ``spec/notify.md``, section 10.
