@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -66,6 +67,7 @@ def dissect(capture: Path, *arguments: str, plugin: Path = PLUGIN) -> Shown:
     return shown
 
 
+@cache
 def glossary(name: str) -> list[str]:
     """One of tshark's reports on itself, with the dissector installed as a user's plugin."""
     done = run("-G", name, plugins=PLUGIN)
