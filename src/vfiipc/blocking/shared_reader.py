@@ -28,7 +28,7 @@ from ..transport.waiters import new_bell, ring
 __all__ = ["SENT_IN_PART", "SharedReader", "Waiter", "broken_by"]
 
 #: Why a connection was closed inside a message that it was sending.
-SENT_IN_PART: Final = "closed, because a message was sent, or may have been sent, only in part"
+SENT_IN_PART: Final = "closed, because a message was sent in part, or may have been"
 
 # The rest of a truncated message is fetched in pieces of this size.
 _PIECE: Final = 1 << 16

@@ -377,7 +377,7 @@ def test_help_names_every_key() -> None:
     async def drive(screen: Screen) -> None:
         await screen.press("question_mark")
         assert "filter messages" in screen.text()
-        assert "In front of a row: * marked" in screen.text()  # all of it, without scrolling
+        assert "Before a row: * marked" in screen.text()  # all of it, without scrolling
         await screen.press("escape")
         await screen.press("q")
 
