@@ -41,24 +41,24 @@ _COMMANDS: Final = {
     "spec": "spec",
     "completion": "completion",
 }
-_INTERRUPTED = 130  # as shells give it: 128 + SIGINT
+_INTERRUPTED = 130  # the shell convention: 128 + SIGINT
 
 _MORE = """\
 examples:
   vfiipc demo                        watch two processes talk
-  vfiipc echo 127.0.0.1:5000         a server that answers with what it gets
+  vfiipc echo 127.0.0.1:5000         a server that echoes every message
   vfiipc send 127.0.0.1:5000 hello   a client
   vfiipc talk 127.0.0.1:5000         a conversation, line by line
   vfiipc listen 5000 --answer OK     stand in for a terminal
-  vfiipc proxy 5001 127.0.0.1:5000   watch two programs, record what they say
-  vfiipc inspect 5001 127.0.0.1:5000 the same in a table, hold and change them
-  vfiipc dump session.pcap           explain a recording
-  vfiipc examine 127.0.0.1:5000      does a program keep to the protocol
+  vfiipc proxy 5001 127.0.0.1:5000   watch and record the traffic of two programs
+  vfiipc inspect 5001 127.0.0.1:5000 the same in a table; hold and edit messages
+  vfiipc dump session.pcap           decode a recording
+  vfiipc examine 127.0.0.1:5000      check that a program conforms to the protocol
   vfiipc spec --to protocol          write out the specification and its vectors
 
-`vfiipc COMMAND --help` tells more. Exit status: 0 done; 1 not done, for the
-reason given; 2 wrong arguments, or a malformed file of answers; 130 ended by
-Ctrl-C, 143 by SIGTERM; 141 nobody reads the output any more.
+Run `vfiipc COMMAND --help` for details. Exit status: 0 success; 1 failure, with
+the reason on standard error; 2 invalid arguments or a malformed answers file;
+130 ended by Ctrl-C, 143 by SIGTERM; 141 the reader of the output has gone.
 """
 
 
@@ -66,12 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        argv: the arguments behind the program's name; those of the process where none are given.
+        argv: the arguments after the program's name; by default, those of the process.
 
     Returns:
-        The exit status: 0; 1 for what could not be done; 2 for wrong arguments or a malformed file
-        of answers; 130 after Ctrl-C, 128 and its number after another signal; 141 when nobody reads
-        the output any more.
+        The exit status: 0 for success; 1 for a failure; 2 for invalid arguments or a malformed
+        answers file; 130 after Ctrl-C; 128 plus the signal number after another signal; 141 when
+        the reader of the output has gone.
     """
     prepare_streams()
     try:
@@ -103,27 +103,27 @@ def _run(argv: Sequence[str] | None) -> int:
         return int(ended.code or 0)
     program = f"vfiipc {parsed.command}"
     if sys.stdout is None:
-        complain(program, "standard output is closed; send it to /dev/null if nobody wants it")
+        complain(program, "standard output is closed; redirect it to /dev/null to discard it")
         return 1
     try:
         return int(parsed.run(parsed))
     except Failure as failure:
         complain(program, str(failure))
         return failure.status
-    except (OSError, MemoryError) as error:  # the system lacks something
+    except (OSError, MemoryError) as error:  # out of descriptors, memory, disk space
         complain(program, describe(error))
         return 1
 
 
 def _named(words: Sequence[str]) -> Iterable[str]:
-    """The command that the words name; all, if the answer depends on what there is."""
+    """The command that the arguments name; all commands if it must be chosen, or help is shown."""
     return words[:1] if words and words[0] in _COMMANDS else _COMMANDS
 
 
 def _parser(names: Iterable[str] = _COMMANDS) -> Parser:
     parser = Parser(
         prog="vfiipc",
-        description="ADK IPC messages: send, receive, watch, record and explain them.",
+        description="Send, receive, watch, record and decode ADK IPC messages.",
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,8 +1,8 @@
-"""How a stream of bytes is sent badly: in pieces, late, damaged, cut off, reset.
+"""Faults in how a byte stream is sent: in pieces, late, damaged, cut off, reset.
 
 Pure: no I/O, no clock, no threads. A ``Delivery`` describes the faults of one direction. A
-``Planner`` applies it to a stream and says what to send, when to wait and how to end; whoever owns
-the connection does these things::
+``Planner`` turns a stream into actions: what to send, when to wait and how to end. The owner of the
+connection carries them out::
 
     planner = Planner(Delivery(pieces=3, pause=0.1, cut_after=7, ending="reset"))
     for action in planner.feed(encode(prefix, msg_id, data)):
@@ -112,7 +112,7 @@ class Send(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Do nothing for so many seconds."""
+    """Wait for this many seconds."""
 
     seconds: float
 
@@ -129,8 +129,11 @@ Action = Send | Wait | End
 class Planner:
     """Plans how one stream is sent. Not thread safe.
 
-    Each ``feed``, and ``finish``, returns the next actions; use them up before the next call. The
-    delay comes before what each call sends.
+    ``feed`` and ``finish`` return the next actions; carry out all of them before the next call. The
+    delay precedes the bytes of each call.
+
+    Args:
+        delivery: the faults of the stream.
     """
 
     def __init__(self, delivery: Delivery) -> None:

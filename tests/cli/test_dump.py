@@ -172,7 +172,7 @@ def test_where_a_hex_dump_fails_is_told_even_if_nothing_was_found(
     content = bytes(32).hex(" ", 16).replace(" ", "\n").encode() + b"\nno digits\n"
     status, out, err = _dump(capsys, _file(tmp_path, content))
     assert (status, out) == (1, "")
-    assert "no prefix found in 32 bytes, which end early (line 3: not pairs of hex" in err
+    assert "no prefix found in 32 bytes before the input failed (line 3: not pairs of hex" in err
 
 
 @pytest.mark.parametrize("time", [1e300, -1e300, float("nan"), float("inf"), 1e12, -1e12])
@@ -206,9 +206,9 @@ def test_microseconds_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "there are no bytes to look at"),
-        (bytes(1000), "no prefix found in 1,000 bytes; give it with --prefix"),
-        (b"\x16\x03\x01" + bytes(100), "It looks like TLS"),
+        (b"", "the input is empty"),
+        (bytes(1000), "no prefix found in 1,000 bytes; set it with --prefix"),
+        (b"\x16\x03\x01" + bytes(100), "This looks like TLS"),
         (b"\xd4\xc3\xb2\xa1", "not readable as a capture"),
     ],
 )
@@ -223,7 +223,7 @@ def test_where_nothing_can_be_shown(
 def test_other_prefixes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, _, err = _dump(capsys, _file(tmp_path, HELLO * 9 + encode(0xC0DEFACE, 1, b"hello") * 5))
     assert "prefix 0x004e4659: sure, messages: 9" in err
-    assert "also found: 0xc0deface; --prefix chooses" in err
+    assert "also found: 0xc0deface; choose with --prefix" in err
 
 
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,11 +78,17 @@ def test_cases_are_chosen_by_globs() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "which peer? Use ADDRESS, --listen or --exec"),
-        (["5000", "--listen", "5001"], "takes neither ADDRESS nor --exec"),
-        (["--exec", "true", "--listen", "5001"], "takes neither ADDRESS nor --exec"),
-        (["--exec", "./echo"], "--exec has to say {port}"),
-        (["--exec", "'"], "cannot be split as a shell does"),
+        ([], "no peer given; use ADDRESS, --listen or --exec"),
+        (
+            ["5000", "--listen", "5001"],
+            "--listen waits for the peer and excludes ADDRESS and --exec",
+        ),
+        (
+            ["--exec", "true", "--listen", "5001"],
+            "--listen waits for the peer and excludes ADDRESS and --exec",
+        ),
+        (["--exec", "./echo"], "--exec must contain {port}"),
+        (["--exec", "'"], "cannot be split into words"),
         (["--exec", " "], "the command is empty"),
         (["5000", "--only", "11.*"], "no case has an ID like '11.*'"),
         (["5000", "--exclude", "x"], "no case has an ID like 'x'"),
@@ -92,6 +98,9 @@ def test_cases_are_chosen_by_globs() -> None:
         (["5000", "--mode", "quick"], "invalid choice: 'quick'"),
         (["5000", "--seed", "-1"], "'-1' is not a seed"),
         (["no port"], "'no port'"),
+        (["5000", "--junit", "-"], "argument --junit: only --json can write to standard output"),
+        (["5000", "--html", "-"], "argument --html: only --json can write to standard output"),
+        (["5000", "--save-expect", "-"], "--save-expect: only --json can write to standard output"),
     ],
 )
 def test_wrong_arguments_are_status_2(
@@ -104,10 +113,71 @@ def test_wrong_arguments_are_status_2(
     assert err.count("\n") == 1
 
 
-def test_a_file_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:
-    done = run("examine", unused_address(), "--html", str(tmp_path / "none" / "report.html"))
+# Report files
+
+FILE_OPTIONS = ("--json", "--junit", "--html", "--save-expect")
+
+
+@pytest.mark.parametrize("option", FILE_OPTIONS)
+@pytest.mark.parametrize("place", ["", ".", "absent/report"])
+def test_a_file_that_cannot_be_written_fails_before_the_run(
+    tmp_path: Path, option: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / place) if place else ""
+    assert main(["examine", unused_address(), option, path]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"cannot write {path}: " in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_a_killed_run_leaves_the_earlier_reports_as_they_were(tmp_path: Path) -> None:
+    paths = [tmp_path / option for option in FILE_OPTIONS]
+    for path in paths:
+        path.write_text("earlier")
+    arguments = [str(each) for pair in zip(FILE_OPTIONS, paths) for each in pair]
+    with listening() as (listener, address), started("examine", address, *arguments) as running:
+        accept(listener).close()
+        running.send_signal(signal.SIGKILL)
+        running.end()
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    assert {path.read_text() for path in paths} == {"earlier"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and symbolic links")
+def test_a_report_replaces_the_file_and_keeps_its_mode_and_links(tmp_path: Path) -> None:
+    report, link = tmp_path / "report", tmp_path / "link"
+    report.write_text("earlier")
+    report.chmod(0o640)
+    link.symlink_to(report)
+    done = run("examine", unused_address(), "--only", "1.1", "--json", str(link))
+    assert (done.status, done.err) == (1, "")
+    assert verdicts(json.loads(report.read_text())) == {"1.1": "INCONCLUSIVE"}
+    assert (link.is_symlink(), report.stat().st_mode & 0o777) == (True, 0o640)
+    assert sorted(tmp_path.iterdir()) == [link, report]
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="needs /dev/stdout")
+def test_a_report_can_go_to_a_pipe() -> None:
+    done = run("examine", unused_address(), "--only", "1.1", "--junit", "/dev/stdout")
+    assert (done.status, done.err) == (1, "")
+    assert b"<testsuites>" in done.out
+
+
+def test_what_xml_cannot_hold_is_escaped(tmp_path: Path) -> None:
+    """Commands and the output of a peer may hold any byte."""
+    script = "import sys; sys.stderr.buffer.write(b'\\x1b\\xff'); exit(1)"
+    command = shlex.join([sys.executable, "-c", script, "{port}", "\x1b", "\x01", "\udcff"])
+    junit, page = tmp_path / "junit", tmp_path / "page"
+    files = ["--junit", str(junit), "--html", str(page)]
+    done = run("examine", "--exec", command, "--only", "1.1", *files)
     assert done.status == 1
-    assert "cannot write" in done.err
+    assert "Traceback" not in done.err
+    properties = ElementTree.fromstring(junit.read_text(encoding="utf-8")).iter("property")
+    (peer,) = (each.get("value", "") for each in properties if each.get("name") == "peer")
+    assert r"'\x1b' '\x01' '\udcff'" in peer
+    assert r"\x1b" in page.read_text(encoding="utf-8")
 
 
 # What comes out
@@ -292,8 +362,8 @@ def test_known_deviations(tmp_path: Path) -> None:
         ("[]", "no object"),
         ('{"catalogue": 2, "cases": {}}', "made for version 2 of the catalogue"),
         ('{"catalogue": 1, "cases": {"0.1": "OK"}}', "there is no case '0.1'"),
-        ('{"catalogue": 1, "cases": {"1.1": "FINE"}}', "'FINE' is none of"),
-        ('{"catalogue": 1, "cases": {"1.1": []}}', "[] is none of"),
+        ('{"catalogue": 1, "cases": {"1.1": "FINE"}}', "'FINE' is not one of"),
+        ('{"catalogue": 1, "cases": {"1.1": []}}', "[] is not one of"),
     ],
 )
 def test_a_malformed_file_of_expectations(
@@ -433,7 +503,7 @@ def test_a_signal_gives_what_is_known(tmp_path: Path, number: int, status: int) 
         done = running.end()
     report = json.loads(path.read_text())
     assert done.status == status
-    assert "ended early" in done.err
+    assert "interrupted: these are the results so far" in done.err
     assert (report["complete"], verdicts(report)) == (False, {"1.1": "OK"})
 
 

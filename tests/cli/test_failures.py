@@ -14,7 +14,7 @@ from vfiipc.cli.failures import describe, no_connection, seconds
         (OSError(errno.EPIPE, os.strerror(errno.EPIPE)), "broken pipe"),
         (ValueError("two ports"), "two ports"),
         (TimeoutError(), "TimeoutError"),
-        (None, "for a reason unknown"),
+        (None, "unknown reason"),
     ],
 )
 def test_errors_in_words(error: BaseException | None, words: str) -> None:

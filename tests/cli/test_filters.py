@@ -124,7 +124,7 @@ def test_what_is_not_a_message_passes_unless_messages_are_asked_for() -> None:
         ("--id 2147483648", "--id: msg_id is 2147483648, but must be in"),
         ("--from left", "--from: invalid choice: 'left'"),
         ("(", "'(' is not a regular expression"),
-        ("--match \ud800", "holds half of a surrogate pair"),
+        ("--match \ud800", "contains a lone surrogate"),
         ("--json-match a", "is not PATH=VALUE"),
         ("--json-match a..b=1", "is not PATH=VALUE"),
         ("--json-match =1", "is not PATH=VALUE"),

@@ -70,7 +70,7 @@ def test_files_that_cannot_be_used(
     with listening() as (_, address):
         assert main(["send", f"tls://{address}", "hello", "--ca", nothing]) == 1
     first, second, third = capsys.readouterr().err.splitlines()
-    assert "to listen at tls://127.0.0.1:0 takes a certificate: --cert, and --key" in first
+    assert "listening at tls://127.0.0.1:0 needs a certificate: --cert, and --key" in first
     assert second.startswith(f"vfiipc listen: cannot use {nothing}: ")
     assert third.startswith(f"vfiipc send: cannot use {nothing}: ")
 

@@ -123,8 +123,8 @@ def test_answers_by_rules(tmp_path: Path) -> None:
         ("\xff", "is not JSON"),
         ("[" * 200_000, "rules.json is nested too deeply"),
         ('[{"answer": NaN}]', "is not JSON: NaN is not a JSON value"),
-        ('[{"answer": "\\ud800"}]', "rule 1: answer holds half of a surrogate pair"),
-        ('[{"answer": "a", "matches": "\\ud800"}]', "rule 1: matches holds half of a surrogate"),
+        ('[{"answer": "\\ud800"}]', "rule 1: answer contains a lone surrogate"),
+        ('[{"answer": "a", "matches": "\\ud800"}]', "rule 1: matches contains a lone surrogate"),
         ('[{"answer": "a", "matches": 5}]', "rule 1: matches must be a string"),
         ('[{"answer": "a", "matches": "a{99999999999}"}]', "the repetition number is too large"),
         (
@@ -135,7 +135,7 @@ def test_answers_by_rules(tmp_path: Path) -> None:
         ('[{"answer": "a", "id": true}]', "rule 1: id must be a whole number"),
         ("{}", "must be an array of rules"),
         ("[1]", "rule 1: must be an object"),
-        ('[{"answer": "a"}, {"anser": "b"}]', "rule 2: 'anser' is unknown; use answer, "),
+        ('[{"answer": "a"}, {"anser": "b"}]', "rule 2: 'anser' is unknown; allowed: answer, "),
         ("[{}]", "rule 1: needs either answer or answer_hex"),
         ('[{"answer": "a", "answer_hex": "00"}]', "rule 1: needs either answer or answer_hex"),
         ('[{"answer_hex": "0"}]', "rule 1: answer_hex must be pairs"),
@@ -221,7 +221,7 @@ def test_rules_answer_one_after_the_other(tmp_path: Path) -> None:
     [
         ({"steps": []}, "steps must be an array of objects"),
         ({"steps": [1]}, "rule 1, step 1: must be an object"),
-        ({"steps": [{"answer": "a"}], "delay": 1}, "delay and steps cannot both be there"),
+        ({"steps": [{"answer": "a"}], "delay": 1}, "delay and steps exclude each other"),
         ({"steps": [{"id": 1}]}, "rule 1, step 1: 'id' is unknown"),
         ({"delay": "soon", "answer": "a"}, "delay: must be a number"),
         ({"delay": -1, "answer": "a"}, "delay: delay is -1.0, but must be 0 seconds or more"),
@@ -231,7 +231,7 @@ def test_rules_answer_one_after_the_other(tmp_path: Path) -> None:
         ({"slow": 0, "answer": "a"}, "slow: bytes_per_second is 0.0, but must be above 0"),
         ({"damage": {"x": 1}, "answer": "a"}, "damage: invalid literal"),
         ({"damage": [1], "answer": "a"}, "damage: must be an object such as"),
-        ({"cut": 99, "answer": "a"}, "at=99 is behind the answer, which has 13 bytes"),
+        ({"cut": 99, "answer": "a"}, "at=99 is beyond the end of the answer, which has 13 bytes"),
         ({"cut": 5}, "cut: this changes an answer, so it must follow"),
         ({"close": False}, "close: can only be true"),
         ({"garbage_hex": 5}, "garbage_hex: "),
@@ -304,7 +304,7 @@ def test_tls_is_suggested_where_it_is_spoken() -> None:
     with _listening("--once") as (running, address):
         with connect(address) as client:
             client.sendall(b"\x16\x03\x01" + bytes(30))
-        assert "33 bytes, no message; it looks like TLS: try tls://" in running.end().err
+        assert "33 bytes, no message; this looks like TLS: try a tls://" in running.end().err
 
 
 def test_the_prefix_is_taken_from_the_first_message() -> None:

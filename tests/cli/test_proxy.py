@@ -161,7 +161,7 @@ def test_a_recording_is_never_overwritten(
 ) -> None:
     (tmp_path / "file").write_text("precious")
     assert main(["proxy", "0", "127.0.0.1:1", "--record", str(tmp_path / "file")]) == 1
-    assert "is there already, and is not overwritten" in capsys.readouterr().err
+    assert "exists; choose a new file, or remove it" in capsys.readouterr().err
     assert main(["proxy", "0", "127.0.0.1:1", "--record", "/no/such/folder/x"]) == 1
     assert "cannot record to /no/such/folder/x" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "precious"
@@ -189,8 +189,8 @@ def test_traffic_goes_on_when_the_recording_cannot(ends: str, tmp_path: Path) ->
         status, out, err = running.end()
     assert status == 1
     at_once, at_the_end = err.splitlines()
-    assert at_once.startswith(f"vfiipc proxy: recording to {full} has failed: file too large; ")
-    assert at_the_end == f"vfiipc proxy: {full} does not hold all that passed"
+    assert at_once.startswith(f"vfiipc proxy: recording to {full} failed: file too large; ")
+    assert at_the_end == f"vfiipc proxy: the recording {full} is incomplete"
     assert out.count(b"data: 4,096 bytes") == 20
 
 

@@ -72,7 +72,7 @@ def test_one_answer_too_many(recording: str, capsys: pytest.CaptureFixture[str])
 
     with _peer(answer) as (address, _):
         status, out, _ = _replay(capsys, recording, address)
-    assert (status, out[0]) == (1, "one more than recorded:")
+    assert (status, out[0]) == (1, "an answer that was not recorded:")
 
 
 def test_no_answer(recording: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +91,7 @@ def test_a_recording_without_answers_proves_nothing(
         track.data(True, encode(DEFAULT_PREFIX, 1, b"question"))
     status, out, err = _replay(capsys, path, unused_address())
     assert (status, out) == (1, [])
-    assert "no message that answers the client, so there is nothing to compare" in err
+    assert "no answers to the client, so there is nothing to compare" in err
 
 
 def test_the_other_side(recording: str, capsys: pytest.CaptureFixture[str]) -> None:

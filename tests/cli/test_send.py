@@ -145,7 +145,7 @@ def test_a_prefix_is_suggested_where_the_answer_is_not_recognised(command: str) 
             status, _, err = running.end()
     assert suggestion.endswith("may use prefix 0x004e4659: try --prefix 0x004e4659\n")
     assert status == 1
-    assert "it sent 17 bytes that are no message with this prefix and limit" in err
+    assert "it sent 17 bytes that are not a message with this prefix and limit" in err
 
 
 def test_time_out_of_the_connection(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,9 +189,9 @@ def _answers_behind_garbage(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("serve", "status", "says"),
     [
-        (_closes, 1, "closed by the peer: {} ended the connection without an answer"),
+        (_closes, 1, "closed by the peer: {} closed the connection without an answer"),
         (_resets, 1, "connection to {} broken: connection reset by peer"),
-        (_talks_another_language, 1, "that are no message with this prefix and limit"),
+        (_talks_another_language, 1, "that are not a message with this prefix and limit"),
         (_answers_behind_garbage, 0, "bytes discarded before the answer: 7"),
     ],
 )

@@ -68,9 +68,9 @@ def test_a_file_is_sent(tmp_path: Path) -> None:
         ("/file \0", "cannot read"),
         ("/id x", "invalid message ID: 'x'"),
         ("/id", "invalid message ID: ''"),
-        ("/prefix auto", "the prefix has to be named here"),
-        ("/quit now", "/quit takes nothing behind it"),
-        ("\ud800", "half of a surrogate pair"),
+        ("/prefix auto", "this command needs an explicit prefix"),
+        ("/quit now", "/quit takes no argument"),
+        ("\ud800", "contains a lone surrogate"),
     ],
 )
 def test_a_line_is_refused(line: str, says: str) -> None:
@@ -153,7 +153,7 @@ def test_prefix_raw_and_reconnect_in_a_script() -> None:
     ("data", "status", "says"),
     [
         (b"one\n/foo\n", 2, "vfiipc talk: line 2: /foo is unknown; "),
-        (b"/json [\n", 2, "vfiipc talk: line 1: not JSON: it breaks off"),
+        (b"/json [\n", 2, "vfiipc talk: line 1: not JSON: unexpected end"),
     ],
 )
 def test_a_wrong_line_ends_a_script(data: bytes, status: int, says: str) -> None:
@@ -191,7 +191,7 @@ def test_a_closed_input_is_named_by_talk() -> None:
     status, _, err = run("talk", unused_address(), program=within('exec "$@" <&-'))
     assert (status, err) == (
         1,
-        "vfiipc talk: standard input is closed; it gives the lines to send\n",
+        "vfiipc talk: standard input is closed; the lines to send are read from it\n",
     )
 
 

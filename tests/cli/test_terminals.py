@@ -121,7 +121,7 @@ def test_a_closed_output_is_noticed(arguments: list[str]) -> None:
     assert (status, out) == (1, b"")
     assert err == (
         f"vfiipc {arguments[0]}: standard output is closed; "
-        "send it to /dev/null if nobody wants it\n"
+        "redirect it to /dev/null to discard it\n"
     )
 
 
@@ -144,7 +144,7 @@ def test_what_is_for_standard_error_goes_nowhere_else(tmp_path: Path) -> None:
 def test_send_needs_an_input() -> None:
     status, out, err = run("send", unused_address(), program=within('exec "$@" <&-'))
     assert (status, out) == (1, b"")
-    said = "standard input is closed; name the data with TEXT, --hex or --file"
+    said = "standard input is closed; give the data with TEXT, --hex or --file"
     assert err == f"vfiipc send: {said}\n"
 
 

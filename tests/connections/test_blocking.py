@@ -265,7 +265,7 @@ class TestServing:
             go.set()
             server.close()
         assert [record.getMessage() for record in caplog.records] == [
-            "1 handlers go on although they were told to end"
+            "1 handlers are still running although their connections were closed"
         ]
         assert ended.wait(SECONDS)
 
@@ -325,7 +325,7 @@ class TestServing:
                 assert conn.request(b"before", SECONDS).data == b"before"
             assert served[0].request(b"run out", SECONDS).data == b"run out"
             waiting = [connect() for _ in range(3)]
-            assert "accepts nothing for now" in process.stdout.readline()
+            assert "cannot accept connections, will retry" in process.stdout.readline()
             with ThreadPoolExecutor(6) as pool:
 
                 def ask(conn: Connection) -> None:
@@ -357,7 +357,11 @@ class TestServing:
                 threading.stack_size(former)
             with vfiipc.connect(server.address, timeout=SECONDS, **FRAMING) as conn:
                 assert conn.request(b"served", SECONDS).data == b"served"
-        told = [record.getMessage() for record in caplog.records if "accepts" in record.msg]
+        told = [
+            record.getMessage()
+            for record in caplog.records
+            if "cannot accept connections" in record.msg
+        ]
         assert len(told) == 1
         assert not told[0].endswith("None")
 
@@ -423,7 +427,7 @@ def test_no_handler_has_to_do_with_a_handshake_that_fails(
         ):
             conn.recv(SECONDS)
     assert len(served) == 1
-    told = [record for record in caplog.records if "came to nothing" in record.message]
+    told = [record for record in caplog.records if "failed before it was served" in record.message]
     assert [record.levelno for record in told] == [logging.INFO]
 
 

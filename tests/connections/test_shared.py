@@ -312,7 +312,7 @@ def test_a_handshake_ends_within_the_idle_time(
         # The handshakes of these have to wait until those of the others are over.
         with driver.connect(server.address, *medium.client(), timeout=SECONDS) as conn:
             assert conn.request(b"x").data == b"x"
-    assert len([text for text in caplog.messages if "came to nothing" in text]) == 3
+    assert len([text for text in caplog.messages if "failed before it was served" in text]) == 3
 
 
 def test_a_handler_that_ends_the_program_ends_itself_alone(

@@ -14,10 +14,9 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (DOCS / "refere
 DOCUMENTED = {
     page: text.splitlines()[0].strip("# `") for page, text in PAGES.items() if page != "index"
 }
-#: What other pages of the reference show, and what is behind a command.
+#: Modules whose public names appear on the pages of other modules.
 WITHOUT_A_PAGE = {
     "vfiipc.blocking",
-    "vfiipc.conformance",
     "vfiipc.exchange",
     "vfiipc.faults",
     "vfiipc.transport",

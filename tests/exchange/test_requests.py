@@ -134,7 +134,7 @@ def test_a_peer_that_never_answers_costs_next_to_nothing() -> None:
     ("ids", "error", "reason"),
     [
         ((1, 9), TypeError, "must be a range, not tuple"),
-        (range(0), ValueError, "must hold IDs"),
+        (range(0), ValueError, "must be a range that is not empty and ascends"),
         (range(9, 1, -1), ValueError, "ascend"),
         (range(1, 2**31 + 1), ValueError, "msg_id is 2147483648"),
         (range(-(2**31) - 1, 0), ValueError, "msg_id is -2147483649"),

@@ -50,6 +50,13 @@ def test_a_wrong_line_is_named_with_what_is_allowed() -> None:  # NFY-A9
         parse_allow_list("x" * 10000)
 
 
+def test_a_byte_order_mark_is_not_part_of_the_first_line() -> None:
+    text = "in a * *\n"
+    assert parse_allow_list("\ufeff" + text) == parse_allow_list(text) is not None
+    with pytest.raises(ConfigError, match="line 2"):
+        parse_allow_list(text + "\ufeff" + text)
+
+
 def test_the_codes_are_those_of_the_original() -> None:  # NFY-S4
     assert {code.name: code.value for code in ResultCode} == {
         "NOTIFY_OK": 0,

@@ -218,6 +218,26 @@ def test_a_wrong_line_refuses_to_start(
     assert f"{config}, line 2: not UTF-8 (NOTIFY_ERR_CONFIG_SYNTAX, -5)" in err
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "notify.cfg"
+    config.write_bytes(b"\xef\xbb\xbfin * * *\nwrong\n")  # a fault, so that it does not start
+    status, err = refused(capsys, str(config), "--listen", "127.0.0.1:0")
+    assert status == 2
+    assert f"{config}, line 2: 'wrong' does not begin a line" in err
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_a_path_that_cannot_be_a_pipe_refuses_to_start(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, err = refused(capsys, "--listen", "127.0.0.1:0", "--pipe", path)
+    assert status == 2
+    assert err.startswith("vfiipc notifysvc: argument --pipe: ")
+    assert err.count("\n") == 1
+
+
 def test_an_unreadable_file_refuses_to_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:  # NFY-A9

@@ -262,5 +262,5 @@ with blocking.connect(sys.argv[1], app_id="parent", drain=0) as client:
 def test_a_forked_child_is_told_that_it_has_no_client(running: Server) -> None:
     command = [sys.executable, "-c", FORKS, f"tcp://{running.tcp}"]
     done = subprocess.run(command, timeout=SECONDS, capture_output=True, text=True)
-    expected = "the client belongs to the process that has forked this one\n"
+    expected = "the client belongs to the parent process; a child has to connect by itself\n"
     assert (done.returncode, done.stdout) == (0, expected), done.stderr

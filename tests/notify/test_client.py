@@ -144,6 +144,10 @@ def test_parameters_as_values_and_as_text() -> None:  # NFY-C9, NFY-M7
 
 
 def test_wrong_arguments_raise_at_once() -> None:
+    for drain in (float("inf"), float("nan"), -1):
+        with pytest.raises(ValueError, match="drain is"):
+            notify.connect(app_id="a", drain=drain)
+
     async def main() -> None:
         async with clients("a") as (client,):
             with pytest.raises(ValueError, match=r"must have 1\.\.255"):

@@ -124,7 +124,7 @@ def test_a_watcher_notices_the_end_of_the_server(tmp_path: Path) -> None:
         own.running.send_signal(9)
         status, out, err = watching.end()
     assert (status, out) == (1, b"")
-    assert err == f"vfiipc notify: {own.tcp} has ended the connection\n"
+    assert err == f"vfiipc notify: {own.tcp} has closed the connection\n"
 
 
 @pytest.mark.parametrize(("number", "status"), [(2, 130), (15, 143)])
@@ -149,4 +149,4 @@ def test_over_tls(tmp_path: Path) -> None:
         assert run(*send, *trusting).status == 1  # without a certificate
         assert run(*send).status == 1  # not believed
     status, _, err = run("notifysvc", "--listen", "tls://127.0.0.1:0")
-    assert (status, "takes a certificate: --cert, and --key" in err) == (1, True)
+    assert (status, "needs a certificate: --cert, and --key" in err) == (1, True)

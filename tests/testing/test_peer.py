@@ -286,7 +286,10 @@ class TestVerifying:
             (lambda peer: peer.expect().answer(lambda _: 1 / 0), "ZeroDivisionError: division"),
             (lambda peer: peer.expect(lambda _: 1 / 0), "an expectation raised ZeroDivisionError"),
             (lambda peer: peer.expect().answer(lambda _: "text"), "must be bytes-like, not str"),
-            (lambda peer: peer.expect().answer(b"").cut(at=13), "at=13 is behind the answer"),
+            (
+                lambda peer: peer.expect().answer(b"").cut(at=13),
+                "at=13 is beyond the end of the answer",
+            ),
         ],
     )
     def test_faults_of_the_script(

@@ -30,9 +30,8 @@ _PAUSE: Final = 0.2
 class Acceptor:
     """Accepts connections from a listening socket, unless paused.
 
-    Further connections wait in the system's queue, where their peers may already send; none is
-    accepted only to be closed. A failure, such as a lack of descriptors, is logged once, and
-    accepting is retried.
+    While paused, connections wait in the system's queue, where their peers can already send. A
+    failure to accept, such as a lack of descriptors, is logged once, and accepting is retried.
 
     Args:
         listener: a listening socket; closed by ``close``.
@@ -93,7 +92,7 @@ class Acceptor:
     def _retry_later(self, error: OSError) -> None:
         if not self._failing:  # CON-S4
             self._failing = True
-            _logger.warning("cannot accept connections for now, and try again: %s", shown(error))
+            _logger.warning("cannot accept connections, will retry: %s", shown(error))
         self._unwatch()
         self._timer = self._loop.call_later(_PAUSE, self._try_again)
 
@@ -127,7 +126,7 @@ async def listen(
 
 
 def take_over(sock: socket.socket, *, tls: bool) -> tuple[socket.socket, None, Address]:
-    """As ``listen``, for an existing socket.
+    """Same as ``listen``, for an existing socket.
 
     Raises:
         OSError: it cannot listen.

@@ -48,13 +48,13 @@ def connect(
     Args:
         address: ``tcp://host:port``, ``tls://host:port``, ``pipe:///path``, or ``host:port``.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
-        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        size_limit: maximum data size of a received message, in bytes, 0..2**31-5.
         timeout: seconds for connecting, including the TLS handshake; None leaves connecting to the
             system, and allows 10 s for the handshake.
         ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
         server_hostname: the name that the certificate must match, if not the host of the address.
         strict: end the connection at the first byte that does not belong to a message.
-        request_ids: the message IDs that ``request`` uses, ascending.
+        request_ids: the message IDs that ``request`` uses, an ascending range.
         max_unclaimed: messages that may wait to be received before reading stops, 1 or more.
         max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
         max_unsent: bytes that may be buffered before ``send`` waits.

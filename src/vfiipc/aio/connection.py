@@ -88,7 +88,7 @@ class Connection:
     # Receiving
 
     async def recv(self, timeout: float | None = None) -> Message:
-        """The next message that answers no request.
+        """Returns the next message that is not an answer to a request.
 
         Args:
             timeout: seconds to wait; None sets no limit.
@@ -138,7 +138,7 @@ class Connection:
     # Requests
 
     async def request(self, data: Buffer, timeout: float | None = None) -> Message:
-        """Sends a message with a free ID, and waits for the one that comes back with that ID.
+        """Sends a message with an unused ID, and returns the answer: the message with the same ID.
 
         Args:
             data: any bytes-like object of at most 2**31-5 bytes.

@@ -67,7 +67,7 @@ def serve(
             port 0 the system chooses, see ``Server.address``; without a host, the server listens on
             all interfaces. ``fd://3`` is a socket that the process inherited.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
-        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        size_limit: maximum data size of a received message, in bytes, 0..2**31-5.
         sock: instead of an address: a socket that is bound or listening. The server owns it.
         max_connections: how many are served at once, 1 or more; None sets no limit. Further
             connections wait in the system's queue.
@@ -77,7 +77,7 @@ def serve(
         ssl: required for ``tls://``: a context with the server's certificate. With ``sock`` or
             ``fd://`` it selects TLS.
         strict: end a connection at the first byte that does not belong to a message.
-        request_ids: the message IDs that ``request`` uses, ascending.
+        request_ids: the message IDs that ``request`` uses, an ascending range.
         max_unclaimed: messages of a connection that may wait to be received before reading stops.
         max_unclaimed_size: bytes of data in them before reading stops.
         max_unsent: bytes of a connection that may be buffered before ``send`` waits.
@@ -255,9 +255,8 @@ class Server:
 
     async def _take_over(self, sock: socket.socket) -> Connection | None:
         loop = asyncio.get_running_loop()
-        protocol = (
-            self._settings.protocol()
-        )  # not taken from `make`: uvloop returns another one for TLS
+        # Made here, not taken from the result of `make`: with TLS, uvloop returns another protocol.
+        protocol = self._settings.protocol()
         make = partial(loop.connect_accepted_socket, lambda: protocol, sock)
         limit = HANDSHAKE_TIMEOUT
         if self._idle_timeout is not None:
@@ -266,7 +265,9 @@ class Server:
             await hand_over(sock, protocol, make, self._context, limit)
         except OSError as error:
             address = shown(self.address)
-            _logger.info("a connection to %s came to nothing: %s", address, shown(error))
+            _logger.info(
+                "a connection to %s failed before it was served: %s", address, shown(error)
+            )
             return None
         if self._idle_timeout is not None:
             protocol.watch_idleness(self._idle_timeout)
@@ -283,7 +284,9 @@ class Server:
         self._abort()
         await self._wait(_AFTER_CLOSE)
         if self._served:
-            _logger.error("%d handlers go on although they were cancelled", len(self._served))
+            _logger.error(
+                "%d handlers are still running although they were cancelled", len(self._served)
+            )
 
     async def _wait(self, seconds: float) -> None:
         tasks = [served.task for served in self._served if served.task is not None]

@@ -34,9 +34,9 @@ class Connection:
     Args:
         ipc: a connected object: a ``TCP``, ``Pipe``, ``TLS`` or ``Loopback``.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
-        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        size_limit: maximum data size of a received message, in bytes, 0..2**31-5.
         strict: end the connection at the first byte that does not belong to a message.
-        request_ids: the message IDs that ``request`` uses, ascending.
+        request_ids: the message IDs that ``request`` uses, an ascending range.
         max_unclaimed: messages that may wait to be received before reading stops, 1 or more.
         max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
 
@@ -95,7 +95,7 @@ class Connection:
             raise TimeoutError(f"not sent within {timeout:g} s")
 
     def recv(self, timeout: float | None = None) -> Message:
-        """The next message that answers no request.
+        """Returns the next message that is not an answer to a request.
 
         Args:
             timeout: seconds to wait; None sets no limit.
@@ -114,7 +114,7 @@ class Connection:
         return message
 
     def request(self, data: Buffer, timeout: float | None = None) -> Message:
-        """Sends a message with a free ID, and waits for the one that comes back with that ID.
+        """Sends a message with an unused ID, and returns the answer: the message with the same ID.
 
         Args:
             data: any bytes-like object of at most 2**31-5 bytes.

@@ -1,4 +1,4 @@
-"""The object that a scheme stands for, and how it connects and listens at such an address."""
+"""Maps the scheme of an address to an IPC object, and makes it connect or listen."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def is_tls(ipc: object) -> TypeGuard[TLS]:
 
 
 def connect_to(ipc: SchemeIPC, target: Address, timeout_msec: float) -> bool:
-    """Connects; ``last_error`` tells why it could not."""
+    """Connects; returns False on failure, with the reason in ``last_error``."""
     if isinstance(ipc, Pipe):
         return ipc.connect(target.path, timeout_msec)
     return ipc.connect(target.host, target.port, timeout_msec)
 
 
 def listen_at(ipc: SchemeIPC, target: Address) -> bool:
-    """Listens; ``last_error`` tells why it could not."""
+    """Listens; returns False on failure, with the reason in ``last_error``."""
     if isinstance(ipc, Pipe):
         return ipc.listen(target.path)
     return ipc.listen(target.port, target.host or None)

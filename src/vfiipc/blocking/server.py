@@ -75,7 +75,7 @@ def serve(
             port 0 the system chooses, see ``Server.address``; without a host, the server listens on
             all interfaces. ``fd://3`` is a socket that the process inherited.
         prefix: the synchronisation mark of both ends, 0..2**32-1.
-        size_limit: the most bytes of data that a message received may have, 0..2**31-5.
+        size_limit: maximum data size of a received message, in bytes, 0..2**31-5.
         sock: instead of an address: a socket that is bound or listening. The server owns it.
         max_connections: how many are served at once, 1 or more; further ones wait in the system's
             queue.
@@ -85,7 +85,7 @@ def serve(
         tls: required for ``tls://``: a ``TLS`` object that is not open, with the server's
             certificate; the server owns it. With ``sock`` or ``fd://`` it selects TLS.
         strict: end a connection at the first byte that does not belong to a message.
-        request_ids: the message IDs that ``request`` uses, ascending.
+        request_ids: the message IDs that ``request`` uses, an ascending range.
         max_unclaimed: messages of a connection that may wait to be received before reading stops.
         max_unclaimed_size: bytes of data in them before reading stops.
 
@@ -174,7 +174,9 @@ class Server:
                 continue
             if not failing and not self._closing:
                 # CON-S4
-                _logger.error("%s accepts nothing for now: %s", shown(self), shown(cause))
+                _logger.error(
+                    "%s cannot accept connections, will retry: %s", shown(self), shown(cause)
+                )
                 failing = True
             self._changed.wait(lambda: self._closing, _PAUSE)
 
@@ -206,7 +208,7 @@ class Server:
                 self._handler(connection)
         except ConnectionClosed as closed:
             _logger.debug("%s: %s", where, shown(closed))
-        except BaseException:  # a SystemExit would end this thread without a word (CON-S2)
+        except BaseException:  # a SystemExit would end this thread silently (CON-S2)
             _logger.exception("the handler of the connection with %s failed", where)
         finally:
             self._end(connection)
@@ -218,7 +220,9 @@ class Server:
             if is_tls(peer):
                 peer._make_handshake()
         except OSError as error:
-            _logger.info("the connection with %s came to nothing: %s", where, shown(error))
+            _logger.info(
+                "the connection with %s failed before it was served: %s", where, shown(error)
+            )
             return False
         return True
 
@@ -244,7 +248,10 @@ class Server:
             for connection in self._others():
                 connection.close()
         if not self._wait_for_handlers(_AFTER_CLOSE):
-            _logger.error("%d handlers go on although they were told to end", self.connections)
+            _logger.error(
+                "%d handlers are still running although their connections were closed",
+                self.connections,
+            )
 
     def _stop(self) -> None:
         self._closing = True
@@ -296,7 +303,7 @@ class Server:
 
 
 def _shorten_handshakes(tls: TLS, msec: float) -> None:
-    """A connection in its handshake is one from which nothing has been received (CON-S7)."""
+    """Applies the idle time-out to the TLS handshake as well (CON-S7)."""
     allowed = tls.handshake_timeout_msec
     tls.handshake_timeout_msec = msec if allowed < 0 else min(allowed, msec)
 

@@ -28,7 +28,7 @@ from ..transport.waiters import new_bell, ring
 __all__ = ["SENT_IN_PART", "SharedReader", "Waiter", "broken_by"]
 
 #: Why a connection was closed inside a message that it was sending.
-SENT_IN_PART: Final = "closed, for a message was, or may have been, sent in part"
+SENT_IN_PART: Final = "closed, because a message was sent in part, or may have been"
 
 # The rest of a truncated message is fetched in pieces of this size.
 _PIECE: Final = 1 << 16
@@ -36,13 +36,13 @@ _AT_ONCE: Final = Deadline(0)
 
 
 def broken_by(cause: BaseException | None) -> BaseException:
-    """What a thread learns of a broken connection (CON-C5): the cause, unless it is a sender's.
+    """The error that other threads get for a broken connection (CON-C5).
 
-    A sender that stops inside a message, because of its time-out or a signal, breaks the connection
-    for everyone.
+    It is the cause itself, except for a sender that stops inside a message because of its own
+    time-out or a signal: this breaks the connection for everyone, but is not their time-out.
     """
     if isinstance(cause, TimeoutError) and cause.errno is None:
-        return ConnectionClosed(f"closed, for {cause}")
+        return ConnectionClosed(f"closed, because another thread failed: {cause}")
     if isinstance(cause, (OSError, FramingError)):
         return cause
     return ConnectionClosed(SENT_IN_PART)
@@ -100,7 +100,7 @@ class SharedReader:
         # first: their waiters are no longer in the exchange.
         self._granted: list[tuple[Waiter, Message]] = []
         self._ends: deque[tuple[BaseException, bool]] = deque()  # calls of ``finish`` to carry out
-        lifetime = Lifetime()  # which never ends: `finish` tells those who wait
+        lifetime = Lifetime()  # never ended: `finish` wakes waiting calls instead
         self._leading = Turn(lifetime)
         self._changing = Turn(lifetime)  # the right to change any of these
         self._progress = (0, 0)

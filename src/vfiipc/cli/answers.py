@@ -1,4 +1,4 @@
-"""What ``listen`` answers: always the same, or by rules from a file."""
+"""The answers of ``listen``: always the same one, or chosen by rules from a file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .filters import compile_pattern
 
 __all__ = ["Answers", "Rule", "read_rules"]
 
-_HALF_A_PAIR = "holds half of a surrogate pair, which no text in UTF-8 has"
+_HALF_A_PAIR = "contains a lone surrogate, which UTF-8 cannot encode"
 _RULE_KEYS: Final = {"id", "matches", "times", "steps"}
 _ANSWERS: Final = {"answer", "answer_hex"}
-#: What changes the answer of a step; the other keys of a step do something by themselves.
+#: Keys that modify the answer of a step; the other keys of a step are actions by themselves.
 _CHANGES: Final = {
     *("answer_id", "pieces", "pause", "slow", "damage", "oversize", "wrong_prefix"),
 }
@@ -32,7 +32,7 @@ _STEP_KEYS: Final = _ANSWERS | _CHANGES | _OTHER_STEPS
 
 
 class _Number(float):
-    """A number with the text that stands for it in the file, for that is what gets sent."""
+    """A number that keeps its spelling in the file, so that the answer is sent as written."""
 
     text: str
 
@@ -45,7 +45,7 @@ class _Number(float):
 
 @dataclass
 class Rule:
-    """Which messages get which reaction. What is None does not count."""
+    """The reaction to messages that meet all conditions; those that are None are ignored."""
 
     reaction: Reaction
     msg_id: int | None = None  #: of the message
@@ -59,17 +59,17 @@ class Rule:
 
 
 class Answers:
-    """Rules, and how often each may still be used. Thread safe."""
+    """Rules with their remaining uses. Thread safe."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
         self._lock = threading.Lock()
 
     def actions(self, message: Message, prefix: int, size_limit: int) -> Iterator[Action]:
-        """What the first rule that fits does; nothing if none fits.
+        """The actions of the first rule that matches; none if no rule matches.
 
         Raises:
-            ValueError: what the rule says cannot be done to this answer.
+            ValueError: a fault of the rule cannot be applied to this answer.
         """
         rule = self._take(message)
         if rule is not None:
@@ -87,8 +87,8 @@ def read_rules(path: str) -> list[Rule]:
     """The rules in a file: a JSON array of objects.
 
     Raises:
-        Failure: it cannot be read.
-        Malformed: it is not what it should be; says where.
+        Failure: the file cannot be read.
+        Malformed: the content is invalid; the text names the place.
     """
     try:
         text = Path(path).read_bytes()
@@ -101,7 +101,7 @@ def read_rules(path: str) -> list[Rule]:
     except RecursionError:
         raise Malformed(f"{path} is nested too deeply") from None
     if not isinstance(entries, list):
-        raise Malformed(f"{path}: must be an array of rules, as `vfiipc listen --help` shows it")
+        raise Malformed(f"{path}: must be an array of rules; see `vfiipc listen --help`")
     return [_rule(f"{path}, rule {number}", entry) for number, entry in enumerate(entries, 1)]
 
 
@@ -111,7 +111,7 @@ def _rule(place: str, entry: Any) -> Rule:
     own = {key: entry[key] for key in entry.keys() & _STEP_KEYS}
     if "steps" in entry:
         if own:
-            raise Malformed(f"{place}: {min(own)} and steps cannot both be there")
+            raise Malformed(f"{place}: {min(own)} and steps exclude each other")
         if not isinstance(entry["steps"], list) or not entry["steps"]:
             raise Malformed(f"{place}: steps must be an array of objects")
         for number, step in enumerate(entry["steps"], 1):
@@ -130,11 +130,13 @@ def _check_keys(place: str, entry: Any, allowed: set[str]) -> None:
         raise Malformed(f"{place}: must be an object")
     unknown = sorted(entry.keys() - allowed)
     if unknown:
-        raise Malformed(f"{place}: {unknown[0]!r} is unknown; use {', '.join(sorted(allowed))}")
+        raise Malformed(
+            f"{place}: {unknown[0]!r} is unknown; allowed: {', '.join(sorted(allowed))}"
+        )
 
 
 def _add_step(place: str, step: Any, reaction: Reaction) -> None:
-    """Adds what one object says: a delay, garbage, an answer with its faults, the end."""
+    """Adds the actions of one object: a delay, garbage, an answer with its faults, the end."""
     _check_keys(place, step, _STEP_KEYS)
     has_answer = len(step.keys() & _ANSWERS)
     needs_answer = step.keys() & _CHANGES
@@ -222,7 +224,7 @@ _KEYS: Final[dict[str, Callable[[Reaction, Any], object]]] = {
     "close": _close,
     "silence": _silence,
 }
-#: The order in which the keys of one step count, whatever theirs is in the file.
+#: The order in which the keys of one step are applied, whatever their order in the file.
 _ORDER: Final = ("delay", "garbage_hex", "answer", "answer_hex", "answer_id", *list(_KEYS)[2:])
 
 

@@ -32,12 +32,12 @@ __all__ = [
     "timeout",
 ]
 
-#: Not part of any text in UTF-8, and no beginning of it is also its end.
+#: Never occurs in UTF-8 text, and no proper prefix of it is also a suffix.
 DEFAULT_PREFIX = 0xC0DEFACE
 DEFAULT_LIMIT = 16 << 20
 
 _PREFIX_SIZE: int = PREFIX.packer.size
-_AUTO = "auto"  # these four characters are no prefix
+_AUTO = "auto"  # never parsed as a prefix of four characters
 _LONGEST_TIMEOUT = 2_000_000
 _MOST = 10_000_000
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -49,8 +49,8 @@ Run = Callable[[argparse.Namespace], int]
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
-    #: Whether options may stand between arguments that may be left out; otherwise those behind an
-    #: option are not recognised.
+    #: Whether options may appear between optional positional arguments. argparse alone does not
+    #: recognise positional arguments after an option then.
     mixed = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """As the original's, in any order if ``mixed``."""
+        """As in ``ArgumentParser``, but in any order if ``mixed``."""
         if self.mixed and args is not None:
             args = self._options_first(args)
         return super().parse_known_args(args, namespace)
@@ -106,7 +106,7 @@ def add_command(commands: Commands, name: str, run: Run, *, does: str, more: str
 
 
 class _FromEnvironment(str):
-    """A default from an environment variable; whoever refuses it says where it comes from."""
+    """A default from an environment variable, whose name appears in errors about it."""
 
     __slots__ = ("variable",)
     variable: str
@@ -160,7 +160,7 @@ def add_framing(
         metavar="BYTES",
         type=_named(limit),
         default=_default("VFIIPC_LIMIT", DEFAULT_LIMIT),
-        help="the most bytes of data in a message that is accepted; K, M and G are understood "
+        help="maximum data size of an accepted message; suffixes K, M and G are allowed "
         f"({DEFAULT_LIMIT >> 20}M); VFIIPC_LIMIT sets the default",
     )
 
@@ -186,7 +186,9 @@ def _number(text: str) -> int | None:
 def prefix(text: str) -> int:
     """A decimal number, ``0x`` and hexadecimal digits, or the bytes as characters."""
     if text == _AUTO:
-        raise ArgumentTypeError("the prefix has to be named here; dump and listen can find it")
+        raise ArgumentTypeError(
+            "this command needs an explicit prefix; dump and listen can detect it"
+        )
     number = _number(text)
     if number is None and len(text) == _PREFIX_SIZE and text.isascii():
         (number,) = PREFIX.packer.unpack(text.encode("ascii"))
@@ -246,7 +248,7 @@ def delay(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """A number of things, at least one."""
+    """A count of 1 or more."""
     match = re.fullmatch(r"0*(\d{1,8})", text, re.ASCII)
     if match is None or not 0 < int(match[1]) <= _MOST:
         raise ArgumentTypeError(f"invalid count: {text!r}; use 1..{_MOST}")
@@ -271,7 +273,7 @@ def hex_bytes(text: str) -> bytes:
 
 
 def _checked(number: int, try_out: Callable[[], object]) -> int:
-    """The number, if the codec accepts it: only the codec knows the ranges."""
+    """The number, if the codec accepts it: the ranges are defined there alone."""
     try:
         try_out()
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""``vfiipc bench``: how quickly a peer that echoes messages does so."""
+"""``vfiipc bench``: measures latency and throughput of a peer that echoes messages."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["add_to", "percentile"]
 _PERCENTS = (50.0, 90.0, 99.0, 99.9, 100.0)
 
 _MORE = """\
-The peer has to answer every message with itself, as `vfiipc echo` does. First
-round trips are timed one by one, then messages are sent as fast as the peer
-takes them, while the answers are read. The loopback, this program and the peer
-all count; compare results of one machine alone. A message that comes back
-changed ends it with exit status 1.
+The peer must echo every message, as `vfiipc echo` does. The first part times
+single round trips. The second part sends messages as fast as the peer accepts
+them and reads the answers meanwhile. Results include the cost of this program
+and of the network; only compare results from the same machine. A message that
+comes back changed ends the run with exit status 1.
 
 examples:
   vfiipc bench 127.0.0.1:5000
@@ -38,7 +38,11 @@ examples:
 def add_to(commands: arguments.Commands) -> None:
     """Declares the command."""
     parser = arguments.add_command(
-        commands, "bench", _run, does="time a peer that echoes: round trips, throughput", more=_MORE
+        commands,
+        "bench",
+        _run,
+        does="measure round trips and throughput of a peer that echoes",
+        more=_MORE,
     )
     links.add_peer(parser)
     parser.add_argument(
@@ -46,7 +50,7 @@ def add_to(commands: arguments.Commands) -> None:
         metavar="BYTES",
         type=arguments.limit,
         default=64,
-        help="bytes of data in each message; K, M and G are understood (64)",
+        help="bytes of data in each message; suffixes K, M and G are allowed (64)",
     )
     parser.add_argument(
         "--count",
@@ -57,7 +61,9 @@ def add_to(commands: arguments.Commands) -> None:
     )
     arguments.add_framing(parser)
     arguments.add_timeout(parser, "the connection, and for each answer")
-    parser.add_argument("--json", action="store_true", help="one JSON object, times in seconds")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, with times in seconds"
+    )
     links.add_tls(parser)
 
 
@@ -99,7 +105,7 @@ class _Bench:
         self._data = self._data[: parsed.size]
 
     def first_round_trip(self) -> float:
-        """The same for message 0; suggests a prefix if what comes back is not recognised."""
+        """As ``round_trip``, for message 0; suggests a prefix if the answer is not recognised."""
         start = time.perf_counter()
         self._send(0)
         incoming = Incoming(self._peer, self._prefix, self._limit)
@@ -130,7 +136,7 @@ class _Bench:
             for number in range(count):
                 self._receive(number)
         except BaseException:
-            self._peer.close()  # lets the sender end
+            self._peer.close()  # unblocks the sender
             raise
         finally:
             sender.join()
@@ -155,7 +161,7 @@ class _Bench:
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:
-    """The smallest value that so many percent of all do not exceed.
+    """The smallest value that at least ``percent`` % of the values do not exceed.
 
     Args:
         ascending: one value or more.

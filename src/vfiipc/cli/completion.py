@@ -1,4 +1,4 @@
-"""``vfiipc completion``: what a shell needs to complete commands and options."""
+"""``vfiipc completion``: prints the shell code that completes commands and options."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SHELLS: Final = ("bash", "zsh", "fish")
 _ASKED: Final = "_ARGCOMPLETE"  # in the environment when a shell asks
 
 _MORE = """\
-Put one of these where your shell starts:
+Add one of these lines to the start-up file of your shell:
   bash  ~/.bashrc                   eval "$(vfiipc completion bash)"
-  zsh   ~/.zshrc, behind compinit   eval "$(vfiipc completion zsh)"
+  zsh   ~/.zshrc, after compinit    eval "$(vfiipc completion zsh)"
   fish  ~/.config/fish/config.fish  vfiipc completion fish | source
 """
 
@@ -27,7 +27,7 @@ Put one of these where your shell starts:
 def add_to(commands: arguments.Commands) -> None:
     """Declares the command."""
     parser = arguments.add_command(
-        commands, "completion", _run, does="print what a shell needs to complete words", more=_MORE
+        commands, "completion", _run, does="print the shell code for tab completion", more=_MORE
     )
     parser.add_argument("shell", choices=_SHELLS, help="your shell")
 
@@ -42,7 +42,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def complete(make_parser: Callable[[], argparse.ArgumentParser]) -> None:
-    """Answers a shell that asks how to go on, and ends the process; otherwise does nothing."""
+    """Answers a completion request from the shell and exits; does nothing without a request."""
     if _ASKED not in os.environ:
         return
     try:

@@ -1,4 +1,4 @@
-"""One connection that is written to and listened to at the same time."""
+"""One connection that is read in a thread while messages are sent."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FOR_THREAD = 2.0  # seconds for the thread of a closed connection to end
 
 
 class Conversation:
-    """A connection whose incoming messages are printed as they come.
+    """A connection whose incoming messages are printed as they arrive.
 
     Args:
         parsed: with the address, prefix, limit, time-out, and the options of TLS.
-        printer: prints what comes. If that fails, the next member that is called raises.
-        changed: called when the connection has ended, in another thread.
+        printer: prints what arrives. If that fails, the next method that is called raises.
+        changed: called in the reading thread when the connection has ended.
 
-    Use it as a context manager, in one thread.
+    Use it as a context manager. Its methods must be called in one thread.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class Conversation:
         self._thread.join(_FOR_THREAD)
 
     def reconnect(self) -> None:
-        """Ends the connection and begins another.
+        """Closes the connection and connects again.
 
         Raises:
-            Failure: it cannot be done.
+            Failure: there is no connection.
         """
         self.close()
         self._connect()
@@ -87,7 +87,9 @@ class Conversation:
             Failure: it cannot be sent.
         """
         if len(data) > MAX_DATA_SIZE:
-            raise Failure(f"{len(data):,} bytes are too many; at most {MAX_DATA_SIZE:,} can go")
+            raise Failure(
+                f"{len(data):,} bytes are too many for a message; the limit is {MAX_DATA_SIZE:,}"
+            )
         self._check()
         if not self._link.write_msg(self.prefix, msg_id, data, self._parsed.timeout):
             raise self._unsent()
@@ -107,7 +109,7 @@ class Conversation:
             self._reader = Framing(prefix, self._parsed.limit).reader(self._position)
 
     def wait_until_quiet(self, patience: float) -> None:
-        """Returns when nothing has come for so many seconds, or the connection has ended."""
+        """Waits until nothing has arrived for ``patience`` seconds or the connection has ended."""
         started = time.monotonic()
         with self._news:
             while not self.said_at_end:
@@ -133,7 +135,7 @@ class Conversation:
             return Failure(f"time-out: {self.place} did not take all of it within {within}")
         return Failure(f"cannot send to {self.place}: {describe(error)}")
 
-    # --- in the thread that listens
+    # --- in the reading thread
 
     def _listen(self, link: IPC) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What recorded bytes hold, message by message, for commands that read files."""
+"""Decodes recorded bytes message by message, for commands that read files."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Seen(NamedTuple):
 
 
 class Explained:
-    """Every direction of every connection, each explained by itself.
+    """Decodes each direction of each connection separately.
 
     Args:
         framing: prefix and limit.
-        timed: whether the times of the chunks mean anything.
+        timed: whether the chunks have real times.
     """
 
     def __init__(self, framing: Framing, *, timed: bool) -> None:
@@ -37,10 +37,10 @@ class Explained:
         self._open: dict[tuple[RecordedConnection, bool], tuple[Way, Reader]] = {}
 
     def items(self, chunks: Iterable[Chunk]) -> Iterator[Seen]:
-        """All items of all chunks, those at the end included.
+        """Yields the items of all chunks, including incomplete messages at the end.
 
         Raises:
-            Damaged: the input cannot be read on; everything before was given.
+            Damaged: the rest of the input cannot be read; raised after the items before it.
         """
         try:
             for chunk in chunks:
@@ -51,7 +51,7 @@ class Explained:
         yield from self.finish()
 
     def finish(self) -> Iterator[Seen]:
-        """What was begun and did not end."""
+        """Yields the incomplete messages of streams that have not ended."""
         for way, reader in self._open.values():
             yield from _seen(way, reader.finish(), self._time)
         self._open.clear()

@@ -1,4 +1,4 @@
-"""``vfiipc demo``: an echo server in one process, a client in another, and what they exchange."""
+"""``vfiipc demo``: an echo server and a client in two processes exchange messages."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _SMALL_SIZE = 64
 _LARGE_COUNT = 32
 
 _MORE = """\
-Starts an echo server in a process of its own and talks to it over TCP on the
-loopback. `vfiipc demo notify` starts a notification server, a simulated terminal
-and a till instead. Exit status 1 if anything came back changed, or not at all.
+Starts an echo server in a separate process and exchanges messages with it over
+TCP on the loopback interface. `vfiipc demo notify` starts a notification server,
+a simulated terminal and a till instead. Exit status 1 if a message came back
+changed, or not at all.
 """
 
 
@@ -46,14 +47,14 @@ def add_to(commands: arguments.Commands) -> None:
         nargs="?",
         choices=("echo", "notify"),
         default="echo",
-        help="what they talk: messages, or notifications (%(default)s)",
+        help="what to show: messages or notifications (%(default)s)",
     )
 
 
 def _run(parsed: argparse.Namespace) -> int:
     if parsed.what == "echo":
         return _run_echo()
-    from .notify_demo import run  # asyncio takes its time
+    from .notify_demo import run  # imports asyncio, which is slow
 
     return run()
 
@@ -84,7 +85,7 @@ def _server() -> AbstractContextManager[DemoProcess]:
 
 
 def _show_the_rest(server: DemoProcess) -> None:
-    """What the server has to say about the connection, once that is closed."""
+    """Prints the remaining output of the server, once the connection is closed."""
     assert server.process.stdout is not None
     say()
     for line in server.process.stdout:
@@ -107,7 +108,7 @@ def _show_message() -> None:
 
 
 class _Client:
-    """One end of the connection: sends, receives, or says why that was not possible."""
+    """The client's end of the connection; raises ``Failure`` if it cannot send or receive."""
 
     def __init__(self, tcp: TCP) -> None:
         self._tcp = tcp
@@ -123,17 +124,17 @@ class _Client:
         return message
 
     def exchange(self, message: Message) -> bool:
-        """Whether one message comes back as it went out."""
+        """Whether one message comes back unchanged."""
         return self.exchange_many([message])
 
     def exchange_many(self, messages: Sequence[Message]) -> bool:
-        """Whether all come back, in order; they are sent aside, for answers come meanwhile."""
+        """Whether all come back in order; a thread sends them, because answers arrive meanwhile."""
         sender = threading.Thread(target=self._tcp.write_msgs, args=(_PREFIX, messages))
         sender.start()
         try:
             return [self.receive() for _ in messages] == list(messages)
         except BaseException:
-            self._tcp.close()  # lets the sender end
+            self._tcp.close()  # unblocks the sender
             raise
         finally:
             sender.join()
@@ -184,7 +185,7 @@ def _report(sent: str, is_good: bool, good: str) -> bool:
 
 
 def _behind_garbage(client: _Client) -> bool:
-    # A prefix among the garbage, with no acceptable size behind it, is no header.
+    # The garbage contains a prefix that no valid size follows: not a header.
     mark = HEADER.prefix.build(_PREFIX)
     client.write(b"not a message, " * 30 + mark + b"nor this, " * 30)
     return client.exchange(Message(4, b"behind garbage"))

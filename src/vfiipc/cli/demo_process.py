@@ -13,7 +13,7 @@ from .failures import Failure
 
 __all__ = ["DemoProcess", "demo_process"]
 
-_GIVE_UP: Final = 60  # seconds after which a process that hangs is ended, so that the demo ends too
+_GIVE_UP: Final = 60  # seconds after which a process that hangs is killed
 
 
 class DemoProcess(NamedTuple):
@@ -25,10 +25,10 @@ class DemoProcess(NamedTuple):
 
 @contextmanager
 def demo_process(name: str, arguments: list[str]) -> Iterator[DemoProcess]:
-    """Starts Python with these arguments, and ends it behind the ``with`` block.
+    """Starts Python with these arguments, and terminates it after the ``with`` block.
 
     Raises:
-        Failure: it ended without a word.
+        Failure: it ended without any output.
     """
     command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""``vfiipc dump``: explains recorded bytes, message by message."""
+"""``vfiipc dump``: decodes recorded bytes message by message."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ __all__ = ["add_to", "find_prefix", "open_source"]
 _SAMPLE = 16 << 20  # bytes in which a prefix is looked for
 
 _MORE = f"""\
-FILE may be the bytes of one direction as they are, a hex dump as text (of xxd,
-hexdump -C, od -A x -t x1, or digits alone), or a capture (pcap, pcapng) with any
-number of TCP connections. Of a capture both directions are put together again,
-whatever came twice or in another order. Captures need an extra,
+FILE can be the raw bytes of one direction, a hex dump as text (from xxd,
+hexdump -C, od -A x -t x1, or plain digits), or a capture (pcap, pcapng) with any
+number of TCP connections. Both directions of a capture are reassembled, with
+retransmitted and reordered segments. Captures need an extra,
 {INSTALL_CLI}
 
-Without --prefix the likely one is looked for, and named with how sure that is.
-FILE may be a pipe and packed with gzip; text may be in UTF-8 or UTF-16. With
---follow the end of FILE is not the end: more is read as it is written.
+Without --prefix the most likely prefix is detected, and printed with a degree of
+confidence. FILE can be a pipe and compressed with gzip; text can be UTF-8 or
+UTF-16. With --follow, dump waits for more data at the end of FILE.
 
 examples:
   vfiipc dump terminal.pcapng
@@ -58,15 +58,17 @@ def add_to(commands: arguments.Commands) -> None:
         commands,
         "dump",
         _run,
-        does="explain recorded bytes: captures, raw streams, hex dumps",
+        does="decode recorded bytes: captures, raw streams, hex dumps",
         more=_MORE,
     )
-    parser.add_argument("file", metavar="FILE", help="what to read; - is standard input")
+    parser.add_argument("file", metavar="FILE", help="the file to read; - for standard input")
     arguments.add_framing(parser, default=None, auto=True)
     parser.add_argument(
-        "--format", choices=FORMATS, default="auto", help="what FILE is (auto looks at it)"
+        "--format", choices=FORMATS, default="auto", help="the format of FILE (auto detects it)"
     )
-    parser.add_argument("--follow", action="store_true", help="go on as FILE grows, until Ctrl-C")
+    parser.add_argument(
+        "--follow", action="store_true", help="wait for more data as FILE grows, until Ctrl-C"
+    )
     add_view(parser)
     add_filters(parser)
 
@@ -116,14 +118,14 @@ def open_source(path: str, form: str, *, follow: bool = False) -> Source:
 
 
 class _View:
-    """Prints what there is, and counts it."""
+    """Prints items and counts them."""
 
     def __init__(self, printer: Printer, explained: Explained, *, timed: bool) -> None:
         self._printer = printer
         self._explained = explained
         self._timed = timed
         self._counts: Counter[str] = Counter()
-        self._hidden = 0  # messages that the filter did not let pass
+        self._hidden = 0  # messages that the filter rejected
 
     def show(self, items: Iterable[Seen]) -> None:
         for way, item, time in items:
@@ -143,7 +145,7 @@ class _View:
             self._counts["gaps"] += 1
 
     def summary(self, skipped: Counter[str]) -> None:
-        """How much there was of everything, beside the output."""
+        """Prints the counts to standard error."""
         flush_output()
         messages = self._counts.pop("messages", 0)
         said = [f"messages: {messages:,}"]
@@ -168,10 +170,10 @@ class _View:
 
 
 def find_prefix(chunks: Iterator[Chunk], limit: int) -> tuple[int, Iterator[Chunk]]:
-    """The likely prefix, which is also told, and the same chunks again.
+    """Detects the most likely prefix and prints it; returns it with an iterator over all chunks.
 
     Raises:
-        Failure: none was found.
+        Failure: no prefix was found.
     """
     held: list[Chunk] = []
     failed: Damaged | None = None
@@ -182,7 +184,7 @@ def find_prefix(chunks: Iterator[Chunk], limit: int) -> tuple[int, Iterator[Chun
             size += len(chunk.data)
             if size >= _SAMPLE:
                 break
-    except Damaged as error:  # told of once everything before has been shown
+    except Damaged as error:  # raised once everything before it has been shown
         failed = error
     streams = _streams(held)
     guesses = guess_prefixes(streams, limit)

@@ -1,4 +1,4 @@
-"""``vfiipc echo``: answers every message with itself."""
+"""``vfiipc echo``: sends every message back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .streams import one_line, say
 __all__ = ["add_to"]
 
 _MORE = """\
-The first line of output is the address that it listens at. Ctrl-C ends it.
+The first line of output is the address it listens on. Ctrl-C ends it.
 
 examples:
   vfiipc echo                        a free port, for programs on this machine
@@ -26,14 +26,14 @@ examples:
 def add_to(commands: arguments.Commands) -> None:
     """Declares the command."""
     parser = arguments.add_command(
-        commands, "echo", _run, does="answer every message with itself", more=_MORE
+        commands, "echo", _run, does="send every message back", more=_MORE
     )
     links.add_listening(parser)
     arguments.add_framing(parser)
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="end a connection at the first byte that belongs to no message",
+        help="end a connection at the first byte that does not belong to a message",
     )
     add_serving(parser)
     links.add_tls(parser)
@@ -49,7 +49,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 class _Echo:
-    """What is done with each connection."""
+    """Serves one connection after the other; a handler for ``Serving``."""
 
     def __init__(self, prefix: int, limit: int, *, strict: bool) -> None:
         self._prefix = prefix

@@ -1,4 +1,4 @@
-"""``vfiipc examine``: finds out whether a running implementation keeps to the protocol."""
+"""``vfiipc examine``: checks that a running implementation conforms to the protocol."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ __all__ = ["add_to"]
 _LONGEST: Final = 1000.0
 
 _MORE = """\
-The peer sends every message that it delivers back unchanged until the end of
-the stream, then closes, as `vfiipc echo` does. Each case sends something and
-compares what comes back with what a receiver that keeps to spec/framing.md
-delivers; the cases are in spec/conformance.md.
+The peer must send every message it receives back unchanged until the end of the
+stream and then close, as `vfiipc echo` does. Each case sends bytes and compares
+the answer with what a receiver that conforms to spec/framing.md would deliver.
+spec/conformance.md lists the cases.
 
-verdicts: OK; NON-STRICT, for what is allowed but unusual, or not as
+verdicts: OK; NON-STRICT, for behaviour that is allowed but unusual or not
 recommended; INFORMATIONAL; UNIMPLEMENTED, for an optional feature; FAILED;
-INCONCLUSIVE, where even a plain message did not come back. Cases that say
-nothing about a peer are left out, with the reason.
+INCONCLUSIVE, if even a plain message did not come back. Cases that do not apply
+to the peer are left out, with the reason.
 
-Exit status: 0 nothing is FAILED or INCONCLUSIVE; 1 something is; 2 wrong
+Exit status: 0 no case is FAILED or INCONCLUSIVE; 1 at least one is; 2 invalid
 arguments. With --strict, NON-STRICT counts as well; with --expect, only changes
-do. After Ctrl-C the reports have what is known by then.
+count. After Ctrl-C, the reports contain the results so far. Report files are
+written at the end of the run.
 
 examples:
   vfiipc examine 127.0.0.1:5000
@@ -46,7 +47,7 @@ def add_to(commands: arguments.Commands) -> None:
         commands,
         "examine",
         _run,
-        does="examine an implementation that echoes: does it keep to the protocol",
+        does="check that an implementation conforms to the protocol",
         more=_MORE,
     )
     parser.mixed = True
@@ -56,8 +57,8 @@ def add_to(commands: arguments.Commands) -> None:
         "--mode",
         choices=("lenient", "strict", "auto"),
         default="auto",
-        help="whether the peer looks for the next message behind garbage or ends the connection; "
-        "auto finds out (auto)",
+        help="whether the peer searches for the next message after garbage (lenient) or ends the "
+        "connection (strict); auto detects it (auto)",
     )
     _add_choice(parser)
     _add_outcome(parser)
@@ -76,18 +77,21 @@ def _add_peer(parser: arguments.Parser) -> None:
         "--listen",
         metavar="ADDRESS",
         type=links.address,
-        help="listen here; the peer connects again and again: HOST:PORT, PORT, tls://…, pipe://…",
+        help="listen here, for a peer that connects again and again: HOST:PORT, PORT, tls://…, "
+        "pipe://…",
     )
     parser.add_argument(
         "--exec",
         metavar="COMMAND",
         type=_command,
-        help="start the peer, and again when it has ended; {port}, {prefix} and {limit} are "
-        "replaced. The command is split as a shell does, but no shell runs it. With ADDRESS, it "
-        "listens there; otherwise at {port} on the loopback",
+        help="start the peer, and restart it when it ends; {port}, {prefix} and {limit} are "
+        "replaced. The command is split into words like a shell does, but runs without a shell. "
+        "The peer listens at ADDRESS, or without it on {port} of the loopback interface",
     )
     parser.add_argument(
-        "--serial", action="store_true", help="use one connection at a time, for a peer that does"
+        "--serial",
+        action="store_true",
+        help="use one connection at a time, for a peer that serves only one",
     )
 
 
@@ -97,29 +101,29 @@ def _add_choice(parser: arguments.Parser) -> None:
         metavar="GLOB",
         action="append",
         default=[],
-        help="run these cases, by ID: '4.*', 5.4; may be repeated",
+        help="run only the cases with these IDs: '4.*', 5.4; can be repeated",
     )
     parser.add_argument(
         "--exclude",
         metavar="GLOB",
         action="append",
         default=[],
-        help="leave these cases out; may be repeated",
+        help="leave out the cases with these IDs; can be repeated",
     )
-    parser.add_argument("--list", action="store_true", help="list the cases, and run none")
+    parser.add_argument("--list", action="store_true", help="list the cases without running them")
     parser.add_argument(
         "--timeout-scale",
         metavar="FACTOR",
         type=_scale,
         default=1.0,
-        help="multiply every deadline, for a slow peer or machine; pauses of cases stay (1)",
+        help="multiply every deadline, for a slow peer or machine; pauses are not scaled (1)",
     )
     parser.add_argument(
         "--seed",
         metavar="NUMBER",
         type=_seed,
         default=1,
-        help="of random choices, which are the same for the same seed (1)",
+        help="the seed of random choices (1)",
     )
 
 
@@ -127,20 +131,20 @@ def _add_outcome(parser: arguments.Parser) -> None:
     parser.add_argument(
         "--json", metavar="FILE", help="write the report as JSON; - for standard output"
     )
-    parser.add_argument("--junit", metavar="FILE", help="write it as JUnit XML")
-    parser.add_argument("--html", metavar="FILE", help="write it as a page of HTML")
+    parser.add_argument("--junit", metavar="FILE", type=_file, help="write the report as JUnit XML")
+    parser.add_argument("--html", metavar="FILE", type=_file, help="write the report as HTML")
     parser.add_argument(
         "--expect",
         metavar="FILE",
-        help="fail where verdicts differ from those in the file, for better or worse, "
-        "and nowhere else",
+        help="fail only for verdicts that differ from those in the file, for better or worse",
     )
     parser.add_argument(
-        "--save-expect", metavar="FILE", help="write the verdicts into a file for --expect"
+        "--save-expect",
+        metavar="FILE",
+        type=_file,
+        help="write the verdicts to a file for --expect",
     )
-    parser.add_argument(
-        "--strict", action="store_true", help="fail where something is NON-STRICT, too"
-    )
+    parser.add_argument("--strict", action="store_true", help="fail for NON-STRICT, too")
 
 
 def _scale(text: str) -> float:
@@ -148,7 +152,9 @@ def _scale(text: str) -> float:
         scale = float(text)
         if 0 < scale <= _LONGEST:
             return scale
-    raise ArgumentTypeError(f"{text!r} is not a factor; use a number above 0, up to {_LONGEST:g}")
+    raise ArgumentTypeError(
+        f"{text!r} is not a factor; use a number above 0 and up to {_LONGEST:g}"
+    )
 
 
 def _seed(text: str) -> int:
@@ -162,14 +168,20 @@ def _command(text: str) -> str:
         words = shlex.split(text)
     except ValueError as error:
         raise ArgumentTypeError(
-            f"{text!r} cannot be split as a shell does: {describe(error).lower()}"
+            f"{text!r} cannot be split into words: {describe(error).lower()}"
         ) from None
     if not words:
         raise ArgumentTypeError("the command is empty; use for example './echo {port}'")
     return text
 
 
+def _file(text: str) -> str:
+    if text == "-":
+        raise ArgumentTypeError("only --json can write to standard output; name a file")
+    return text
+
+
 def _run(parsed: argparse.Namespace) -> int:
-    from .examine_run import run  # it takes asyncio, which other commands need not wait for
+    from .examine_run import run  # imports asyncio, which is slow
 
     return run(parsed)

@@ -1,4 +1,4 @@
-"""What ``vfiipc examine`` shows: a table that grows on a terminal, lines elsewhere."""
+"""The output of ``vfiipc examine``: a live table on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _COLOURS: Final = {
 
 
 def list_cases(cases: Sequence[Case]) -> None:
-    """One line a case: its ID, its rule, what is sent and what has to come back."""
+    """Prints one line for each case: ID, rule, what is sent, what must come back."""
     for case in cases:
         say(f"{case.id:<7} {case.rule:<7} {case.title} -> {case.outcome}")
 
@@ -51,8 +51,8 @@ class Output:
     """Shows results in the order of the catalogue, each as soon as those before it are known.
 
     Args:
-        cases: that are run.
-        quiet: whether standard output is for something else.
+        cases: the cases to run.
+        quiet: print nothing, because standard output is used for the report.
     """
 
     def __init__(self, cases: Sequence[Case], *, quiet: bool) -> None:
@@ -63,7 +63,7 @@ class Output:
         self._live: Live | None = None
 
     def begin(self, peer: str, setting: Setting) -> None:
-        """Says who is examined."""
+        """Prints which peer is examined."""
         self._say(
             f"peer: {one_line(peer)}; prefix {show_prefix(setting.prefix)}, "
             f"limit {setting.limit:,}, seed {setting.seed}"
@@ -82,7 +82,7 @@ class Output:
             self._live.stop()
 
     def report(self, result: Result | LeftOut) -> None:
-        """Takes note of a case that is done or left out."""
+        """Records a case that has run or was left out."""
         self._known[result.id] = result
         if self._live is not None:
             self._live.update(table(self._known.values()))
@@ -92,7 +92,7 @@ class Output:
             self._shown += 1
 
     def end(self, report: Report, changed: Sequence[Change] | None) -> None:
-        """Shows what is left, and the summary."""
+        """Prints the remaining results and the summary."""
         for number in self._order[self._shown :]:
             known = self._known.get(number)
             if known is not None and (self._live is None or _is_notable(known)):
@@ -103,7 +103,7 @@ class Output:
         mode = "strict" if report.setting.strict else "lenient"
         self._say(f"mode: {mode}; {', '.join(counts) or 'no case was run'}")
         if not report.complete:
-            note("ended early: this is what is known so far")
+            note("interrupted: these are the results so far")
         for change in changed or ():
             self._say(styled(f"changed: {change}", "bad"))
 
@@ -149,13 +149,13 @@ def _live(output: Output) -> Live | None:
     try:
         from rich.live import Live
     except ImportError:
-        note(f"a table that grows needs rich; {INSTALL_CONFORMANCE}")
+        note(f"the live table needs rich; {INSTALL_CONFORMANCE}")
         return None
     return Live(table([]), refresh_per_second=8)
 
 
 def table(known: Any) -> Table:
-    """How many cases of each chapter got which verdict."""
+    """A table with the number of cases of each chapter by verdict."""
     from rich.table import Table
 
     columns = [*(verdict.value for verdict in Verdict), _LEFT_OUT]

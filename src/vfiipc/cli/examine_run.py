@@ -1,4 +1,4 @@
-"""Runs ``vfiipc examine``: finds the peer, has it examined, writes the reports."""
+"""Runs ``vfiipc examine``: reaches the peer, runs the cases, writes the reports."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BACKLOG: Final = 128
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Runs the command; gives its exit status."""
+    """Runs the command and returns its exit status."""
     cases = _chosen(parsed)
     if parsed.list:
         list_cases(cases)
@@ -50,7 +50,8 @@ def run(parsed: argparse.Namespace) -> int:
     _check_peer(parsed)
     expected = _expected(parsed)
     setting = Setting(parsed.prefix, parsed.limit, seed=parsed.seed)
-    with Outputs(parsed) as outputs, _peer(parsed, setting) as (peer, name):
+    outputs = Outputs(parsed)
+    with _peer(parsed, setting) as (peer, name):
         output = Output(cases, quiet=parsed.json == "-")
         output.begin(name, setting)
         options = ExamineOptions(
@@ -93,17 +94,19 @@ def _chosen(parsed: argparse.Namespace) -> list[Case]:
 
     cases = [case for case in CASES if is_chosen(case)]
     if not cases:
-        raise Malformed("--only and --exclude leave no case")
+        raise Malformed("--only and --exclude leave no case to run")
     return cases
 
 
 def _check_peer(parsed: argparse.Namespace) -> None:
     if parsed.listen is not None and (parsed.address is not None or parsed.exec is not None):
-        raise Malformed("--listen waits for the peer: it takes neither ADDRESS nor --exec")
+        raise Malformed("--listen waits for the peer and excludes ADDRESS and --exec")
     if parsed.listen is None and parsed.address is None and parsed.exec is None:
-        raise Malformed("which peer? Use ADDRESS, --listen or --exec (see vfiipc examine --help)")
+        raise Malformed(
+            "no peer given; use ADDRESS, --listen or --exec (see vfiipc examine --help)"
+        )
     if parsed.exec and parsed.address is None and "{port}" not in parsed.exec:
-        raise Malformed("--exec has to say {port}, where the peer listens, or ADDRESS has to")
+        raise Malformed("--exec must contain {port}, unless ADDRESS says where the peer listens")
 
 
 def _expected(parsed: argparse.Namespace) -> dict[str, str] | None:
@@ -122,7 +125,7 @@ def _expected(parsed: argparse.Namespace) -> dict[str, str] | None:
 
 @contextmanager
 def _peer(parsed: argparse.Namespace, setting: Setting) -> Iterator[tuple[Peer, str]]:
-    """The peer, and what it is called."""
+    """The peer and its name in reports."""
     if parsed.listen is not None:
         with _listening(parsed.listen) as (listener, where):
             context = (
@@ -176,27 +179,27 @@ def _bound(place: Address) -> socket.socket:
 
 
 def _examine(examination: Examination) -> int | None:
-    """Runs to the end, or to a signal, which is given back."""
-    heard: list[int] = []
+    """Runs until the end or a signal; returns the number of that signal."""
+    received: list[int] = []
     try:
-        asyncio.run(_until_signal(examination, heard))
+        asyncio.run(_until_signal(examination, received))
     except asyncio.CancelledError:
-        if not heard:
+        if not received:
             raise
-    except KeyboardInterrupt:  # where the loop takes no handlers
-        heard.append(signal.SIGINT)
-    return heard[0] if heard else None
+    except KeyboardInterrupt:  # where the loop does not support signal handlers
+        received.append(signal.SIGINT)
+    return received[0] if received else None
 
 
-async def _until_signal(examination: Examination, heard: list[int]) -> None:
+async def _until_signal(examination: Examination, received: list[int]) -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
 
-    def hear(number: int) -> None:
-        if not heard:  # a second one would disturb the end
+    def cancel(number: int) -> None:
+        if not received:  # a second cancellation would interrupt the clean-up
             task.cancel()
-        heard.append(number)
+        received.append(number)
 
     former = {}
     if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
@@ -204,7 +207,7 @@ async def _until_signal(examination: Examination, heard: list[int]) -> None:
             handler = signal.getsignal(number)
             if handler not in (signal.SIG_IGN, None):
                 former[number] = handler
-                loop.add_signal_handler(number, hear, number)
+                loop.add_signal_handler(number, cancel, number)
     try:
         await examination.run()
     finally:

@@ -1,4 +1,4 @@
-"""Why something could not be done, in words for a user."""
+"""Failures of commands, and their messages for users."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ __all__ = [
 ]
 
 
-#: What the README says of the extra for the command line.
+#: How to install the extra for the command line.
 INSTALL_CLI: Final = "in a clone of vfiipc: pip install '.[cli]'"
-#: The same of the conformance kit.
+#: How to install the extra of the conformance kit.
 INSTALL_CONFORMANCE: Final = "in a clone of vfiipc: pip install '.[conformance]'"
 
 
 class Failure(Exception):
-    """Ends a command with this one line and exit status 1: it could not be done."""
+    """Ends a command with a message of one line and exit status 1."""
 
     status = 1
 
 
 class Malformed(Failure):
-    """The same with exit status 2: what the user wrote cannot be right."""
+    """The same with exit status 2, for invalid input from the user."""
 
     status = 2
 
 
 def describe(error: BaseException | None) -> str:
-    """What an exception says, without numbers and class names where it says something."""
+    """The message of an exception, without its number; the class name if it has no message."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[:1].lower() + error.strerror[1:]
-    return str(error) or type(error).__name__ if error else "for a reason unknown"
+    return str(error) or type(error).__name__ if error else "unknown reason"
 
 
 def seconds(timeout_msec: int) -> str:
@@ -51,7 +51,7 @@ def seconds(timeout_msec: int) -> str:
 
 
 def no_connection(address: object, error: BaseException | None, timeout_msec: int) -> Failure:
-    """What to say when ``connect`` was not successful."""
+    """The failure for a ``connect`` that did not succeed."""
     if isinstance(error, ConnectionRefusedError):
         return Failure(f"connection refused: nothing listens at {address}")
     if isinstance(error, socket.gaierror):
@@ -68,25 +68,25 @@ def no_answer(
     prefix: int | None = None,
     discarded: int = 0,
 ) -> Failure:
-    """What to say when no message came, or none could be written.
+    """The failure if no message arrived, or none could be written.
 
     Args:
         ipc: the connection.
-        address: where it leads.
-        timeout_msec: how long the answer was waited for.
-        prefix: that of the messages, if it may be the wrong one.
-        discarded: the bytes that came and were no message, besides those that ``ipc`` counts.
+        address: the address of the peer.
+        timeout_msec: the time-out that applied, in milliseconds.
+        prefix: the prefix in use, to suggest that it may be wrong; None to suggest nothing.
+        discarded: bytes that were discarded, in addition to those that ``ipc`` counts.
     """
     discarded += ipc.discarded
     if ipc.error():
         said = f"connection to {address} broken: {describe(ipc.last_error)}"
     elif ipc.eof():
-        said = f"closed by the peer: {address} ended the connection without an answer"
+        said = f"closed by the peer: {address} closed the connection without an answer"
     else:
         said = f"time-out: no answer from {address} within {seconds(timeout_msec)}"
         if prefix is not None and not discarded:
             wrong = f"another prefix than {show_prefix(prefix)}"
             said += f"; a peer that expects {wrong} would not answer (--prefix)"
     if discarded:
-        said += f"; it sent {discarded:,} bytes that are no message with this prefix and limit"
+        said += f"; it sent {discarded:,} bytes that are not a message with this prefix and limit"
     return Failure(said)

@@ -1,6 +1,6 @@
-"""Which messages are shown: the filters of ``dump``, ``listen``, ``proxy`` and ``inspect``.
+"""The message filters of ``dump``, ``listen``, ``proxy`` and ``inspect``.
 
-A filter judges one thing at a time and keeps nothing. It does no I/O.
+A filter has no state and does no I/O: it decides on one message or event at a time.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class JSONMatch:
 
 @dataclass(frozen=True)
 class Filter:
-    """What has to hold for a message. What is None or empty is not asked for."""
+    """Conditions that a message must meet, all of them. None and empty values set no condition."""
 
     ids: Numbers | None = None
     connections: Numbers | None = None
@@ -83,24 +83,24 @@ class Filter:
 
     @property
     def needs_capture(self) -> bool:
-        """Whether it asks for what the bytes of one stream alone cannot tell."""
+        """Whether a condition needs times or several connections, which only captures have."""
         return any((self.connections, self.side, self.since, self.until))
 
     @property
     def needs_message(self) -> bool:
-        """Whether it asks for what only messages have."""
+        """Whether a condition is about an ID or data, which only messages have."""
         return any((self.ids, self.patterns, self.json_matches))
 
     def accepts(
         self, connection: int, from_client: bool, item: Item, seconds: float | None
     ) -> bool:
-        """Whether a message, or what is not a message, is shown.
+        """Whether an item, a message or anything else in the stream, is shown.
 
         Args:
             connection: its number.
-            from_client: whether the side that connected has sent it.
+            from_client: whether the side that connected sent it.
             item: the message, or what was found instead.
-            seconds: when it was seen, since 1970; None where that is not known.
+            seconds: when it was seen, in seconds since 1970; None if unknown.
         """
         if self.side is not None and (self.side == "client") != from_client:
             return False
@@ -111,7 +111,7 @@ class Filter:
         return isinstance(item, Decoded) and self._accepts_message(*item.message)
 
     def accepts_event(self, connection: int, seconds: float | None) -> bool:
-        """Whether it is told that a connection begins or ends."""
+        """Whether the beginning or end of a connection is shown."""
         return not self.needs_message and self._accepts_place(connection, seconds)
 
     def _accepts_place(self, connection: int, seconds: float | None) -> bool:
@@ -161,7 +161,7 @@ class Moment:
         return seen.time() if isinstance(self.when, time) else seen
 
 
-#: The filter that nothing was asked of.
+#: The filter without conditions.
 EVERYTHING: Final = Filter()
 
 
@@ -170,7 +170,7 @@ EVERYTHING: Final = Filter()
 
 def add_filters(parser: arguments.Parser) -> None:
     """The options of every command that can show some of the messages."""
-    group = parser.add_argument_group("filters, all of which have to hold")
+    group = parser.add_argument_group("filters (a message must pass all of them)")
     group.add_argument(
         "--id",
         metavar="NUMBERS",
@@ -197,7 +197,7 @@ def add_filters(parser: arguments.Parser) -> None:
         dest="patterns",
         action="append",
         type=_typed(compile_pattern),
-        help="show messages in whose data this regular expression is found",
+        help="show messages whose data matches this regular expression",
     )
     group.add_argument(
         "--json-match",
@@ -236,14 +236,14 @@ class _LineParser(arguments.Parser):
 
 
 def parse_filter(line: str) -> Filter:
-    """The filter that one line of text asks for.
+    """The filter that a line of text describes.
 
     Args:
-        line: options as on the command line; other words are regular expressions, as if behind
+        line: options as on the command line; other words are regular expressions, as with
             ``--match``.
 
     Raises:
-        ValueError: it cannot be right; says why.
+        ValueError: the line is invalid; the text says why.
     """
     parser = _LineParser(add_help=False, allow_abbrev=False)
     parser.mixed = True
@@ -254,7 +254,7 @@ def parse_filter(line: str) -> Filter:
 
 
 def filter_line(chosen: Filter) -> str:
-    """The line that ``parse_filter`` makes this filter of."""
+    """The line from which ``parse_filter`` makes this filter."""
     words: list[str] = []
     places = (("--id", chosen.ids), ("--connection", chosen.connections))
     times = (("--since", chosen.since), ("--until", chosen.until))
@@ -269,7 +269,7 @@ def filter_line(chosen: Filter) -> str:
 
 
 def _typed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """What argparse calls, so that it shows why a text is refused."""
+    """A converter for argparse whose errors say why a value is invalid."""
 
     def parsed(text: str) -> Any:
         try:
@@ -298,14 +298,14 @@ def compile_pattern(text: str) -> re.Pattern[bytes]:
     """A regular expression for data.
 
     Raises:
-        ValueError: it is not one; the error continues a sentence that begins with its name.
+        ValueError: ``text`` is not one; the message continues a sentence that begins with its name.
     """
     try:
-        with warnings.catch_warnings():  # of what other releases may understand otherwise
+        with warnings.catch_warnings():  # about syntax whose meaning may change in other releases
             warnings.simplefilter("ignore")
             return re.compile(text.encode(), re.DOTALL)
     except UnicodeEncodeError:
-        raise ValueError("holds half of a surrogate pair, which no text in UTF-8 has") from None
+        raise ValueError("contains a lone surrogate, which UTF-8 cannot encode") from None
     except (re.error, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
     except (RecursionError, MemoryError):
@@ -332,7 +332,7 @@ def _json_match(text: str) -> JSONMatch:
 
 
 def _loaded(text: str | bytes) -> Any:
-    """JSON with all numbers as decimals, which are equal if they are, however they are written."""
+    """JSON with numbers as decimals: 1.10 equals 1.1, and no precision is lost."""
     if isinstance(text, bytes):
         text = text.decode()
     return json.loads(text, parse_int=Decimal, parse_float=Decimal)

@@ -12,12 +12,12 @@ __all__ = ["reset", "shut_down"]
 
 
 def shut_down(link: IPC) -> None:
-    """Tells the peer that no more will come, while it may go on sending."""
+    """Ends this side's stream; the peer can still send."""
     _apply(link, lambda sock: sock.shutdown(socket.SHUT_WR))
 
 
 def reset(link: IPC) -> None:
-    """Closes a connection so that the peer sees it broken; a Unix socket is merely closed."""
+    """Resets a TCP connection, so that the peer gets an error; closes a Unix socket."""
     _apply(link, lambda sock: sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE))
     link.close()
 
@@ -27,9 +27,9 @@ def _apply(link: IPC, act: Callable[[socket.socket], object]) -> None:
     if descriptor < 0:
         return
     try:
-        sock = socket.socket(fileno=descriptor)  # the same descriptor: a copy may not be had
+        sock = socket.socket(fileno=descriptor)  # not a duplicate: there may be no free descriptor
     except OSError:
-        return  # it has gone already
+        return  # it is closed already
     try:
         act(sock)
     except OSError:

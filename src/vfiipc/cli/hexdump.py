@@ -1,4 +1,4 @@
-"""Bytes for human eyes."""
+"""Hex dumps of bytes, and of messages field by field."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _DumpPart(NamedTuple):
 
 
 def dump(data: bytes, stop: int | None = None, start: int = 0) -> Iterator[str]:
-    """Lines of offset, bytes of ``data[start:stop]`` in hexadecimal, and the printable ASCII."""
+    """Yields lines with offset, hexadecimal bytes and ASCII of ``data[start:stop]``."""
     stop = len(data) if stop is None else stop
     for offset in range(start, stop, PER_LINE):
         piece = data[offset : min(offset + PER_LINE, stop)]
@@ -31,12 +31,12 @@ def dump(data: bytes, stop: int | None = None, start: int = 0) -> Iterator[str]:
 
 
 def dump_message(frame: bytes) -> Iterator[str]:
-    """One whole message as lines, each field with the place and name that are declared for it."""
+    """Yields lines for one complete message: each declared field with offset, width and value."""
     yield from _fields(frame, MESSAGE)
 
 
 def dump_header(header: bytes) -> Iterator[str]:
-    """The same of the header alone."""
+    """Yields the same lines for a header without data."""
     yield from _fields(header, HEADER)
 
 
@@ -51,7 +51,7 @@ def _fields(frame: bytes, declaration: Any) -> Iterator[str]:
 
 
 def _number(part: _DumpPart) -> str:
-    # Prefixes are written in hexadecimal everywhere; the other fields count or are counted.
+    # Prefixes are shown in hexadecimal everywhere; the other fields are numbers.
     return f"{part.value:#0{2 + 2 * len(part.raw)}x}" if part.name == "prefix" else str(part.value)
 
 

@@ -16,10 +16,10 @@ _PIECE = 65536
 
 
 class Incoming:
-    """What arrives on a connection; suggests a prefix where no message is recognised.
+    """Reads messages from a connection; suggests a prefix if no message is recognised.
 
     Args:
-        connection: nobody else reads from it.
+        connection: nothing else may read from it.
         prefix: that of all messages.
         limit: the most bytes of data in a message.
     """
@@ -28,12 +28,12 @@ class Incoming:
         self._connection = connection
         self._reader = Framing(prefix, limit).reader()
         self._messages: deque[Message] = deque()
-        self.discarded = 0  #: bytes before the messages that were no messages
+        self.discarded = 0  #: bytes that did not belong to a message
 
     def next_message(self, timeout_msec: int) -> Message | None:
-        """The next message; None after the time-out, at the end, and when the connection broke.
+        """The next message; None after the time-out, at the end, or if the connection breaks.
 
-        After None nothing more is recognised.
+        After None, do not call it again: the reader has finished.
         """
         end = time.monotonic() + timeout_msec / 1000
         while not self._messages:
@@ -51,5 +51,5 @@ class Incoming:
 
     @property
     def has_more(self) -> bool:
-        """Whether more has arrived than was asked for."""
+        """Whether bytes have arrived that no call has returned yet."""
         return bool(self._messages) or self._reader.pending > 0

@@ -1,8 +1,8 @@
-"""JSON as it was written: laid out over lines, or put on one line, and not changed otherwise.
+"""Reformats JSON without changing its tokens: indented, or on one line.
 
-Numbers, duplicate keys, their order and escapes stay as they are; only the space between tokens is
-new. The grammar is that of RFC 8259, of any depth, without recursion. One pass reads no further
-than it is told to, and takes as much memory as its result.
+Numbers, duplicate keys, their order and escapes stay as they are; only the white space between
+tokens changes. The grammar is RFC 8259, of any depth, without recursion. One pass reads no further
+than ``stop`` and needs memory in proportion to its result.
 """
 
 from __future__ import annotations
@@ -14,41 +14,42 @@ from typing import Final
 __all__ = ["NotJSON", "laid_out", "on_one_line", "opens_container"]
 
 _PIECE: Final = 1 << 16
-#: What is nested deeper stays on one line, so that the result is proportional to the text.
+#: Deeper levels stay on one line: indenting them would make the result grow quadratically.
 _DEEPEST: Final = 16
 
 _Decoder: Final = codecs.getincrementaldecoder("utf-8")
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _CONTAINER: Final = re.compile(rb"[ \t\n\r]*[\[{]")
-#: A whole token, but no string that has escapes.
+#: A whole token, except for strings with escapes.
 _TOKEN: Final = re.compile(
     rb"[ \t\n\r]*"
     rb'([\[\]{},:]|"[^"\\\x00-\x1f]*"|true|false|null|'
     rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 )
-#: The inside of a string, in runs: an unbounded repetition would take memory for every escape.
+#: The inside of a string, in bounded runs: an unbounded repetition needs memory per escape.
 _INSIDE: Final = re.compile(rb'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){1,100}')
-# What may become an escape, a number or a word, where the text is cut off.
+# The beginnings of an escape, a number and a word, for text that is cut off.
 _ESCAPE_BEGUN: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?")
 _NUMBER_BEGUN: Final = re.compile(
     rb"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][+-]?[0-9]*)?)?|[eE][+-]?[0-9]*)?)?"
 )
 _WORD_BEGUN: Final = re.compile(rb"t(?:ru?)?|f(?:a(?:ls?)?)?|n(?:ul?)?")
 
-#: What a token is, by its first byte: itself where it is punctuation or a string.
+#: The kind of a token by its first byte; punctuation and quotes stand for themselves.
 _KINDS: Final = {
     **{byte: bytes([byte]) for byte in b'{}[],:"'},
     **dict.fromkeys(b"-0123456789tfn", b"0"),
 }
-# What comes before a token, in the places of a list in ``_gaps``.
+# The white space before a token, as indexes into a tuple of ``_gaps``.
 _NOTHING, _SPACED, _LINE, _NEXT_LINE, _LAST_LINE = range(5)
 
 
 class _Place(dict[bytes, tuple["_Place | None", int, int]]):
-    """Where in a text the next token is: which kinds may come there.
+    """A state of the parser: maps each kind of token that is allowed to what follows from it.
 
-    Each has the place behind it (None: that behind the container, which it ends), what comes before
-    it in the layout, and for a bracket that opens a container, the number of the place behind that.
+    The value holds the next state (None to return to the state after the enclosing container, which
+    the token closes), the white space before the token, and for an opening bracket the number of
+    the state after the container it opens, otherwise -1.
     """
 
 
@@ -57,7 +58,7 @@ _BEHIND: Final = (_END, _MORE_ELEMENTS, _MORE_MEMBERS)
 
 
 def _values(behind: int, gap: int) -> _Place:
-    """A place for a value."""
+    """The state in which a value is expected."""
     scalar = (_BEHIND[behind], gap, -1)
     opening = {b"[": (_FIRST_ELEMENT, gap, behind), b"{": (_FIRST_MEMBER, gap, behind)}
     return _Place({b"0": scalar, b'"': scalar, **opening})
@@ -78,7 +79,7 @@ _START: Final = _values(0, _NOTHING)
 
 
 def _gaps(deepest: int) -> list[tuple[bytes, ...]]:
-    """What comes before a token, by how deep it is; the last of them from there on."""
+    """The white space before a token by depth; the last entry also applies to deeper tokens."""
     lines = [b"\n" + b"  " * depth for depth in range(deepest + 1)]
     spread = [(b"", b" ", line, line, lines[at - 1]) for at, line in enumerate(lines)]
     return [*spread, (b"", b" ", b"", b" ", b"")]
@@ -89,7 +90,7 @@ _ON_ONE_LINE: Final = _gaps(0)
 
 
 class NotJSON(ValueError):
-    """It is not JSON, or does not begin as JSON does."""
+    """The text is not JSON, nor the beginning of JSON."""
 
 
 def opens_container(data: bytes, stop: int) -> bool:
@@ -98,12 +99,12 @@ def opens_container(data: bytes, stop: int) -> bool:
 
 
 def laid_out(data: bytes, stop: int) -> bytearray:
-    """The tokens in ``data[:stop]``, each member and element on a line of its own.
+    """The tokens in ``data[:stop]``, with each member and element on its own line.
 
-    Where ``stop`` is not the end of ``data``, the text may break off anywhere.
+    If ``stop`` is not the end of ``data``, the text may be cut off anywhere.
 
     Raises:
-        NotJSON: that is not JSON, or not the beginning of JSON.
+        NotJSON: it is not JSON, nor the beginning of JSON.
     """
     return _spaced(data, stop, _LAID_OUT)
 
@@ -122,7 +123,7 @@ def _spaced(data: bytes, stop: int, gaps: list[tuple[bytes, ...]]) -> bytearray:
     whole = stop == len(data)
     deepest = len(gaps) - 1
     text = bytearray()
-    opened = bytearray()  # for each container around, the number of the place behind it
+    opened = bytearray()  # for each open container, the number of the state after it
     place = _START
     at = 0
     while True:
@@ -132,7 +133,7 @@ def _spaced(data: bytes, stop: int, gaps: list[tuple[bytes, ...]]) -> bytearray:
             break
         kind = _KINDS[data[start]]
         if kind not in place:
-            raise NotJSON(f"out of place at {start}")
+            raise NotJSON(f"unexpected token at byte {start}")
         following, gap, behind = place[kind]
         text += gaps[min(len(opened), deepest)][gap]
         text += data[start:at]
@@ -140,12 +141,12 @@ def _spaced(data: bytes, stop: int, gaps: list[tuple[bytes, ...]]) -> bytearray:
             opened.append(behind)
         place = following if following is not None else _BEHIND[opened.pop()]
     if whole and place is not _END:
-        raise NotJSON("it breaks off")
+        raise NotJSON("unexpected end")
     return text
 
 
 def _token(data: bytes, at: int, stop: int) -> tuple[int, int]:
-    """Any token, also one with escapes, or that is cut off at ``stop``; nothing at the end."""
+    """The span of the next token, which may contain escapes or be cut off; empty at the end."""
     space = _SPACE.match(data, at, stop)
     start = space.end() if space is not None else at
     if start == stop:
@@ -159,7 +160,7 @@ def _token(data: bytes, at: int, stop: int) -> tuple[int, int]:
     if found is not None:
         return found.span(1)
     if data[start] != ord('"'):
-        raise NotJSON(f"not a token at {start}")
+        raise NotJSON(f"invalid token at byte {start}")
     return start, _end_of_string(data, start + 1, stop)
 
 
@@ -172,7 +173,7 @@ def _end_of_string(data: bytes, at: int, stop: int) -> int:
     if begun is not None:
         at = begun.end()
     if at < stop or stop == len(data):
-        raise NotJSON(f"a string that ends wrongly at {at}")
+        raise NotJSON(f"invalid string at byte {at}")
     return stop
 
 

@@ -54,7 +54,7 @@ def shown(place: Address) -> str:
 
 
 def add_peer(parser: arguments.Parser) -> None:
-    """The address of every command that connects."""
+    """Adds the address argument of commands that connect."""
     parser.add_argument(
         "address",
         metavar="ADDRESS",
@@ -64,36 +64,40 @@ def add_peer(parser: arguments.Parser) -> None:
 
 
 def add_listening(parser: arguments.Parser) -> None:
-    """The address of every command that listens and needs no other; there is one by default."""
+    """Adds the optional address argument of commands that listen on one address."""
     parser.add_argument(
         "address",
         metavar="ADDRESS",
         nargs="?",
         type=address,
         default="127.0.0.1:0",
-        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for a "
-        "socket that listens already; port 0 is a free one (%(default)s)",
+        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for an "
+        "inherited listening socket; port 0 chooses a free port (%(default)s)",
     )
 
 
 def add_tls(parser: arguments.Parser) -> None:
-    """The options of every command that can use ``tls://`` addresses."""
-    tls = parser.add_argument_group("for tls:// addresses, files in the PEM format")
-    tls.add_argument("--cert", metavar="FILE", help="the own certificate, with those above it")
-    tls.add_argument("--key", metavar="FILE", help="its key, where --cert does not hold it")
-    tls.add_argument("--ca", metavar="FILE", help="who has to have signed the peer's certificate")
+    """Adds the options of commands that accept ``tls://`` addresses."""
+    tls = parser.add_argument_group("TLS, for tls:// addresses; files are in PEM format")
+    tls.add_argument("--cert", metavar="FILE", help="own certificate, followed by its chain")
+    tls.add_argument(
+        "--key", metavar="FILE", help="private key of --cert, unless that file contains it"
+    )
+    tls.add_argument(
+        "--ca", metavar="FILE", help="certificate authorities to trust; the system's by default"
+    )
     tls.add_argument(
         "--client-auth",
         action="store_true",
-        help="when listening, refuse who has no certificate that --ca has signed",
+        help="when listening, require client certificates issued by --ca",
     )
 
 
 def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
-    """Listens; gives the listener, and the address that others connect to.
+    """Listens; returns the listener and the address to connect to.
 
     Raises:
-        Failure: it cannot be done.
+        Failure: it cannot listen.
     """
     if place.scheme == "fd":
         return _take_over(place, parsed)
@@ -109,7 +113,7 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
 
 
 def _take_over(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
-    """As ``listen``, on a socket that the program was started with; without TLS."""
+    """Listens on an inherited socket, without TLS."""
     try:
         sock, at = inherited(place.fd, _BACKLOG, tls=False)
     except OSError as error:
@@ -125,7 +129,7 @@ def dial(place: Address, timeout_msec: int, parsed: argparse.Namespace) -> IPC:
     """Connects.
 
     Raises:
-        Failure: it cannot be done.
+        Failure: it cannot connect.
     """
     link = _new(place, parsed, listening=False)
     if not connect_to(link, place, timeout_msec):
@@ -140,7 +144,7 @@ def _new(place: Address, parsed: argparse.Namespace, *, listening: bool) -> Sche
     if not is_tls(link):
         return link
     if listening and not parsed.cert:
-        raise Failure(f"to listen at {place} takes a certificate: --cert, and --key")
+        raise Failure(f"listening at {place} needs a certificate: --cert, and --key")
     given = [path for path in (parsed.cert, parsed.key) if path]
     if given and not link.setKeyCert(given[-1], given[0]):
         raise Failure(f"cannot use {' and '.join(given)}: {describe(link.last_error)}")

@@ -1,4 +1,4 @@
-"""``vfiipc listen``: prints what comes in, and answers if told to."""
+"""``vfiipc listen``: prints incoming messages, and can answer them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ __all__ = ["add_to"]
 _PIECE = 65536
 
 _MORE = """\
-Stands in for a terminal, or for the program that talks to one. Prints every
-message of every connection, both ways, and what is no message. Without a host
-it listens on the loopback alone. Ctrl-C ends it.
+Simulates a terminal, or a program that connects to one. Prints the messages of
+all connections in both directions, and bytes that are not messages. Without a
+host it listens on the loopback interface only. Ctrl-C ends it.
 
---answers names a JSON file. The first rule that fits a message answers it:
+--answers names a JSON file. The first rule that matches a message answers it:
   [{"id": 7, "matches": "^ping", "answer": "pong"},
    {"matches": "\\"amount\\"", "answer": {"result": "OK"}, "answer_id": 1},
    {"answer_hex": "15"}]
-id and matches (a regular expression, found in the data) may be left out, and
-answer_id, too, which is otherwise the ID of the message. Rules can answer a
-number of times, in several steps, late, and badly:
+id and matches (a regular expression, searched for in the data) are optional. So
+is answer_id; the default is the ID of the message. Rules can answer a limited
+number of times, in several steps, with a delay, and with faults:
   {"matches": "busy", "times": 2, "delay": 0.5, "answer": "wait"}
   {"steps": [{"answer": "one", "pieces": 3}, {"delay": 1, "answer": "two", "cut": 9}]}
 
@@ -51,12 +51,14 @@ examples:
 def add_to(commands: arguments.Commands) -> None:
     """Declares the command."""
     parser = arguments.add_command(
-        commands, "listen", _run, does="print every message that comes in, and answer", more=_MORE
+        commands, "listen", _run, does="print incoming messages, and answer them", more=_MORE
     )
     links.add_listening(parser)
     answers = parser.add_mutually_exclusive_group()
     answers.add_argument("--answer", metavar="TEXT", help="answer every message with this")
-    answers.add_argument("--answers", metavar="FILE", help="answer by the rules in a JSON file")
+    answers.add_argument(
+        "--answers", metavar="FILE", help="answer according to the rules in a JSON file"
+    )
     arguments.add_framing(parser, auto=True)
     add_view(parser)
     add_filters(parser)
@@ -118,7 +120,7 @@ class _Conversation:
         self._printer.event(self._way, "closed", self._how or how, time.time())
 
     def _take(self, items: Iterable[Item]) -> None:
-        """Prints what came, and answers it."""
+        """Prints received items and answers the messages among them."""
         for item in items:
             self._print(self._way, [item])
             prefix = self._framing.prefix
@@ -128,7 +130,7 @@ class _Conversation:
                         break
 
     def _do(self, action: Action, prefix: int) -> bool:
-        """One step of an answer; whether the next may follow."""
+        """Carries out one action of an answer; returns whether the next one may follow."""
         if isinstance(action, Wait):
             time.sleep(action.seconds)
         elif isinstance(action, Send):

@@ -15,7 +15,7 @@ _SERVER: Final = "127.0.0.1:5899"
 _APP_ID: Final = "vfiipc"
 
 _MORE = """\
-Talks to a notification server: the one of a terminal, or `vfiipc notifysvc`.
+A client for a notification server: that of a terminal, or `vfiipc notifysvc`.
 
 examples:
   vfiipc notify send terminal EXT_SYS_DEVICE_CONTROL_REQ '{"cmd":"get_time"}' \\
@@ -26,17 +26,17 @@ examples:
 """
 _MORE_SEND = """\
 TO is an application ID, 1 for any one application, or '*' for all. The command
-ends when the server has dealt with the notification. Exit status 1 if nobody got
-it, or no reply came. With --reply, the parameter of the reply is the output.
+ends when the server has processed the notification. Exit status 1 if it was not
+delivered, or no reply arrived. With --reply, prints the parameter of the reply.
 """
 _MORE_WATCH = """\
-Prints each notification on a line: the time, from whom to whom, its ID, its
-parameter. It registers as --app-id, so that unicasts can come here, too; with
---priority -1 only if nobody else is there.
+Prints one line for each notification: time, sender, receiver, ID and parameter.
+It registers as --app-id and therefore also receives unicasts; with --priority
+-1, only those for which no other application is registered.
 """
 _MORE_OBSERVE = """\
-Prints from whom to whom each notification goes, and its ID; a dash stands for
-nobody. Servers tell that to local clients alone, at pipe:///PATH.
+Prints sender, receiver and ID of each notification; a dash means that nobody
+received it. Servers allow this for local clients only, at pipe:///PATH.
 """
 
 
@@ -47,9 +47,9 @@ def add_to(commands: arguments.Commands) -> None:
     )
     below = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     send = arguments.add_command(below, "send", _run, does="send a notification", more=_MORE_SEND)
-    send.add_argument("to", metavar="TO", type=_id, help="who is to get it")
+    send.add_argument("to", metavar="TO", type=_id, help="the receiver")
     send.add_argument("notification", metavar="ID", type=_id, help="the notification ID")
-    send.add_argument("parameter", metavar="JSON", type=_json, help="the parameter, sent as it is")
+    send.add_argument("parameter", metavar="JSON", type=_json, help="the parameter, sent unchanged")
     send.add_argument("--flags", metavar="NUMBER", type=_flags, default=0, help="reserved (0)")
     send.add_argument("--reply", metavar="ID", type=_id, help="wait for a reply with this ID")
     _add_client(send)
@@ -59,21 +59,33 @@ def add_to(commands: arguments.Commands) -> None:
     )
     watch.add_argument("ids", metavar="ID", nargs="+", type=_id, help="the notification IDs")
     watch.add_argument(
-        "--priority", metavar="NUMBER", type=_priority, default=0, help="that of unicasts (0)"
+        "--priority",
+        metavar="NUMBER",
+        type=_priority,
+        default=0,
+        help="the priority for unicasts (0)",
     )
     _add_output(watch)
     observe = arguments.add_command(
-        below, "observe", _run, does="print who sends what to whom", more=_MORE_OBSERVE
+        below,
+        "observe",
+        _run,
+        does="print the sender, receiver and ID of all notifications",
+        more=_MORE_OBSERVE,
     )
     _add_output(observe)
 
 
 def _add_output(parser: arguments.Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     parser.add_argument(
-        "--no-payload", action="store_true", help="no parameters, which can be card data"
+        "--no-payload",
+        action="store_true",
+        help="print no parameters, because they can be card data",
     )
-    parser.add_argument("--count", metavar="NUMBER", type=arguments.count, help="end after so many")
+    parser.add_argument(
+        "--count", metavar="NUMBER", type=arguments.count, help="end after this many"
+    )
     _add_client(parser)
     arguments.add_timeout(parser, "the connection")
 
@@ -140,5 +152,5 @@ def _json(text: str) -> bytes:
         return bytes(_messages().check_parameter(text.encode()))
     except ValueError:
         raise ArgumentTypeError(
-            "the parameter is not JSON; text goes into quotes of its own, as in '\"text\"'"
+            "the parameter is not JSON; text needs quotes of its own, as in '\"text\"'"
         ) from None

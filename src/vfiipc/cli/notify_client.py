@@ -1,4 +1,4 @@
-"""What ``vfiipc notify`` does; imported when it runs, because asyncio takes its time."""
+"""The work of ``vfiipc notify``; imported on demand, because importing asyncio is slow."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def _print(
     try:
         await asyncio.wait({showing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not showing.done():
-            raise Failure(f"{links.shown(parsed.server)} has ended the connection")
+            raise Failure(f"{links.shown(parsed.server)} has closed the connection")
         showing.result()
     finally:
         showing.cancel()
@@ -141,7 +141,7 @@ def _notification_line(parsed: argparse.Namespace, given: Notification) -> str:
     head = json.dumps({"time": _now().isoformat(), **fields})
     if parsed.no_payload:
         return head
-    # What could steer a terminal can only stand in strings.
+    # Only strings can contain characters that control a terminal.
     text = on_one_line(given.parameter_json).decode()
     safe = "".join(char if char.isprintable() else _escaped(char) for char in text)
     return f'{head[:-1]}, "parameter": {safe}}}'

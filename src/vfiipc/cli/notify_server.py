@@ -1,16 +1,14 @@
-"""What ``vfiipc notifysvc`` does; imported when it runs."""
+"""The work of ``vfiipc notifysvc``; imported on demand, because importing asyncio is slow."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import os
-from pathlib import Path
 
 from ..notify.allow import AllowList, ConfigError, ResultCode
 from ..notify.config import listening_addresses, read_allow_list
 from ..notify.service import serve
-from ..transport.addresses import Address
 from ..transport.logs import follow_masks
 from .failures import Failure, Malformed, describe
 from .streams import one_line, say
@@ -19,7 +17,7 @@ from .tls_contexts import server_context
 
 __all__ = ["run"]
 
-#: What is logged if NFY_LOGMASK says nothing else: NOTICE, and all that is worse.
+#: The log mask unless NFY_LOGMASK is set: NOTICE and everything more severe.
 _MASK = "63"
 
 
@@ -46,11 +44,11 @@ async def _serve(parsed: argparse.Namespace, allow: AllowList | None) -> int:
     except OSError as error:
         raise Failure(f"cannot listen: {describe(error)}") from None
     if parsed.pipe is not None:
-        addresses.append(str(Address("pipe", path=str(Path(parsed.pipe).absolute()))))
+        addresses.append(str(parsed.pipe))
     encrypted = [address for address in addresses if address.startswith("tls://")]
     ssl = server_context(parsed, encrypted[0]) if encrypted else None
     async with serve(*addresses, allow=allow, ssl=ssl) as service:
         for address in service.addresses:
             say(f"listening at {one_line(address.removeprefix('tcp://'))}")
-        await asyncio.Event().wait()  # for ever
+        await asyncio.Event().wait()  # until a signal cancels it
     return 0

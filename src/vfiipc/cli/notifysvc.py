@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from argparse import ArgumentTypeError
+from pathlib import Path
 
+from ..transport.addresses import Address
 from . import arguments, links
 
 __all__ = ["add_to"]
 
 _MORE = """\
-Routes notifications between applications, as the terminals' own notifysvc does.
-Clients on TCP are remote: the rules of CONFIG hold for them. Clients of --pipe
-are local, and may observe. Without CONFIG, it listens at 127.0.0.1:5899 and
-everything is allowed. The first lines of output are where it listens.
+Routes notifications between applications, like the notifysvc of a terminal.
+Clients on TCP are remote, and the rules in CONFIG apply to them. Clients of
+--pipe are local; rules do not apply, and they can observe. Without CONFIG, it
+listens at 127.0.0.1:5899 and allows everything. The first lines of output are
+the addresses it listens at.
 
-Each line of CONFIG is a rule, in what remote clients send or out what they get,
-or an interface to listen on; with rules alone it listens on all of them:
+Each line of CONFIG is a rule for what remote clients may send (in) or receive
+(out), or an interface to listen on. Without interface lines it listens on all:
   in  * * EXT_SYS_*
   out printer till status
   interface eth0
 
-What was refused is logged to standard error, with its IDs alone; NFY_LOGMASK=127
-in the environment shows more, 0 nothing.
+Refused notifications are logged to standard error, without parameters. Set
+NFY_LOGMASK=127 in the environment to log more, and 0 to log nothing.
 
 examples:
   vfiipc notifysvc
@@ -42,14 +46,22 @@ def add_to(commands: arguments.Commands) -> None:
         type=links.address,
         action="append",
         default=[],
-        help="where to listen for remote clients, in place of what CONFIG says: HOST:PORT, PORT, "
-        "tls://HOST:PORT; may be given several times",
+        help="where to listen for remote clients, instead of the interfaces in CONFIG: HOST:PORT, "
+        "PORT, tls://HOST:PORT; can be repeated",
     )
-    parser.add_argument("--pipe", metavar="PATH", help="where to listen for local clients")
+    parser.add_argument(
+        "--pipe", metavar="PATH", type=_pipe, help="where to listen for local clients"
+    )
     links.add_tls(parser)
 
 
+def _pipe(path: str) -> Address:
+    if not path:
+        raise ArgumentTypeError("the path is empty; use for example /tmp/notify")
+    return links.address(f"pipe://{Path(path).absolute()}")
+
+
 def _run(parsed: argparse.Namespace) -> int:
-    from .notify_server import run  # asyncio takes its time
+    from .notify_server import run  # imports asyncio, which is slow
 
     return run(parsed)

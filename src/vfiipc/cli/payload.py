@@ -1,8 +1,7 @@
-"""Payloads as text, for people and in JSON: the one way from data to what a command shows.
+"""Payloads as text for people and as JSON for programs: used by every command that shows data.
 
-Nothing here raises, whatever the data are. Everything comes in pieces, so that showing a payload
-takes little more memory than it has, and nothing is changed: what cannot be shown as it is, for it
-could steer the terminal, is escaped.
+Nothing here raises, whatever the data. Text is produced in pieces, so that showing a payload needs
+little more memory than the payload itself. Characters that could control the terminal are escaped.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .json_text import NotJSON, laid_out, on_one_line, opens_container
 
 __all__ = ["FORMS", "is_text", "json_members", "shown"]
 
-#: How data can be shown; ``auto`` chooses among the next three.
+#: The forms in which data can be shown; ``auto`` chooses one of the next three.
 FORMS: Final = ("auto", "text", "json", "hex", "none")
 
 _PIECE: Final = 1 << 13
@@ -37,13 +36,13 @@ def is_text(data: bytes, stop: int | None = None) -> bool:
 
 
 def shown(data: bytes, how: str, most: int) -> Iterator[str]:
-    """The pieces of a text that shows data: lines, without a line break at the end.
+    """Yields pieces of text that show data: lines, without a line break at the end.
 
     Args:
         data: the payload.
-        how: one of ``FORMS``. What is not JSON or text, as ``auto`` and ``json`` want it, becomes a
-            hex dump; ``text`` escapes what is not text.
-        most: the most bytes of data that are shown; if there are more, a last line says so.
+        how: one of ``FORMS``. ``auto`` and ``json`` fall back to a hex dump; ``text`` escapes what
+            is not text.
+        most: maximum number of bytes to show; if there are more, a last line says so.
     """
     if how == "none" or not data:
         return
@@ -62,10 +61,10 @@ def shown(data: bytes, how: str, most: int) -> Iterator[str]:
 
 
 def json_members(data: bytes, most: int) -> Iterator[str]:
-    """The members of a JSON object that hold a payload, in pieces, all of them ASCII.
+    """Yields the members of a JSON object that hold a payload, in ASCII pieces.
 
-    ``data`` is always there, in hex. ``text`` is there if that is text, and ``json``, as it was
-    written, if all of it is JSON by RFC 8259 and has ``most`` bytes or fewer.
+    ``data``, in hex, is always present. ``text`` is present if the payload is text, and ``json``,
+    as it was written, if the payload is JSON by RFC 8259 and has at most ``most`` bytes.
     """
     yield '"data": "'
     for start in range(0, len(data), _PIECE):
@@ -89,7 +88,7 @@ def json_members(data: bytes, most: int) -> Iterator[str]:
 
 
 def _layout(data: bytes, stop: int) -> bytearray | None:
-    """The object or array that ``data[:stop]`` is, or begins; None where it does not."""
+    """``data[:stop]``, indented, if it is an object or array or begins one; otherwise None."""
     if not opens_container(data, stop):
         return None
     try:
@@ -99,7 +98,7 @@ def _layout(data: bytes, stop: int) -> bytearray | None:
 
 
 def _stop(data: bytes, most: int) -> int:
-    """Where to stop, so that no character and no line break is cut in two."""
+    """The end of the part to show, chosen so that no character or line break is split."""
     if most >= len(data):
         return len(data)
     stop = most
@@ -112,7 +111,7 @@ def _stop(data: bytes, most: int) -> int:
 
 def _decoded(data: bytes | bytearray, stop: int, errors: str) -> Iterator[str]:
     """``data[:stop]`` as characters, in pieces that do not end within a line break."""
-    if stop <= _PIECE:  # as most are; half the time
+    if stop <= _PIECE:  # the common case, much faster
         yield data[:stop].decode("utf-8", errors)
         return
     decoder = _Decoder(errors)

@@ -1,4 +1,4 @@
-"""The prefix of messages: given, looked for, or suggested where no message is recognised."""
+"""The prefix of messages: given, detected, or suggested if no message is recognised."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .streams import note
 
 __all__ = ["Framing", "Reader", "nothing_found", "tell_guesses"]
 
-_SAMPLE: Final = 64 << 10  # bytes of a stream in which a prefix to suggest is looked for
-_HELD: Final = 1 << 20  # bytes of a stream that wait for its prefix to be found
-_SMALL: Final = 4096  # up to so many bytes every piece is worth a look
+_SAMPLE: Final = 64 << 10  # bytes of a stream that are searched for a prefix to suggest
+_HELD: Final = 1 << 20  # bytes of a stream that are held until its prefix is detected
+_SMALL: Final = 4096  # a sample up to this size is searched after every piece
 _TLS: Final = b"\x16\x03"
 
 
@@ -23,11 +23,11 @@ class Framing:
     """The prefix and limit shared by all streams of one command. Thread safe.
 
     Args:
-        prefix: that of all messages; None to take the likely one, as soon as a stream shows it.
-        limit: the most bytes of data in a message.
-        found: called with the prefix once it is found.
+        prefix: the prefix of all messages; None to detect it.
+        limit: maximum data size of a message, in bytes.
+        found: called with the prefix once it is detected.
 
-    ``prefix`` is None until it is found.
+    ``prefix`` is None until it is detected.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class Framing:
         self._lock = threading.Lock()
 
     def reader(self, position: int = 0) -> Reader:
-        """What explains one direction of one connection, from ``position`` on."""
+        """A decoder for one direction of one connection, from ``position`` on."""
         return Reader(self, position)
 
     def settle(self, data: bytes, *, last: bool) -> int | None:
-        """The prefix, if ``data``, the beginning of a stream, show it, or another stream did.
+        """The prefix, if it is known or can be detected in ``data``; otherwise None.
 
         Args:
-            data: everything that has come.
-            last: whether to settle for the default if they do not.
+            data: the stream so far.
+            last: whether to use the default prefix if none is detected.
         """
         guesses = guess_prefixes([data], self.limit) if self.prefix is None else []
         with self._lock:
@@ -62,14 +62,14 @@ class Framing:
         return self.prefix
 
     def suggest_prefix(self, sample: bytes, count: int) -> bool:
-        """Suggests a prefix, or TLS, for a stream without a message; once for all streams.
+        """Prints a suggestion, a prefix or TLS, for a stream without messages; once per command.
 
         Args:
             sample: the beginning of the stream.
-            count: the bytes that have come.
+            count: the number of bytes received.
 
         Returns:
-            Whether to call it again with more of the stream: nothing could be suggested yet.
+            True if there is no suggestion yet: call again with more of the stream.
         """
         if self._suggested:
             return False
@@ -84,7 +84,7 @@ class Framing:
 
 
 class Reader:
-    """Explains one direction of a connection, as an ``Annotator`` does. Not thread safe."""
+    """Decodes one direction of a connection, like an ``Annotator``. Not thread safe."""
 
     def __init__(self, framing: Framing, position: int) -> None:
         self._framing = framing
@@ -92,9 +92,9 @@ class Reader:
         self._annotator: Annotator | None = None
         if framing.prefix is not None:
             self._annotator = Annotator(framing.prefix, framing.limit, position)
-        self._sample = bytearray()  # what has come without a message
+        self._sample = bytearray()  # bytes received before the first message
         self._count = 0
-        self._looked = 0  # bytes of the sample at the last look
+        self._looked = 0  # size of the sample when it was last searched
         self._wants_suggestion = True
 
     @property
@@ -103,7 +103,7 @@ class Reader:
         return len(self._sample) if self._annotator is None else self._annotator.pending
 
     def feed(self, data: bytes) -> Iterator[Item]:
-        """What can be told after some more bytes."""
+        """Yields the items that the next bytes complete."""
         annotator = self._annotator
         if annotator is None:
             self._sample += data
@@ -120,13 +120,13 @@ class Reader:
             self._suggest(last=False)
 
     def gap(self, count: int) -> Iterator[Item]:
-        """Bytes are missing here."""
+        """Handles a gap of ``count`` bytes in the recording."""
         yield from self._feed_held()
         if self._annotator is not None:
             yield from self._annotator.gap(count)
 
     def finish(self) -> Iterator[Item]:
-        """What is left at the end of the stream."""
+        """Yields the last items at the end of the stream."""
         yield from self._feed_held()
         if self._wants_suggestion:
             self._suggest(last=True)
@@ -164,7 +164,7 @@ class Reader:
         self._count = 0
 
     def _is_due(self) -> bool:
-        """Whether another look is worth it: the work is to stay linear in the bytes."""
+        """Whether to search the sample again: doubling keeps the total work linear."""
         size = len(self._sample)
         due = size > self._looked if size <= _SMALL else size >= 2 * self._looked
         if due:
@@ -173,7 +173,7 @@ class Reader:
 
 
 def _is_convincing(guess: Guess) -> bool:
-    # A single message counts where there is nothing else: its sender may wait for the answer.
+    # A single message is enough if there is nothing else: its sender may wait for the answer.
     return guess.confidence != "possible" or guess.share >= 0.5
 
 
@@ -182,7 +182,7 @@ def _suggestion(sample: bytes, limit: int, given: int | None) -> str:
     if guesses and guesses[0].prefix != given:
         found = arguments.show_prefix(guesses[0].prefix)
         return f"the peer may use prefix {found}: try --prefix {found}"
-    return "it looks like TLS: try tls:// in front of the address" if _is_tls(sample) else ""
+    return "this looks like TLS: try a tls:// address" if _is_tls(sample) else ""
 
 
 def _is_tls(data: bytes) -> bool:
@@ -193,9 +193,9 @@ def _is_tls(data: bytes) -> bool:
 
 
 def tell_guesses(guesses: list[Guess]) -> None:
-    """Says which prefix is taken, how sure that is, and which others there are."""
+    """Prints the detected prefix, its confidence, and the alternatives."""
     best, *rest = guesses
-    # What lies within the messages of the best is of no interest, even if it looks like messages.
+    # Ignore what looks like messages within the messages of the best guess.
     others = [g for g in rest if g.confidence != "possible" and g.share + best.share < 1.01]
     note(
         f"prefix {arguments.show_prefix(best.prefix)}: {best.confidence}, "
@@ -203,24 +203,24 @@ def tell_guesses(guesses: list[Guess]) -> None:
     )
     if others:
         shown = ", ".join(arguments.show_prefix(guess.prefix) for guess in others[:3])
-        note(f"also found: {shown}; --prefix chooses")
+        note(f"also found: {shown}; choose with --prefix")
 
 
 def nothing_found(streams: Iterable[bytes], early: str) -> str:
-    """What to say where no prefix was found.
+    """The message if no prefix was found.
 
     Args:
-        streams: the bytes that were looked at.
-        early: why there were no more, if something failed.
+        streams: the bytes that were searched.
+        early: why the input ended early; empty if it did not.
     """
     pieces = list(streams)
     size = sum(map(len, pieces))
     if not size:
-        return early or "there are no bytes to look at"
+        return early or "the input is empty"
     said = f"no prefix found in {size:,} bytes"
     if early:
-        said += f", which end early ({early})"
-    said += "; give it with --prefix, and --limit if it is not 16M"
+        said += f" before the input failed ({early})"
+    said += "; set it with --prefix, and the limit with --limit if it is not 16M"
     if any(map(_is_tls, pieces)):
-        said += ". It looks like TLS, whose content cannot be seen"
+        said += ". This looks like TLS, which cannot be decoded"
     return said

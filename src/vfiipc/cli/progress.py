@@ -1,4 +1,4 @@
-"""A progress bar for long files, where somebody looks on."""
+"""A progress bar for large files, on a terminal."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _LONG: Final = 8 << 20  # bytes from which on a file is long
 
 
 def progress(chunks: Iterable[Chunk], source: Source, name: str) -> Generator[Chunk, None, None]:
-    """The chunks, while a bar on a terminal shows how far the source has been read.
+    """Yields the chunks, and shows on a terminal how much of the source has been read.
 
-    Close it when something else fails, so that the bar goes before anything is said about that.
+    Close the generator when something else fails, so that the bar disappears before the error
+    message is printed.
     """
     if source.size is None or source.size < _LONG or not _somebody_looks_on():
         yield from chunks
@@ -64,17 +65,17 @@ class _Above:
 
 
 def _somebody_looks_on() -> bool:
-    """Whether standard error is a terminal, and no pager or other program writes to it, too."""
+    """Whether standard error is a terminal that no pager or other program shares."""
     if sys.stderr is None or not sys.stderr.isatty() or sys.stdout is None:
         return False
     try:
         return sys.stdout.isatty() or stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
-    except OSError:  # what stands in for standard output has no descriptor
+    except OSError:  # standard output was replaced by an object without a descriptor
         return False
 
 
 def _on_one_terminal() -> bool:
-    """Whether lines of output and the bar would get in each other's way."""
+    """Whether output and the bar go to the same terminal."""
     if not sys.stdout.isatty():
         return False
     return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())

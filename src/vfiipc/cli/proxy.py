@@ -1,4 +1,4 @@
-"""``vfiipc proxy``: sits between two programs and shows what they say to each other."""
+"""``vfiipc proxy``: relays the traffic between two programs and prints it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["add_to"]
 _PAUSE = 0.001  # seconds between pieces, so that they also arrive as pieces
 
 _MORE = """\
-Point one program at LISTEN instead of at the other, and name the other as
-TARGET. Bytes pass unchanged and at once, also those that are no messages; an end
-in one direction is passed on as that (over TLS it ends both). Without a host it
-listens on the loopback alone. Ctrl-C ends it.
+Connect one program to LISTEN instead of to the other program, and give the
+other one as TARGET. All bytes are relayed unchanged and at once, even if they
+are not messages. The end of one direction is relayed, too (over TLS it ends
+both). Without a host it listens on the loopback interface only. Ctrl-C ends it.
 
---record makes a capture for Wireshark, `vfiipc dump` and `vfiipc replay`, which
-only its owner can read. Recordings hold all data, whatever is printed.
+--record writes a capture for Wireshark, `vfiipc dump` and `vfiipc replay` that
+only its owner can read. It contains all data, whatever is printed.
 
 examples:
   vfiipc proxy 5001 terminal.example:5000
@@ -47,39 +47,39 @@ def add_to(commands: arguments.Commands) -> None:
         commands,
         "proxy",
         _run,
-        does="sit between two programs and print their messages",
+        does="relay the traffic between two programs and print their messages",
         more=_MORE,
     )
     parser.add_argument(
         "listen",
         metavar="LISTEN",
         type=links.address,
-        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for a "
-        "socket that listens already",
+        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for an "
+        "inherited listening socket",
     )
     parser.add_argument(
         "target",
         metavar="TARGET",
         type=links.peer_address,
-        help="where to connect for each: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
+        help="where to connect for each client: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
     )
-    parser.add_argument("--record", metavar="FILE", help="write a capture, a new file")
+    parser.add_argument("--record", metavar="FILE", help="write a capture to a new file")
     faults = parser.add_argument_group("faults")
     faults.add_argument(
         "--delay",
         metavar="SECONDS",
         type=arguments.delay,
         default=0.0,
-        help="hold back everything that arrives for so long",
+        help="delay everything by this time",
     )
     faults.add_argument(
         "--cut-after",
         metavar="BYTES",
         type=arguments.limit,
-        help="cut each connection once so many bytes have passed, both directions counted",
+        help="cut each connection after this many bytes, counting both directions",
     )
     faults.add_argument(
-        "--pieces", metavar="BYTES", type=_piece, help="pass everything on in pieces of so many"
+        "--pieces", metavar="BYTES", type=_piece, help="relay everything in pieces of this size"
     )
     arguments.add_framing(parser, auto=True)
     arguments.add_timeout(parser, "a connection to TARGET")
@@ -92,7 +92,7 @@ def add_to(commands: arguments.Commands) -> None:
 def _piece(text: str) -> int:
     number = arguments.limit(text)
     if not number:
-        raise argparse.ArgumentTypeError("pieces must have 1 byte or more")
+        raise argparse.ArgumentTypeError("invalid size of pieces: 0; use 1 or more")
     return number
 
 
@@ -107,7 +107,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 class _Proxy:
-    """What is done with each connection."""
+    """Relays each connection; a handler for ``Serving``."""
 
     def __init__(self, parsed: argparse.Namespace, printer: Printer, recording: Recording) -> None:
         self._parsed = parsed
@@ -146,7 +146,7 @@ class _Proxy:
 
 
 class _Cut:
-    """Where a connection is cut, both directions counted. Thread safe."""
+    """Cuts a connection after a number of bytes in both directions. Thread safe."""
 
     def __init__(self, after: int | None) -> None:
         self._after = after
@@ -155,7 +155,7 @@ class _Cut:
         self._lock = threading.Lock()
 
     def allowed(self, data: bytes) -> tuple[bytes, str | None]:
-        """What of ``data`` may pass, and what to say if that is the last."""
+        """The part of ``data`` to relay, and the reason to print if the connection is cut there."""
         with self._lock:
             data, last = self._delivery.arriving(self._passed, data)
             self._passed += len(data)
@@ -163,7 +163,7 @@ class _Cut:
 
 
 class _Printed:
-    """One direction, as it is printed."""
+    """Prints one direction."""
 
     def __init__(self, printer: Printer, reader: Reader, way: Way) -> None:
         self._printer = printer
@@ -182,7 +182,7 @@ class _Printed:
 
 
 class _Flow:
-    """One direction: recorded, made worse, passed on and printed."""
+    """Relays one direction: applies the faults, records, sends and prints."""
 
     def __init__(
         self, target: IPC, planner: Planner, cut: _Cut, track: RecordedTrack, printed: _Printed
@@ -199,7 +199,7 @@ class _Flow:
             if isinstance(action, Wait):
                 time.sleep(action.seconds)
             elif isinstance(action, Send):
-                # Recorded first, or the answer might come before it in the recording.
+                # Recorded first: otherwise the answer could precede it in the recording.
                 self._track.data(self._printed.way.from_client, action.data)
                 if not self._target.write(action.data):
                     return last or ""

@@ -1,4 +1,4 @@
-"""What ``proxy --record`` writes; where that fails, traffic goes on without it."""
+"""The recording of ``proxy --record``; if writing fails, the proxy continues without it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RecordedTrack", "Recording"]
 
 
 class Recording:
-    """A new file with everything that passes, or nothing. Thread safe.
+    """Records all traffic in a new file, or nothing. Thread safe.
 
     Args:
         path: the file; None to record nothing.
@@ -29,20 +29,20 @@ class Recording:
         try:
             self._recorder = None if path is None else Recorder(path)
         except FileExistsError as error:
-            raise Failure(f"{path} is there already, and is not overwritten") from error
+            raise Failure(f"{path} exists; choose a new file, or remove it") from error
         except OSError as error:
             raise Failure(f"cannot record to {path}: {describe(error)}") from error
 
     def close(self) -> None:
-        """Ends the file.
+        """Completes the file.
 
         Raises:
-            Failure: it does not hold everything. Why was said when that happened.
+            Failure: the recording is incomplete. The reason was printed when it failed.
         """
         if self._recorder is not None:
             self.attempt(self._recorder.close)
         if self._failed:
-            raise Failure(f"{self._path} does not hold all that passed")
+            raise Failure(f"the recording {self._path} is incomplete")
 
     def connection(self, client: str, server: str) -> RecordedTrack:
         """Begins a connection; see ``Recorder.connection``."""
@@ -53,7 +53,7 @@ class Recording:
         return RecordedTrack(self, tracks[0] if tracks else None)
 
     def attempt(self, write: Callable[[], object]) -> None:
-        """Writes, unless that has failed before: a capture with a hole could not be read."""
+        """Writes, unless writing has failed before: a capture with a hole would be unreadable."""
         if self._failed:
             return
         try:
@@ -62,8 +62,8 @@ class Recording:
             with self._lock:
                 first, self._failed = not self._failed, True
             if first:
-                said = f"recording to {self._path} has failed: {describe(error)}"
-                complain("vfiipc proxy", f"{said}; traffic goes on, nothing more is recorded")
+                said = f"recording to {self._path} failed: {describe(error)}"
+                complain("vfiipc proxy", f"{said}; the proxy continues without recording")
 
 
 class RecordedTrack:

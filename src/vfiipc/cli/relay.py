@@ -1,4 +1,4 @@
-"""Two connections, and what passes between them, for commands that sit in between."""
+"""Relays bytes between two connections, for ``proxy`` and ``inspect``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .view import Way
 
 __all__ = ["DESCRIPTORS", "Direction", "Flow", "Pair"]
 
-DESCRIPTORS = 6  #: for each pair: two sockets, and what waiting for both takes
+DESCRIPTORS = 6  #: per pair: two sockets, and those needed to wait for them
 
 _PIECE = 65536
-_PATIENCE = 2.0  # seconds for a thread to end whose connections were closed
+_PATIENCE = 2.0  # seconds to wait for a thread after its connections were closed
 
 
 class Direction(NamedTuple):
@@ -29,20 +29,20 @@ class Direction(NamedTuple):
 
 
 class Flow(Protocol):
-    """What is done with the bytes of one direction. Its members are called in one thread."""
+    """Handles the bytes of one direction. Its methods are called in one thread."""
 
     def pass_on(self, data: bytes) -> str | None:
-        """Passes bytes on; None, or what to say of the connection, which is to end."""
+        """Relays bytes. Returns None to continue, or the reason to close the connection."""
 
     def end(self) -> None:
-        """The source has ended."""
+        """Called when the source has ended."""
 
     def half_close(self) -> None:
-        """The end is passed on now, and the other direction may go on."""
+        """Called before the end is relayed; the other direction may continue."""
 
 
 class Pair:
-    """Passes on what comes on either of two connections.
+    """Relays everything between two connections.
 
     Args:
         there: from the side that connected to the other.
@@ -60,11 +60,11 @@ class Pair:
         self._failed: Exception | None = None
 
     def run(self, there: Flow, back: Flow) -> str:
-        """Passes everything on until both directions have ended; what ended it.
+        """Relays until both directions have ended; returns the reason.
 
         Raises:
-            OSError: there is no thread for it.
-            Exception: what a flow has raised, except for other kinds of ``OSError``.
+            OSError: no thread is available.
+            Exception: what a flow has raised, except ``OSError``, which ends the connection.
         """
         other = threading.Thread(target=self._pass_on, args=(self._back, back), daemon=True)
         try:
@@ -82,7 +82,7 @@ class Pair:
         return self._said or "closed"
 
     def close(self, said: str) -> None:
-        """Closes both connections; the first who does tells why."""
+        """Closes both connections; the reason of the first call is kept."""
         with self._lock:
             self._said = self._said or said
             self.closed = True
@@ -110,10 +110,10 @@ class Pair:
 
     def _half_close(self, direction: Direction, flow: Flow) -> None:
         source = direction.source
-        over_tls = is_tls(direction.target)  # which cannot end one way alone
+        over_tls = is_tls(direction.target)  # which cannot be half-closed
         if source.eof() and not source.error() and not over_tls:
             flow.half_close()
-            with self._lock:  # nobody may close it now: its descriptor could be another's then
+            with self._lock:  # excludes close(): its descriptor could be reused
                 shut_down(direction.target)
         else:
             self.close(f"broke: {describe(source.last_error)}" if source.error() else "")

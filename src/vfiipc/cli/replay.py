@@ -1,4 +1,4 @@
-"""``vfiipc replay``: sends one side of a recording again, and compares the answers."""
+"""``vfiipc replay``: sends one side of a recording and compares the answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .view import NOWHERE, Printer, add_view
 __all__ = ["add_to"]
 
 _MORE = """\
-Of a capture, such as `vfiipc proxy --record` makes, it sends what one side of a
-connection sent, byte for byte, waits for the answers where they came, and
-compares their IDs and data with those of the recording. A raw stream or a hex
-dump is sent as it is, and what is answered until --timeout is printed.
+From a capture, such as `vfiipc proxy --record` writes, replay sends the bytes of
+one side of a connection, waits for each recorded answer, and compares ID and
+data with the recording. From a raw stream or a hex dump, it sends all bytes and
+prints the answers that arrive until --timeout.
 
-Exit status 1 if an answer differs, is missing or was not expected.
+Exit status 1 if an answer differs, is missing or is unexpected.
 
 examples:
   vfiipc replay session.pcap 127.0.0.1:5000
@@ -41,21 +41,23 @@ def add_to(commands: arguments.Commands) -> None:
         does="send one side of a recording, compare the answers",
         more=_MORE,
     )
-    parser.add_argument("file", metavar="FILE", help="the recording; - is standard input")
+    parser.add_argument("file", metavar="FILE", help="the recording; - for standard input")
     links.add_peer(parser)
     parser.add_argument(
         "--side",
         choices=("client", "server"),
         default="client",
-        help="whose bytes are sent: of who connected, or of who listened (client)",
+        help="whose bytes to send: client is the side that connected (client)",
     )
     parser.add_argument(
         "--connection",
         metavar="NUMBER",
         type=int,
-        help="which connection, as `vfiipc dump` numbers them (the first with messages)",
+        help="the number of the connection, as in `vfiipc dump` (the first with messages)",
     )
-    parser.add_argument("--format", choices=FORMATS, default="auto", help="what FILE is")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="auto", help="the format of FILE (auto)"
+    )
     arguments.add_framing(parser, default=None, auto=True)
     arguments.add_timeout(parser, "the connection, and for each answer")
     add_view(parser)
@@ -63,13 +65,13 @@ def add_to(commands: arguments.Commands) -> None:
 
 
 _NOTHING_TO_COMPARE = (
-    "the recording has no message that answers the {}, so there is nothing to compare; "
-    "nothing was sent (--side and --connection choose)"
+    "the recording has no answers to the {}, so there is nothing to compare; nothing was sent; "
+    "choose with --side and --connection"
 )
 
 
 class _ReplayStep(NamedTuple):
-    """Bytes to send, or the message that has to come."""
+    """Bytes to send, or the message that must arrive."""
 
     send: bytes = b""
     expect: Message | None = None
@@ -84,7 +86,7 @@ def _run(parsed: argparse.Namespace) -> int:
                 prefix, chunks = find_prefix(chunks, parsed.limit)
             recorded = source.form == "capture"
             steps = list(_steps(list(chunks), parsed, prefix))
-        except Damaged as error:  # half a recording would prove nothing
+        except Damaged as error:  # an incomplete recording cannot be compared
             raise Failure(f"{parsed.file}: {error}") from error
     if recorded and all(step.expect is None for step in steps):
         raise Failure(_NOTHING_TO_COMPARE.format(parsed.side))
@@ -94,7 +96,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _steps(chunks: list[Chunk], parsed: argparse.Namespace, prefix: int) -> Iterator[_ReplayStep]:
-    """What to do, in the order of the recording."""
+    """Yields the steps in the order of the recording."""
     number = parsed.connection
     if number is None:
         number = _first_with_messages(chunks, parsed, prefix)
@@ -104,7 +106,9 @@ def _steps(chunks: list[Chunk], parsed: argparse.Namespace, prefix: int) -> Iter
     annotator = Annotator(prefix, parsed.limit)
     for chunk in chosen:
         if chunk.gap:
-            raise Failure(f"connection {number} is not recorded whole: {chunk.gap:,} bytes missing")
+            raise Failure(
+                f"connection {number} was not recorded completely: {chunk.gap:,} bytes are missing"
+            )
         if chunk.from_client == (parsed.side == "client"):
             if chunk.data:
                 yield _ReplayStep(send=chunk.data)
@@ -138,7 +142,7 @@ class _Replay:
         self._position = 0
 
     def compare(self, steps: Iterable[_ReplayStep]) -> int:
-        """Goes through the recording; the exit status."""
+        """Replays the recording; returns the exit status."""
         same = different = 0
         for step in steps:
             if step.expect is None:
@@ -152,17 +156,17 @@ class _Replay:
             else:
                 different += 1
                 self._show_difference(step.expect, answer)
-        # An answer too many comes soon, if it comes.
+        # An extra answer arrives soon, if at all.
         extra = self._peer.read_msg(self._prefix, self._parsed.limit, 200)
         if extra is not None:
-            self._printer.event(NOWHERE, "unexpected", "one more than recorded:")
+            self._printer.event(NOWHERE, "unexpected", "an answer that was not recorded:")
             self._show(extra)
         said = f"answers as recorded: {same:,}; different: {different:,}"
         self._printer.event(NOWHERE, "result", said)
         return 1 if different or extra is not None else 0
 
     def print_answers(self, steps: Iterable[_ReplayStep]) -> int:
-        """Sends everything, prints what comes; the exit status."""
+        """Sends everything and prints the answers; returns the exit status."""
         for step in steps:
             self._send(step.send)
         while (answer := self._receive()) is not None:
@@ -182,7 +186,7 @@ class _Replay:
         self._position += HEADER_SIZE + len(message.data)
 
     def _show_difference(self, expected: Message, answer: Message) -> None:
-        self._printer.event(NOWHERE, "difference", "recorded, and then as it is now:")
+        self._printer.event(NOWHERE, "difference", "the recorded answer, then the current one:")
         self._printer.item(NOWHERE, Decoded(self._position, expected))
         self._show(answer)
 

@@ -17,9 +17,9 @@ from .streams import note, say_pieces, write_bytes
 __all__ = ["add_to"]
 
 _MORE = """\
-The data of the answer go to standard output: text as it is, anything else as a
-hex dump, and with --raw always the bytes themselves. What else there is to say
-goes to standard error.
+The data of the answer is printed to standard output: text unchanged, anything
+else as a hex dump; with --raw, always the bytes themselves. Everything else goes
+to standard error.
 
 examples:
   vfiipc send 127.0.0.1:5000 'hello'
@@ -43,7 +43,7 @@ def add_to(commands: arguments.Commands) -> None:
     source.add_argument(
         "--file",
         metavar="PATH",
-        help="the data from a file; - is standard input, which is also the default",
+        help="read the data from a file; - for standard input, which is the default",
     )
     arguments.add_framing(parser)
     parser.add_argument(
@@ -61,7 +61,9 @@ def add_to(commands: arguments.Commands) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     data = _data(parsed)
     if len(data) > MAX_DATA_SIZE:
-        raise Failure(f"{len(data):,} bytes are too many; at most {MAX_DATA_SIZE:,} can go")
+        raise Failure(
+            f"{len(data):,} bytes are too many for a message; the limit is {MAX_DATA_SIZE:,}"
+        )
     answer = _exchange(parsed, data)
     if answer is not None:
         _show(answer, raw=parsed.raw)
@@ -84,14 +86,14 @@ def _data(parsed: argparse.Namespace) -> bytes:
 
 def _standard_input() -> bytes:
     if sys.stdin is None:
-        raise Failure("standard input is closed; name the data with TEXT, --hex or --file")
+        raise Failure("standard input is closed; give the data with TEXT, --hex or --file")
     if sys.stdin.isatty():
         note("type the message; Ctrl-D on a line of its own ends it")
     return sys.stdin.buffer.read()
 
 
 def _exchange(parsed: argparse.Namespace, data: bytes) -> Message | None:
-    """The answer; None where none is waited for."""
+    """The answer; None with ``--no-answer``."""
     address, timeout_msec = links.shown(parsed.address), parsed.timeout
     with links.dial(parsed.address, timeout_msec, parsed) as connection:
         if not connection.write_msg(parsed.prefix, parsed.id, data, timeout_msec):

@@ -18,26 +18,23 @@ from .streams import OutputFailed, complain
 
 __all__ = ["Serving", "add_serving"]
 
-_MOST: Final = 256  # connections at once, as the library's `serve`
+_MOST: Final = 256  # connections at once, the default of the library's `serve`
 _PAUSE: Final = 1.0  # seconds before accepting again after a failure, such as too many open files
-#: Seconds after which to look whether a signal has come: one that strikes just before the waiting
-#: begins does not end it.
+#: Seconds between checks for signals: one that arrives just before a wait begins does not end it.
 _LOOK: Final = 1.0
 _FOR_THREADS: Final = 2.0  # seconds in which the threads of closed connections have to end
-_RESERVE: Final = 8  # descriptors for what is opened for a moment: files, resolvers, new sockets
+_RESERVE: Final = 8  # descriptors kept for short use: files, resolvers, new sockets
 
 
 def add_serving(parser: arguments.Parser) -> None:
-    """The options of every command that serves connections."""
-    parser.add_argument(
-        "--once", action="store_true", help="serve one connection, then end with it"
-    )
+    """Adds the options of commands that serve connections."""
+    parser.add_argument("--once", action="store_true", help="serve one connection, then exit")
     parser.add_argument(
         "--max-connections",
         metavar="NUMBER",
         type=arguments.count,
         default=_MOST,
-        help=f"how many are served at once; further ones wait until one has ended ({_MOST})",
+        help=f"maximum number of connections at once; more wait until one ends ({_MOST})",
     )
 
 
@@ -45,13 +42,13 @@ class Serving:
     """Serves each connection in a thread of its own, until its output has no reader.
 
     Args:
-        program: the name in front of complaints.
-        listener: where connections come from.
-        handle: serves one connection, which is closed after it, and has a number from 1 on. If it
-            raises ``OutputFailed``, everything ends. Anything else ends this connection alone, and
-            is complained of; it is raised where only one is served.
+        program: the name that error messages begin with.
+        listener: accepts the connections.
+        handle: serves one connection; called with it and its number, 1 for the first. The
+            connection is closed afterwards. ``OutputFailed`` ends the program. Any other exception
+            is reported and ends this connection only; with ``--once`` it is raised.
         parsed: with the options of ``add_serving``.
-        descriptors: how many descriptors the process needs for each connection, at most.
+        descriptors: maximum number of descriptors that one connection needs.
     """
 
     def __init__(
@@ -75,14 +72,14 @@ class Serving:
         self._stopped = False
 
     def stop(self) -> None:
-        """Has ``serve`` end, from another thread, and closes all connections."""
+        """Makes ``serve`` return, and closes all connections. Called from another thread."""
         self._stopped = True
         self._listener.close()
         for connection in list(self._threads):
             connection.close()
 
     def serve(self) -> None:
-        """Serves until ``stop``, or one connection.
+        """Serves connections until ``stop``; with ``--once``, serves one.
 
         Raises:
             OutputFailed: the output cannot be written.
@@ -110,9 +107,9 @@ class Serving:
         try:
             connection = self._listener.accept(_LOOK * 1000)
             reason = self._listener.last_error
-        except OSError as error:  # waiting takes a descriptor, too
+        except OSError as error:  # waiting needs a descriptor, too
             connection, reason = None, error
-        # Where nobody came in time, the error is still the former one.
+        # After a time-out, last_error is unchanged.
         ended = self._failed is not None or self._stopped
         if connection is None and reason is not former and not ended:
             complain(self._program, f"cannot accept: {describe(reason)}")
@@ -134,7 +131,7 @@ class Serving:
         self._refusing = False
 
     def _refuse(self, connection: IPC, lacking: str) -> None:
-        """Closes what cannot be served; whoever connects learns it, and those served go on."""
+        """Closes a connection that cannot be served; the others continue."""
         connection.close()
         self._places.release()
         if not self._refusing:
@@ -146,21 +143,21 @@ class Serving:
         try:
             with connection:
                 self._handle(connection, number)
-        except OutputFailed as error:  # nobody can be told any more
+        except OutputFailed as error:  # the reader of the output has gone
             # The listener wakes the thread that accepts, which then ends the program.
             self._failed = error
             self._listener.close()
         except (OSError, MemoryError) as error:
             complain(self._program, f"connection {number} given up: {describe(error)}")
-        except Exception:  # noqa: BLE001  (a fault of the program, which others need not suffer)
-            complain(self._program, f"connection {number} given up for a fault of this program:")
+        except Exception:  # noqa: BLE001  (a bug; the other connections continue)
+            complain(self._program, f"connection {number} ended by a bug in this program:")
             traceback.print_exc()
         finally:
             self._threads.pop(connection, None)
             self._places.release()
 
     def _end_all(self) -> None:
-        # Threads that still print while the interpreter ends would crash it.
+        # Threads that print while the interpreter shuts down would crash it.
         left = dict(self._threads)
         for connection in left:
             connection.close()
@@ -171,7 +168,7 @@ class Serving:
 
 
 def _free_descriptors() -> int:
-    """How many descriptors the process may still open; plenty where that cannot be told."""
+    """How many descriptors the process can still open; a large number if unknown."""
     try:
         import resource
 

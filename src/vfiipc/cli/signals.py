@@ -1,4 +1,4 @@
-"""Signals that end the program, after it has cleaned up: files of Unix sockets go."""
+"""Signals that end the program after a clean-up, such as removing the files of Unix sockets."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import Final
 __all__ = ["Ended", "ending_signals"]
 
 _ENDING: Final = ("SIGTERM", "SIGHUP")
-_SOON: Final = 0.01  # seconds after which a signal comes again that struck a finalizer
-_CLEANING_UP: Final = 3.0  # seconds in which further signals do not disturb
+_SOON: Final = 0.01  # seconds until a signal that arrived in a finalizer is sent again
+_CLEANING_UP: Final = 3.0  # seconds in which further signals are ignored
 
 
 class Ended(BaseException):
-    """A signal ends the program, wherever it is."""
+    """Raised in the main thread when a signal ends the program."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.status = 128 + number  #: as shells give it
+        self.status = 128 + number  #: the shell convention
 
 
 def _in_finalizer(frame: FrameType | None) -> bool:
@@ -35,21 +35,21 @@ def _in_finalizer(frame: FrameType | None) -> bool:
 
 @contextmanager
 def ending_signals() -> Iterator[None]:
-    """Has signals that would end the process at once raise ``Ended`` in the main thread instead.
+    """Makes signals that would kill the process raise ``Ended`` in the main thread instead.
 
-    Those that somebody ignores or handles, as ``nohup`` does, are left alone.
+    Signals that are ignored, for example by ``nohup``, or have a handler are left alone.
     """
     handled: list[int] = []
-    heard = -_CLEANING_UP
+    received_at = -_CLEANING_UP
 
     def end(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        if time.monotonic() < heard + _CLEANING_UP:
-            return  # the same wish again, as from a supervisor that tells the whole group
+        nonlocal received_at
+        if time.monotonic() < received_at + _CLEANING_UP:
+            return  # a repetition, for example from a supervisor that signals the whole group
         if _in_finalizer(frame):
             threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
             return
-        heard = time.monotonic()
+        received_at = time.monotonic()
         raise Ended(number)
 
     try:

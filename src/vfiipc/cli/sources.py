@@ -1,4 +1,4 @@
-"""What ``dump`` and ``replay`` read: raw streams, hex dumps as text, captures; files or pipes."""
+"""The inputs of ``dump`` and ``replay``: raw streams, hex dumps, captures; files or pipes."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ __all__ = ["FORMATS", "Damaged", "Source"]
 
 FORMATS = ("auto", "raw", "hex", "capture")
 
-_HEAD = 4096  # the most bytes that are looked at to tell what a file is
-_MAGIC = 4  # bytes that tell a capture, compression and the encoding of text
+_HEAD = 4096  # bytes that are examined at most to detect the format
+_MAGIC = 4  # bytes that identify a capture, compression and the encoding of text
 _PIECE = 1 << 20
-_LOOK = 0.1  # seconds after which a file that is followed is looked at again
+_LOOK = 0.1  # seconds between checks whether a followed file has grown
 _GZIP = b"\x1f\x8b\x08"
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -50,23 +50,23 @@ _ENCODINGS = {
 
 
 class Damaged(Exception):
-    """The input cannot be read to its end, for the reason that the text gives."""
+    """The input cannot be read to its end; the text says why."""
 
 
 class Source:
-    """An input, opened and recognised; it is read once, so it may be a pipe.
+    """An open input whose format is known. It is read once, so it can be a pipe.
 
     Args:
-        path: the file, as it was typed; ``-`` is standard input.
-        form: one of ``FORMATS``. What gzip has packed is unpacked, except as ``raw``.
-        follow: whether to wait for more at the end of a file, for ever.
+        path: the file, as given by the user; ``-`` for standard input.
+        form: one of ``FORMATS``. gzip is decompressed, except with ``raw``.
+        follow: whether to wait for more data at the end of a file, without a limit.
 
     Raises:
         OSError: it cannot be opened or read.
-        Damaged: it is packed or a capture, and cannot be read at all.
+        Damaged: it is compressed or a capture, and nothing of it can be read.
 
-    Use it as a context manager. ``size`` is that of the file, or None; ``done`` is how many bytes
-    of it have been read, nearly.
+    Use it as a context manager. ``size`` is the size of the file in bytes, or None if unknown;
+    ``done`` is the approximate number of bytes read.
     """
 
     def __init__(self, path: str, form: str, *, follow: bool = False) -> None:
@@ -106,14 +106,14 @@ class Source:
 
     @property
     def done(self) -> int:
-        """Bytes read so far, nearly; where there is a ``size``."""
+        """The approximate number of bytes read, if there is a ``size``."""
         return self._capture.read if self._capture is not None else self._base.tell()
 
     def chunks(self) -> Iterator[Chunk]:
-        """The bytes of all streams; of one, without times and addresses, where it is no capture.
+        """Yields the bytes of all streams; anything but a capture is one stream without times.
 
         Raises:
-            Damaged: from here on the input cannot be read.
+            Damaged: the rest of the input cannot be read.
         """
         try:
             if self._capture is not None:
@@ -133,7 +133,7 @@ class Source:
             yield data
 
     def _parsed(self) -> Iterator[bytes]:
-        # What is no text becomes a character that no hex dump has.
+        # Invalid text is replaced by a character that does not occur in hex dumps.
         return parse_hex_dump(io.TextIOWrapper(self._file, self._encoding, errors="replace"))
 
 
@@ -142,7 +142,7 @@ def _standard_input() -> io.BufferedReader:
 
 
 def _open(path: str) -> io.BufferedReader:
-    return open(path, "rb")  # noqa: PTH123 - as it was typed
+    return open(path, "rb")  # noqa: PTH123 - the path as given
 
 
 def _size(file: io.BufferedReader) -> int | None:
@@ -153,7 +153,7 @@ def _size(file: io.BufferedReader) -> int | None:
 
 @contextmanager
 def _spooled(stream: io.BufferedIOBase) -> Iterator[str]:
-    """A file with all of the stream, for libpcap reads files; only its owner can read it."""
+    """A copy of the stream in a file, because libpcap reads files; only its owner can read it."""
     with tempfile.TemporaryDirectory(prefix="vfiipc-") as directory:
         path = Path(directory, "capture")
         with path.open("wb") as file:
@@ -169,7 +169,7 @@ def _unreadable(error: BaseException) -> str:
 
 
 class _Growing(io.RawIOBase):
-    """A file whose end is not the end: more is waited for."""
+    """A file that is followed: at its end, reading waits for more."""
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
@@ -186,14 +186,14 @@ class _Growing(io.RawIOBase):
 
 
 class _Ahead(io.RawIOBase):
-    """A stream whose beginning can be looked at before it is read."""
+    """A stream whose beginning can be examined before it is read."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream = stream
         self._head = b""
 
     def look(self, is_enough: Callable[[bytes], bool]) -> bytes:
-        """The beginning, as far as it is needed, so that a slow writer is not waited for."""
+        """The beginning, only as much as needed, so as not to wait for a slow writer."""
         while len(self._head) < _HEAD and not is_enough(self._head):
             if not (data := self._stream.read1(_HEAD)):
                 break
@@ -212,7 +212,7 @@ class _Ahead(io.RawIOBase):
 
 
 def _unpacked(file: io.BufferedReader, form: str) -> tuple[_Ahead, bool]:
-    """The stream, and whether gzip had packed it."""
+    """The decompressed stream, and whether it was compressed."""
     ahead = _Ahead(file)
     if form == "raw" or not ahead.look(_has_magic).startswith(_GZIP):
         return ahead, False
@@ -224,7 +224,7 @@ def _has_magic(head: bytes) -> bool:
 
 
 def _tells_form(head: bytes) -> bool:
-    """Whether more bytes would tell nothing new: text is judged by its first line with digits."""
+    """Whether the format can be detected; for text, from the first line with digits."""
     if not _has_magic(head):
         return False
     if is_capture(head) or (text := _text(head)) is None:
@@ -244,6 +244,6 @@ def _encoding(head: bytes) -> str:
 
 
 def _text(head: bytes) -> str | None:
-    """The beginning as text, unless it has what no text has: raw streams have zeros in sizes."""
+    """The beginning as text; None if it has control characters, as raw streams do in sizes."""
     text = codecs.getincrementaldecoder(_encoding(head))("replace").decode(head)
     return text if all(char.isprintable() or char in "\t\r\n" for char in text) else None

@@ -1,4 +1,4 @@
-"""Standard output and standard error: what is said where, and in which colours."""
+"""Writing to standard output and standard error, with colours on terminals."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ __all__ = [
     "write_bytes",
 ]
 
-#: The exit status of a program whose reader has gone, as shells give it (128 + SIGPIPE).
+#: The exit status if the reader of the output has gone: the shell convention (128 + SIGPIPE).
 CLOSED_OUTPUT: Final = 141
 
 _STYLES: Final = {"strong": "1", "faint": "2", "good": "32", "bad": "31"}
 _CONNECTIONS: Final = ("36", "33", "35", "34", "32", "96", "93", "95")
 _PIECE: Final = 1 << 16  # characters that are written at once
 
-#: What writes text in place of standard output; see ``print_through``.
+#: Functions that write text instead of standard output; the last one counts.
 _writers: list[Callable[[str], object]] = []
 
 
 class OutputFailed(Exception):
-    """Standard output cannot be written; ``error`` tells why."""
+    """Standard output cannot be written; ``error`` is the reason."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(error)
@@ -48,14 +48,14 @@ class OutputFailed(Exception):
 
 
 def prepare_streams() -> None:
-    """Makes every character writable, and keeps files and sockets off the standard descriptors.
+    """Makes every character printable, and opens standard descriptors that are closed.
 
-    What the encoding of a terminal does not have is written as an escape.
+    Characters that the encoding of the terminal does not have are printed as escapes.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
-        except OSError:  # closed: the next file would get this number, and what is meant for it
+        except OSError:  # closed: the next file would get this number, and the output
             os.open(os.devnull, os.O_RDWR)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -63,18 +63,18 @@ def prepare_streams() -> None:
 
 
 def styled(text: str, style: str, stream: TextIO | None = None) -> str:
-    """``text`` in colour where it goes to a terminal that wants some, as it is elsewhere.
+    """``text`` in colour if its stream wants colours; otherwise unchanged.
 
     Args:
         text: what to show.
         style: ``strong``, ``faint``, ``good`` or ``bad``.
-        stream: where it will go; standard output where none is given.
+        stream: the stream that it is for; standard output by default.
     """
     return paint(text, style) if has_colours(stream or sys.stdout) else text
 
 
 def paint(text: str, style: str) -> str:
-    """``text`` in colour, wherever it goes."""
+    """``text`` in colour, whatever the stream."""
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
 
@@ -84,10 +84,10 @@ def paint_connection(text: str, number: int) -> str:
 
 
 def has_colours(stream: TextIO | None) -> bool:
-    """Whether colours are wanted: on a terminal that has them, or where the user says so.
+    """Whether to use colours: on a terminal that supports them, or if the user asks for them.
 
-    ``NO_COLOR`` and ``FORCE_COLOR`` are environment variables of that meaning for many programs:
-    either counts if it is not empty, ``NO_COLOR`` first.
+    The environment variables ``NO_COLOR`` and ``FORCE_COLOR`` have their usual meaning: each
+    applies if it is not empty, ``NO_COLOR`` first.
     """
     if stream is None or os.environ.get("NO_COLOR"):
         return False
@@ -97,7 +97,7 @@ def has_colours(stream: TextIO | None) -> bool:
 
 
 def one_line(text: str) -> str:
-    """Text from outside on one line, with escapes for all that could steer a terminal."""
+    """Untrusted text on one line: characters that could control a terminal are escaped."""
     if text.isprintable():
         return text
     return "".join(
@@ -107,7 +107,7 @@ def one_line(text: str) -> str:
 
 
 def say(text: str = "") -> None:
-    """A line, or several, for whoever reads the output, at once.
+    """Prints a line, or several, to standard output and flushes it.
 
     Raises:
         OutputFailed: it cannot be written.
@@ -116,12 +116,12 @@ def say(text: str = "") -> None:
 
 
 def say_pieces(pieces: Iterable[str], *, end: str = "\n", prompt: bool = True) -> None:
-    """The same for a long text in pieces, of which few are held at a time.
+    """Prints a long text in pieces, without holding all of it.
 
     Args:
         pieces: the text.
-        end: what is written behind it.
-        prompt: whether somebody may wait for it; otherwise it goes out with what follows.
+        end: printed after the text.
+        prompt: whether to flush at once.
     """
     held: list[str] = []
     size = 0
@@ -152,7 +152,7 @@ def _write(text: str, *, flush: bool = False) -> None:
 
 @contextmanager
 def print_through(writer: Callable[[str], object]) -> Iterator[None]:
-    """Has ``writer`` show all text that is for standard output, meanwhile."""
+    """Within the ``with`` block, passes text for standard output to ``writer`` instead."""
     _writers.append(writer)
     try:
         yield
@@ -161,26 +161,26 @@ def print_through(writer: Callable[[str], object]) -> Iterator[None]:
 
 
 def note(text: str) -> None:
-    """A line beside the output, so that pipes carry the output alone."""
+    """Prints a remark to standard error, so that standard output holds only results."""
     _to_error_stream(styled(one_line(text), "faint", sys.stderr))
 
 
 def complain(program: str, text: str) -> None:
-    """What went wrong, in one line."""
+    """Prints an error message of one line to standard error."""
     _to_error_stream(f"{styled(program, 'bad', sys.stderr)}: {one_line(text)}")
 
 
 def _to_error_stream(line: str) -> None:
-    if sys.stderr is None:  # where print() would take standard output
+    if sys.stderr is None:  # print() would use standard output instead
         return
     try:
         print(line, file=sys.stderr, flush=True)
     except OSError:
-        pass  # nobody is left to tell
+        pass  # there is nowhere to report it
 
 
 def write_bytes(data: bytes) -> None:
-    """Bytes to standard output, unchanged; errors as for ``say``."""
+    """Writes bytes to standard output, unchanged; raises as ``say``."""
     if sys.stdout is None:
         return
     try:
@@ -192,17 +192,17 @@ def write_bytes(data: bytes) -> None:
 
 
 def flush_output() -> None:
-    """Has everything out that was said so far; errors as for ``say``."""
+    """Flushes standard output; raises as ``say``."""
     _write("", flush=True)
 
 
 def finish_output() -> OSError | None:
-    """Flushes standard output; why that failed, if it did, and no later noise about it."""
+    """Flushes standard output at the end; returns the error if that fails."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        # The interpreter flushes once more when it ends, and would complain then.
+        # The interpreter flushes again at exit, and would print another error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return error
     return None

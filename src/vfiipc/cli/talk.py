@@ -1,4 +1,4 @@
-"""``vfiipc talk``: a conversation with a peer, line by line."""
+"""``vfiipc talk``: an interactive conversation with a peer, line by line."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["add_to"]
 
 _MORE = """\
-A line is a message; what arrives is shown as it comes. A line that begins with a
-slash is a command: /hex, /json, /file, /raw, /id, /prefix, /reconnect, /quit;
-/help tells more, and // sends a slash. What is typed is kept until the end of
-the program alone, for the arrow keys.
+Each line you type is sent as a message; messages that arrive are printed at
+once. Lines that begin with a slash are commands: /hex, /json, /file, /raw, /id,
+/prefix, /reconnect, /quit. /help describes them; // sends a slash. The arrow
+keys recall earlier lines; they are not saved when the program ends.
 
-Without a terminal it reads lines from standard input, and prints what arrives as
---json lines. At the end of the input it waits until nothing has come for --wait
-seconds. A line that cannot be right, or cannot be sent, ends it.
+Without a terminal, talk reads lines from standard input and prints what arrives
+as JSON lines. At the end of the input it waits until nothing has arrived for
+--wait seconds. An invalid line, or one that cannot be sent, ends the program.
 
 examples:
   vfiipc talk 127.0.0.1:5000
@@ -41,7 +41,7 @@ examples:
 def add_to(commands: arguments.Commands) -> None:
     """Declares the command."""
     parser = arguments.add_command(
-        commands, "talk", _run, does="hold a conversation, line by line", more=_MORE
+        commands, "talk", _run, does="exchange messages interactively, line by line", more=_MORE
     )
     links.add_peer(parser)
     parser.add_argument(
@@ -56,7 +56,7 @@ def add_to(commands: arguments.Commands) -> None:
         metavar="SECONDS",
         type=arguments.delay,
         default=1.0,
-        help="at the end of the input, wait until nothing has come for so long (1)",
+        help="at the end of the input, wait until nothing has arrived for this time (1)",
     )
     arguments.add_framing(parser)
     arguments.add_timeout(parser, "the connection, and for the peer to take what is sent")
@@ -66,7 +66,7 @@ def add_to(commands: arguments.Commands) -> None:
 
 def _run(parsed: argparse.Namespace) -> int:
     if sys.stdin is None:
-        raise Failure("standard input is closed; it gives the lines to send")
+        raise Failure("standard input is closed; the lines to send are read from it")
     if sys.stdin.isatty() and sys.stdout.isatty():
         session = _session()
         if session is not None:
@@ -102,7 +102,7 @@ def _lines() -> Iterator[str]:
 
 
 def _carry_out(typed: Typed, talk: Conversation, msg_id: int) -> int:
-    """Does what was typed; gives the ID of the messages that follow."""
+    """Carries out a line; returns the ID of the messages that follow."""
     if typed.what == "send":
         talk.send(msg_id, typed.value)
     elif typed.what == "raw":
@@ -139,10 +139,10 @@ class _Prompt:
         self._msg_id: int = parsed.id
 
     def run(self) -> int:
-        """Talks until the user has had enough."""
+        """Reads and carries out lines until the user ends it."""
         printer = Printer(self._parsed, self._parsed.prefix)
         with Conversation(self._parsed, printer, self._session.app.invalidate) as talk:
-            note(f"connected to {talk.place}; /help lists the commands, Ctrl-D ends")
+            note(f"connected to {talk.place}; /help lists the commands, Ctrl-D exits")
             with _printing_above():
                 while (line := self._line(talk)) is not None:
                     if not self._take(line, talk):
@@ -161,7 +161,7 @@ class _Prompt:
             return None
 
     def _take(self, line: str, talk: Conversation) -> bool:
-        """Does what a line says; whether to go on."""
+        """Carries out a line; returns whether to continue."""
         try:
             typed = read_line(line)
             if typed.what == "quit":
@@ -177,7 +177,7 @@ class _Prompt:
 
 @contextmanager
 def _printing_above() -> Iterator[None]:
-    """Has everything that is printed meanwhile appear above the prompt."""
+    """Within the ``with`` block, output appears above the prompt."""
     from prompt_toolkit.patch_stdout import patch_stdout
 
     with patch_stdout(raw=True):

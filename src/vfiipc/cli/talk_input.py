@@ -1,4 +1,4 @@
-"""What a line means that is typed at ``vfiipc talk``: data to send, or a command."""
+"""Parses the lines of ``vfiipc talk``: data to send, or a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["COMMANDS", "HELP", "Typed", "read_line"]
 
 
 class Typed(NamedTuple):
-    """What to do: one of the words below, and what with."""
+    """A parsed line: an action, and its argument."""
 
     what: (
         str  #: ``send``, ``raw``, ``id``, ``prefix``, ``reconnect``, ``help``, ``quit``, or ``""``
@@ -31,10 +31,10 @@ class _Command(NamedTuple):
 
 
 def read_line(line: str) -> Typed:
-    """What a line means. Text without a slash in front is sent; ``//`` sends one slash.
+    """Parses a line. Text is sent unless it begins with a slash; ``//`` sends one slash.
 
     Raises:
-        ValueError: it cannot be right; says why.
+        ValueError: the line is invalid; the text says why.
     """
     if not line:
         return Typed("")
@@ -45,7 +45,7 @@ def read_line(line: str) -> Typed:
     if command is None:
         raise ValueError(f"/{name} is unknown; /help lists the commands, // sends a slash")
     if not command.takes and rest.strip():
-        raise ValueError(f"/{name} takes nothing behind it")
+        raise ValueError(f"/{name} takes no argument")
     try:
         return Typed(command.what, command.parse(rest.strip()))
     except ArgumentTypeError as error:
@@ -56,7 +56,7 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise ValueError("the line holds half of a surrogate pair, which is not text") from None
+        raise ValueError("the line contains a lone surrogate, which UTF-8 cannot encode") from None
 
 
 def _json(text: str) -> bytes:
@@ -81,16 +81,14 @@ def _nothing(_: str) -> None:
 
 COMMANDS: Final = {
     "hex": _Command("send bytes", "02 00 ff", "send", arguments.hex_bytes),
-    "json": _Command("send JSON, if it is that", '{"a": 1}', "send", _json),
-    "file": _Command("send what a file holds", "PATH", "send", _file),
-    "raw": _Command(
-        "send bytes as they are, not as a message", "02 00 ff", "raw", arguments.hex_bytes
-    ),
+    "json": _Command("send JSON, after checking it", '{"a": 1}', "send", _json),
+    "file": _Command("send the content of a file", "PATH", "send", _file),
+    "raw": _Command("send raw bytes, not a message", "02 00 ff", "raw", arguments.hex_bytes),
     "id": _Command("the ID of the messages that follow", "NUMBER", "id", arguments.msg_id),
     "prefix": _Command("the prefix from now on", "PREFIX", "prefix", arguments.prefix),
-    "reconnect": _Command("end the connection, and begin another", "", "reconnect", _nothing),
-    "help": _Command("this list", "", "help", _nothing),
-    "quit": _Command("end; so does Ctrl-D", "", "quit", _nothing),
+    "reconnect": _Command("close the connection and connect again", "", "reconnect", _nothing),
+    "help": _Command("show this list", "", "help", _nothing),
+    "quit": _Command("exit, like Ctrl-D", "", "quit", _nothing),
 }
 
 HELP: Final = "\n".join(

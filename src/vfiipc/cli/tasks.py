@@ -1,4 +1,4 @@
-"""Runs coroutines of commands, and ends them when a signal comes."""
+"""Runs the coroutines of commands, and cancels them when a signal arrives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run_task(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine in a loop of its own. A signal cancels it, so that it can clean up.
 
     Raises:
-        KeyboardInterrupt, Ended: a signal came.
+        KeyboardInterrupt, Ended: a signal has cancelled it.
     """
     received: list[int] = []
 

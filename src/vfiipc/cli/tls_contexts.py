@@ -11,13 +11,13 @@ __all__ = ["client_context", "server_context"]
 
 
 def server_context(parsed: argparse.Namespace, address: object) -> ssl.SSLContext:
-    """For listening at ``tls://`` addresses.
+    """The context for listening at ``tls://`` addresses.
 
     Raises:
         Failure: a file is missing, or cannot be used.
     """
     if not parsed.cert:
-        raise Failure(f"to listen at {address} takes a certificate: --cert, and --key")
+        raise Failure(f"listening at {address} needs a certificate: --cert, and --key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load(context, parsed)
     if parsed.client_auth:
@@ -26,7 +26,7 @@ def server_context(parsed: argparse.Namespace, address: object) -> ssl.SSLContex
 
 
 def client_context(parsed: argparse.Namespace) -> ssl.SSLContext:
-    """For connecting to ``tls://`` addresses.
+    """The context for connecting to ``tls://`` addresses.
 
     Raises:
         Failure: a file cannot be used.

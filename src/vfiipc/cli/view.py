@@ -1,4 +1,4 @@
-"""Messages and what lies between them, as lines for people or as JSON for programs."""
+"""Prints messages, and what lies between them, as text for people or JSON for programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MICROSECONDS: Final = 1_000_000
 
 
 class Way(NamedTuple):
-    """Where something was seen: one direction of one connection, where that is known."""
+    """One direction of one connection, as far as it is known."""
 
     connection: int = 0  #: from 1; 0 where there is only a stream
     sender: str = ""
@@ -43,48 +43,48 @@ NOWHERE = Way()
 
 
 def add_view(parser: arguments.Parser) -> None:
-    """The options of every command that prints messages."""
+    """Adds the options of commands that print messages."""
     parser.add_argument(
         "--json",
         action="store_true",
-        help="a JSON object a line, with all of the data in hex, as text where they are text, and "
-        "as JSON where they are that and fit into --show",
+        help="print one JSON object per line, with all data in hex, also as text if it is text, "
+        "and as JSON if it is JSON and not larger than --show",
     )
     parser.add_argument(
         "--payload",
         choices=FORMS,
         default="auto",
-        help="how data are shown: auto takes JSON or text where they are that, otherwise a hex "
-        "dump; none shows their length alone (auto)",
+        help="how to show data: auto shows JSON or text if possible, otherwise a hex dump; none "
+        "shows only the length (auto)",
     )
     parser.add_argument(
         "--no-payload",
         dest="payload",
         action="store_const",
         const="none",
-        help="the same as --payload none: for card data that nobody else may see",
+        help="the same as --payload none, for card data",
     )
     parser.add_argument(
         "--show",
         metavar="BYTES",
         type=arguments.limit,
         default=_SHOWN,
-        help=f"the most bytes of data that are shown of one message ({_SHOWN >> 10}K)",
+        help=f"maximum number of bytes of data to show of each message ({_SHOWN >> 10}K)",
     )
 
 
 class Printer:
-    """Prints what happens, whole lines at a time. Thread safe.
+    """Prints messages and events in whole lines. Thread safe.
 
     Args:
-        parsed: with the options of ``add_view``.
-        prefix: that of all messages, if it is known; ``set_prefix`` sets it later.
-        prompt: whether each line goes out at once, for somebody may wait for it.
-        chosen: what is printed; everything, if nothing is said.
+        parsed: the arguments, with the options of ``add_view``.
+        prefix: the prefix of all messages, if known; ``set_prefix`` can set it later.
+        prompt: whether to flush after each line.
+        chosen: the filter; by default everything is printed.
 
-    A line for people names the ends of a connection and the prefix once, where they come first.
+    Text output names the ends of a connection and the prefix only once, at their first use.
 
-    Its members raise ``OutputFailed`` where the output cannot be written, and nothing else.
+    Methods raise ``OutputFailed`` if the output cannot be written, and nothing else.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Printer:
         self._lock = threading.Lock()
 
     def item(self, way: Way, item: Item, time: float | None = None) -> bool:
-        """A message, or what is not a message; whether the filter let it pass."""
+        """Prints an item, a message or anything else; returns whether the filter accepted it."""
         if not self._chosen.accepts(way.connection, way.from_client, item, time):
             return False
         with self._lock:
@@ -117,7 +117,7 @@ class Printer:
         return True
 
     def event(self, way: Way, kind: str, said: str, time: float | None = None) -> None:
-        """Something about a connection: ``kind`` is for programs, ``said`` for people."""
+        """Prints an event of a connection: ``kind`` is for programs, ``said`` for people."""
         if not self._chosen.accepts_event(way.connection, time):
             return
         with self._lock:
@@ -130,11 +130,11 @@ class Printer:
                 self._named.discard(way.connection)
 
     def set_prefix(self, prefix: int) -> None:
-        """The prefix of the messages that follow."""
+        """Sets the prefix of the messages that follow."""
         self._prefix = prefix
 
     def started(self, where: str) -> None:
-        """The first line: where it listens; beside the output, where that is for programs."""
+        """Prints the first line, the address; to standard error if the output is JSON."""
         said = f"listening at {where}"
         if self._json:
             note(said)
@@ -157,7 +157,7 @@ class Printer:
         return self._faint(shown_time) + "  " if shown_time else ""
 
     def _ends(self, way: Way) -> str:
-        """Number and ends of a connection, the first time that it is asked for."""
+        """The number and ends of a connection at the first call; empty at later calls."""
         if not way.connection or way.connection in self._named:
             return ""
         self._named.add(way.connection)
@@ -256,7 +256,7 @@ def _iso(time: float | None) -> str:
 
 
 def clock(time: float | None) -> str:
-    """A time of day with microseconds; nothing where there is none."""
+    """The time of day with microseconds; empty if there is no time."""
     if time is None:
         return ""
     try:

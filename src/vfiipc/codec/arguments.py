@@ -22,7 +22,7 @@ __all__ = [
 
 
 def check_integer(name: str, value: int, lowest: int, highest: int | None = None) -> int:
-    """The value of an argument as an ``int``.
+    """Checks an argument and returns it as an ``int``.
 
     Raises:
         TypeError: it is not an integer.
@@ -61,8 +61,8 @@ def check_data_size(data_size: int) -> int:
 def as_bytes(name: str, data: Buffer) -> bytes:
     """A copy of any bytes-like object, which later changes of the original do not affect.
 
-    Wider items count as their bytes, and a memoryview with gaps as the bytes that it shows, in its
-    own order. Callers check for ``bytes`` first, which saves them this call.
+    Items wider than a byte count as their bytes. A memoryview with gaps counts as the bytes that it
+    shows, in its own order. Callers check for ``bytes`` first to save this call.
     """
     return bytes(flat_bytes(name, data))
 

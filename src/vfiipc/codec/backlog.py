@@ -1,4 +1,4 @@
-"""A queue of bytes that were fed and not examined yet.
+"""A queue of bytes that were fed to the framer and are not yet examined.
 
 It appends pieces of any size, and takes from the front, both in linear time overall. It needs
 little more memory than its bytes, and releases it as it is read. Small pieces are gathered in one
@@ -45,7 +45,7 @@ class Backlog:
     def append(self, data: bytes, position: int) -> None:
         """Adds ``data``, which begins at ``position``, at the end.
 
-        What an interrupted call has added is not added again.
+        If the call is repeated after an interruption, data already added is not added again.
         """
         if position != self.end:
             return

@@ -10,7 +10,7 @@ class FramingError(Exception):
 
 
 class SyncLostError(FramingError):
-    """A strict framer found something else where a header should have begun.
+    """A strict framer found bytes that are not a header where one should have begun.
 
     Args:
         position: in the stream, in bytes, of the first byte that should have been a header.

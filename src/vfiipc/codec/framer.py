@@ -1,8 +1,7 @@
 """The receiver: a pure state machine that turns chunks of bytes into messages.
 
-It takes bytes in, and gives out the next message, all of them, or raw bytes. It aims at one pass
-over the bytes, whatever the stream and the chunks, and at memory for what is buffered and little
-more.
+Callers feed bytes, and take the next message, all messages, or raw bytes. The framer examines each
+byte once, whatever the stream and its chunks, and needs little more memory than what it buffers.
 
 Messages are parsed in place, in the block of bytes that arrived. Only the tail that is not yet a
 whole message is joined with what comes next. A large message in progress leaves the block, and is
@@ -38,7 +37,7 @@ class Framer:
 
     Args:
         prefix: the synchronisation mark to expect, 0..2**32-1.
-        size_limit: the most bytes of data that a message may have, 0..2**31-5.
+        size_limit: maximum data size of a message, in bytes, 0..2**31-5.
         strict: raise ``SyncLostError`` instead of searching for the next header. May be changed.
 
     Raises:
@@ -93,7 +92,7 @@ class Framer:
 
     @property
     def prefix(self) -> int:
-        """The prefix to expect, 0..2**32-1. After a change, buffered bytes are judged again."""
+        """The prefix to expect, 0..2**32-1. A change also applies to buffered bytes."""
         return self._prefix
 
     @prefix.setter
@@ -108,7 +107,7 @@ class Framer:
 
     @property
     def size_limit(self) -> int:
-        """The most bytes of data, 0..2**31-5. After a change, buffered bytes are judged again."""
+        """Maximum data size in bytes, 0..2**31-5. A change also applies to buffered bytes."""
         return self._size_limit
 
     @size_limit.setter
@@ -148,10 +147,10 @@ class Framer:
         return self._discarded
 
     def receive_data(self, data: Buffer) -> None:
-        """Takes in the next bytes of the stream.
+        """Feeds the next bytes of the stream.
 
         Args:
-            data: any bytes-like object, of any length; what is not ``bytes`` is copied.
+            data: any bytes-like object, of any length; it is copied unless it is ``bytes``.
 
         Raises:
             TypeError: ``data`` is not bytes-like.
@@ -320,7 +319,7 @@ class Framer:
         return message
 
     def _give_out(self, stop: int) -> None:
-        """Moves on; a block that is used up is released, because it may be large."""
+        """Advances to ``stop``; releases a block that is used up, because it can be large."""
         if stop < len(self._block):
             self._at = stop
         else:
@@ -328,7 +327,7 @@ class Framer:
 
     def _wait_for(self, size: int) -> None:
         """Records that the next step needs ``size`` bytes from the front on."""
-        self._block, self._at = self._block[self._at :], 0  # releases what was given out
+        self._block, self._at = self._block[self._at :], 0  # releases messages already returned
         self._wanted = size - len(self._block)
 
     def _refill(self) -> bool:
@@ -399,7 +398,7 @@ class Framer:
             self._return_large()
 
     def bytes_wanted(self) -> int:
-        """How many bytes complete the next step, so that a transport reads none too many.
+        """How many bytes complete the next step, so that a transport does not read too much.
 
         Exact after ``next_message`` returned None, or ``drain`` returned, and if nothing is held:
         the rest of the header while the size is unknown (FRM-E8), then the rest of the message
@@ -422,7 +421,7 @@ class Framer:
     def take(self, n: int) -> bytes:
         """Removes up to ``n`` raw bytes (0 or more), for stream reads between messages.
 
-        If some bytes of a message are taken, the rest is judged as if it came alone.
+        If some bytes of a message are taken, the rest is treated as a new stream.
         """
         n = check_integer("n", n, 0)
         if not n:

@@ -1,10 +1,17 @@
-"""The conformance kit: examines a running implementation from outside, over the wire.
+"""The conformance kit: tests a running implementation over the wire.
 
-The peer sends every message back that it delivers. Each case of the catalogue
-(``spec/conformance.md``) sends something and compares what comes back with what the receiver of
-``spec/framing.md`` makes of it. ``vfiipc examine`` is this on the command line.
+The peer must send every message that it receives back unchanged. Each case of the catalogue
+(``spec/conformance.md``) sends bytes and compares the answer with what the receiver of
+``spec/framing.md`` delivers. ``vfiipc examine`` is the same on the command line::
 
-Cases, expectations and judgements are pure; ``peers`` and ``play`` do the I/O, on asyncio.
+    setting = Setting(prefix=0xC0DEFACE, limit=65536)
+    peer = Executed(["./echo", "{port}", "{prefix}", "{limit}"], setting)
+    examination = Examination(peer, setting, CASES)
+    asyncio.run(examination.run())
+    failed = [each for each in examination.results.values() if each.verdict.is_failure]
+
+Cases, expectations and verdicts are pure; ``peers`` and ``play`` do the I/O, on asyncio. Nothing
+here is thread safe: use an examination and its peer in one loop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was seen while a case was played: enough to judge it, without any I/O."""
+"""The observations of a case: everything that a verdict depends on, without any I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ConnectionEvidence", "Evidence", "Stop"]
 
 
 class Stop(Enum):
-    """Why no more was read from a connection."""
+    """Why reading from a connection stopped."""
 
     DONE = "everything came that had to come"
     CUT = "the kit cut the connection, as the case says"
@@ -26,18 +26,18 @@ class Stop(Enum):
 
 @dataclass(frozen=True)
 class ConnectionEvidence:
-    """What was seen on one connection.
+    """The observations on one connection.
 
     Attributes:
-        number: of the connection, from 0 on.
-        due: the messages that had to come back in the whole of the case, control message included.
+        number: the number of the connection, from 0.
+        due: the messages that had to come back in the whole case, including the control message.
         echo: the same as bytes.
         received: the bytes that came back.
-        stop: why no more was read.
+        stop: why reading stopped.
         ending: how the connection ended; see ``Result.ending``.
         fault: whether a strict receiver loses synchronisation here, and has to stop.
         control_answered: whether the control message came back.
-        proves: whether the case is about that exchange, so that its failure fails the case.
+        proves: whether the case is about the control exchange, so that its failure fails the case.
         optional: whether the peer may decline this connection.
         reason: why there was no connection.
     """
@@ -57,14 +57,13 @@ class ConnectionEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was seen in one case.
+    """The observations in one case.
 
     Attributes:
-        setting: what the peer was told.
+        setting: the prefix, limit and mode of the peer.
         seen: the connections, in the order in which they were opened.
         marks: the times that were noted, in seconds.
-        memory_samples: how much memory the peer claimed, in bytes; ``None`` where it cannot
-            be told.
+        memory_samples: the memory that the peer had reserved, in bytes; ``None`` if unknown.
     """
 
     setting: Setting

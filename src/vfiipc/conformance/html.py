@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no network, no script. Needs Jinja2."""
+"""The report as a self-contained HTML page without scripts. Needs Jinja2."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ..codec import PREFIX
 from .cases import CASES, CHAPTERS
+from .escapes import without_invalid_characters
 from .link import SHOWN
 from .report import Report
 from .rules import quoted
@@ -19,12 +20,12 @@ __all__ = ["html"]
 _CLASSES: Final = {verdict.value: verdict.value.lower() for verdict in Verdict} | {
     "LEFT OUT": "left-out"
 }
-#: Cases with these verdicts are shown with all that is known.
+#: Cases with these verdicts are shown unfolded.
 _OPENED: Final = (Verdict.FAILED.value, Verdict.NON_STRICT.value)
 
 
 def html(report: Report) -> str:
-    """The report as HTML; whatever a peer has said is text there, never markup."""
+    """The report as HTML. Text from the peer is escaped, so that it never becomes markup."""
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
@@ -33,7 +34,7 @@ def html(report: Report) -> str:
         files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     )
     shown = report.as_json()
-    return template.render(
+    page = template.render(
         title="Conformance to ADK IPC message framing",
         report=shown,
         chapters=[
@@ -51,6 +52,7 @@ def html(report: Report) -> str:
         rules={case.rule: quoted(case.rule) for case in CASES},
         shown=SHOWN,
     )
+    return without_invalid_characters(page)
 
 
 def _chapter(number: str) -> int:

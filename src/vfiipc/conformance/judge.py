@@ -1,4 +1,4 @@
-"""How a case is judged: what came back is compared with what had to, byte by byte."""
+"""Judges a case: compares what came back with what was expected, byte by byte."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHOWN: Final = 4  #: messages that are listed
 
 
 def exactly(evidence: Evidence) -> Grade:
-    """Everything that is due came back, and nothing else; where a fault is, the peer closed."""
+    """OK if exactly the expected bytes came back and, after a fault, the peer closed."""
     wrong = first_failure(evidence)
     if wrong is not None:
         return wrong
@@ -41,8 +41,8 @@ def exactly(evidence: Evidence) -> Grade:
 
 
 def first_failure(evidence: Evidence) -> Grade | None:
-    """The grade for the first connection that went wrong; None if all are as expected."""
-    # Where one connection went wrong, the others were not waited for.
+    """The grade for the first connection that failed; None if all are as expected."""
+    # After the first failure, the other connections were not waited for.
     stopped = [seen for seen in evidence.seen if seen.stop not in (Stop.DONE, Stop.CUT)]
     for seen in stopped or evidence.seen:
         if not seen.control_answered:
@@ -105,7 +105,7 @@ def _difference(seen: ConnectionEvidence, evidence: Evidence) -> str:
 def _no_message(
     came: list[Message], rest: bytes, seen: ConnectionEvidence, setting: Setting
 ) -> str:
-    """What is wrong with the bytes behind the last message, if anything is."""
+    """Describes invalid bytes after the last message; empty if there are none."""
     if not setting.mark.startswith(rest[: len(setting.mark)]):
         behind = named(came[-1], setting) if came else "nothing"
         return f"behind {behind} came bytes that are no message: {_header(rest)} (FRM-S1, FRM-S6)"
@@ -171,7 +171,7 @@ def _header(stream: bytes) -> str:
 
 
 def named(message: Message, setting: Setting) -> str:
-    """A message as reports show it."""
+    """The name or description of a message in reports."""
     name = setting.names.get(message)
     if name is not None:
         return name
@@ -183,7 +183,7 @@ def _shown_id(message: Message) -> str:
 
 
 def listed(messages: Sequence[Message], setting: Setting) -> str:
-    """Messages as reports list them."""
+    """A list of messages in reports."""
     shown = [named(message, setting) for message in messages[:_SHOWN]]
     more = len(messages) - len(shown)
     if more > 0:

@@ -1,4 +1,4 @@
-"""The report as JUnit XML, which systems for continuous integration show."""
+"""The report as JUnit XML, for continuous integration systems."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection
 from xml.etree import ElementTree
 
 from .cases import CHAPTERS
+from .escapes import without_invalid_characters
 from .report import Report
 from .rules import quoted
 from .verdicts import Result, Verdict
@@ -17,7 +18,7 @@ def junit(report: Report, failed: Collection[str]) -> str:
     """The report as XML.
 
     Args:
-        report: what was found.
+        report: the results.
         failed: the IDs of the cases that make the run fail.
     """
     suite = ElementTree.Element(
@@ -44,7 +45,10 @@ def junit(report: Report, failed: Collection[str]) -> str:
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    # ElementTree writes characters that no XML parser accepts.
+    return without_invalid_characters(
+        ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    )
 
 
 def _element(result: Result, failed: Collection[str]) -> str:

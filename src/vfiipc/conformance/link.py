@@ -1,4 +1,4 @@
-"""One connection to the peer: what moves is noted, and never more is kept than is asked for."""
+"""One connection to the peer: logs the first bytes, and limits what it keeps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN: Final = 4096
 
 
 class Log:
-    """The first bytes that moved in a case, in each direction, with times."""
+    """The first bytes of a case in each direction, with times."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
@@ -42,11 +42,11 @@ class Log:
 
 
 class PeerLink(asyncio.Protocol):
-    """A connection, as asyncio serves it.
+    """The asyncio protocol of a connection.
 
     Args:
-        log: where to note what moves.
-        most: the most bytes to keep; reading stops beyond.
+        log: records the first bytes sent and received.
+        most: maximum number of received bytes to keep; reading stops above it.
     """
 
     def __init__(self, log: Log, most: int) -> None:
@@ -55,7 +55,7 @@ class PeerLink(asyncio.Protocol):
         self.eof = False  #: whether the peer has ended its stream
         self.lost = False  #: whether the connection is gone, in either direction
         self.error: Exception | None = None  #: why, if it did not end cleanly
-        self.flooded = False  #: whether more has come than is kept
+        self.flooded = False  #: whether more than ``most`` bytes arrived
         self._log = log
         self._most = most
         self._changed = asyncio.Event()
@@ -99,7 +99,7 @@ class PeerLink(asyncio.Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more can come."""
+        """Whether nothing more can arrive."""
         return self.eof or self.lost
 
     @property
@@ -107,18 +107,18 @@ class PeerLink(asyncio.Protocol):
         return self._transport is not None and self._transport.can_write_eof()
 
     def send(self, data: bytes) -> None:
-        """Sends, or keeps what the peer does not take; nothing happens on a lost connection."""
+        """Sends data, buffering what the peer does not read; does nothing on a lost connection."""
         if self._transport is not None and not self.lost:
             self._log.note_sent(data)
             self._transport.write(data)
         self.sent += len(data)
 
     async def drained(self) -> None:
-        """Returns once the peer has taken most of what was sent, is gone, or floods the kit."""
+        """Waits until the peer has read most of what was sent, is gone, or floods the kit."""
         await self._writable.wait()
 
     async def changed(self) -> None:
-        """Returns once something has come, or the connection has ended, since the last call."""
+        """Waits until data has arrived or the connection has ended since the last call."""
         await self._changed.wait()
         self._changed.clear()
 
@@ -142,7 +142,7 @@ class PeerLink(asyncio.Protocol):
             self._transport.abort()
 
     def reset(self) -> None:
-        """Breaks the connection, so that the peer gets an error and not an end."""
+        """Resets the connection, so that the peer gets an error and not the end of the stream."""
         if self._transport is None:
             return
         sock = self._transport.get_extra_info("socket")

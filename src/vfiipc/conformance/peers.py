@@ -1,4 +1,4 @@
-"""How the kit gets connections: it dials, it listens, or it starts the peer and dials."""
+"""How the kit gets connections: it connects, listens, or starts the peer and connects."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["Dialled", "Executed", "ListeningPeer", "Peer", "Unreached"]
 Maker = Callable[[], PeerLink]
 
 _LOOPBACK: Final = "127.0.0.1"
-_AGAIN: Final = 0.02  # seconds between two tries to connect to a program that has just started
-_STARTING: Final = 15.0  # seconds that a peer may take until it listens, times the scale
-_COMING: Final = 60.0  # seconds in which the first connection has to come, times the scale
+_AGAIN: Final = 0.02  # seconds between attempts to connect to a program that has just started
+_STARTING: Final = 15.0  # seconds for a peer to start listening, times the scale
+_COMING: Final = 60.0  # seconds for a peer to make the first connection, times the scale
 
 
 class Unreached(Exception):
@@ -30,46 +30,50 @@ class Unreached(Exception):
 
 
 class Peer(Protocol):
-    """Where connections come from.
+    """A peer under test, as a source of connections.
 
     Attributes:
-        abilities: what can be done with it.
-        retries: how often a connection that ends before anything came may be replaced.
+        abilities: what the peer and its kind of connection support.
+        retries: how often to replace a connection that ends before any byte has arrived.
     """
 
     abilities: Abilities
     retries: int
 
     async def connect(self, make: Maker, seconds: float) -> PeerLink:
-        """The next connection.
+        """Makes or accepts the next connection.
+
+        Args:
+            make: creates the protocol.
+            seconds: the time-out, above 0.
 
         Raises:
-            Unreached: there is none.
+            Unreached: there is no connection in time.
         """
         ...
 
     def variant(self, setting: Setting, *, fresh: bool) -> AbstractAsyncContextManager[Peer]:
-        """The same peer with this prefix and limit, in a process of its own if need be.
+        """The same peer with another prefix and limit, in a separate process if necessary.
 
         Args:
             setting: prefix and limit.
-            fresh: whether the process has to be a new one in any case, if possible.
+            fresh: whether to start a new process in any case, if possible.
         """
         ...
 
     def memory_bytes(self) -> int | None:
-        """How much memory its process claims, in bytes; ``None`` where it cannot be told."""
+        """The memory that the peer has reserved, in bytes; ``None`` if unknown."""
         ...
 
     def crashes(self) -> list[str]:
-        """How its processes have ended that ended by themselves, but not with status 0."""
+        """A description of each process that ended by itself with a status other than 0."""
         ...
 
     async def close(self) -> None: ...
 
 
 class _Steady:
-    """What peers have in common that run already, and stay as they are."""
+    """The common part of peers that the kit did not start."""
 
     @asynccontextmanager
     async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
@@ -86,11 +90,11 @@ class _Steady:
 
 
 class Dialled(_Steady):
-    """A peer that listens.
+    """A peer that listens; the kit connects to it.
 
     Args:
-        address: where.
-        context: for TLS addresses.
+        address: where it listens.
+        context: the TLS context; required for ``tls://`` addresses.
     """
 
     retries = 0
@@ -110,12 +114,12 @@ class Dialled(_Steady):
 
 
 class ListeningPeer(_Steady):
-    """A peer that connects, again and again.
+    """A peer that connects to the kit, again and again.
 
     Args:
-        listener: a socket that listens, which is closed with this object.
-        context: for TLS.
-        scale: of deadlines.
+        listener: a listening socket; closed with this object.
+        context: the TLS context; None for no TLS.
+        scale: a factor for deadlines, above 0.
     """
 
     retries = 3
@@ -158,15 +162,15 @@ class ListeningPeer(_Steady):
 
 
 class Executed:
-    """A peer that the kit starts, and starts again when it has ended.
+    """A peer that the kit starts, and restarts when it has ended.
 
     Args:
         command: the program and its arguments, in which ``{port}``, ``{prefix}`` and ``{limit}``
             are replaced.
-        setting: what it is told.
-        scale: of deadlines.
-        address: where it listens, if that is fixed; a free port of the loopback otherwise.
-        context: for TLS addresses.
+        setting: supplies the prefix and limit.
+        scale: a factor for deadlines, above 0.
+        address: where it listens, if fixed; by default a free port of the loopback interface.
+        context: the TLS context; required for ``tls://`` addresses.
     """
 
     retries = 2
@@ -277,7 +281,7 @@ async def _dial(address: Address, context: ssl.SSLContext | None, make: Maker) -
         make, address.host, address.port, ssl=context if address.scheme == "tls" else None
     )
     if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
-        # Nobody listens, and the system has chosen the same port for this end: it would echo.
+        # Nothing listens, and the system has connected the socket to itself: it would echo.
         transport.abort()
         raise ConnectionRefusedError("the connection is one to itself")
     return link

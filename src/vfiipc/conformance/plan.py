@@ -1,4 +1,4 @@
-"""Makes a case ready to be played: what is sent, and what has to come back by when."""
+"""Prepares a case: what is sent, and what must come back by when."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["Abilities", "CannotRun", "ConnectionPlan", "Plan", "prepare"]
 
 
 class Abilities(NamedTuple):
-    """What can be done with a peer and its connections.
+    """What a peer and its connections support.
 
     Attributes:
-        half_close: close one direction.
-        reset: break a connection.
-        several: have several connections at once.
-        prefix: choose the prefix.
-        limit: choose the limit.
-        memory: tell how much memory it claims.
+        half_close: closing one direction.
+        reset: resetting a connection.
+        several: several connections at once.
+        prefix: choosing the prefix.
+        limit: choosing the limit.
+        memory: measuring its memory.
     """
 
     half_close: bool = True
@@ -40,11 +40,11 @@ class Abilities(NamedTuple):
 
 
 class CannotRun(Exception):
-    """A case cannot be played here.
+    """A case cannot run with this peer.
 
     Attributes:
-        lacking: whether the peer, or its kind of connection, lacks something; otherwise the case
-            says nothing about this peer.
+        lacking: whether the peer or its kind of connection lacks a feature; otherwise the case
+            does not apply to this peer.
     """
 
     def __init__(self, reason: str, *, lacking: bool = False) -> None:
@@ -54,7 +54,7 @@ class CannotRun(Exception):
 
 @dataclass(frozen=True)
 class ConnectionPlan:
-    """What has to come back on one connection.
+    """What must come back on one connection.
 
     Attributes:
         due: the messages, in order.
@@ -71,7 +71,7 @@ class ConnectionPlan:
     fault: int | None
 
     def due_at(self, sent: int) -> int:
-        """How many bytes have to come back once so many were sent."""
+        """The number of bytes that must come back once ``sent`` bytes were sent."""
         count = bisect_right(self.ends, sent)
         return self.sizes[count - 1] if count else 0
 
@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def expected(self) -> str:
-        """What has to come back, in words; the control messages aside."""
+        """A description of what must come back, without the control messages."""
         texts = []
         for number, track in self.tracks.items():
             messages = list(track.due)

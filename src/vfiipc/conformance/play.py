@@ -1,4 +1,4 @@
-"""Plays the steps of a case with a peer, and notes what is seen."""
+"""Plays the steps of a case with a peer, and records the observations."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _CONNECTING: Final = 5.0
 _DECLINING: Final = 2.0
 _STOPPING: Final = 2.0
 _CLOSING: Final = 0.25
-#: Seconds in which surplus bytes may come where there is no half-close.
+#: Seconds to wait for surplus bytes if there is no half-close.
 _SURPLUS: Final = 0.05
-#: Seconds in which what has arrived by a deadline is read.
+#: Seconds after a deadline in which bytes that arrived in time are read.
 _OWN_DELAY: Final = 0.05
-_LOOK: Final = 0.05  # seconds between two looks at the connections during a pause
-#: Bytes beyond those that are due that are kept, to show what came.
+_LOOK: Final = 0.05  # seconds between checks of the connections during a pause
+#: Received bytes that are kept beyond those expected, to show them in the report.
 _BEYOND: Final = 65536
 
 
 class Played(NamedTuple):
-    """What was seen, what moved, how long it took, and how the peer's process ended, if it did."""
+    """The observations, the log, the duration in seconds, and how the process crashed, if so."""
 
     evidence: Evidence
     log: Log
@@ -54,7 +54,7 @@ class Played(NamedTuple):
 
 
 async def play(plan: Plan, peer: Peer, scale: float) -> Played:
-    """Plays a case: never longer than its pauses, its time and the waits for connections."""
+    """Plays a case, for at most its pauses, its time limit and the waits for connections."""
     player = _Player(plan, peer, scale)
     try:
         await player.play()
@@ -65,27 +65,27 @@ async def play(plan: Plan, peer: Peer, scale: float) -> Played:
 
 
 class _Stopped(Exception):
-    """The rest of the script makes no sense any more."""
+    """Raised to skip the rest of the script after a failure."""
 
 
 @dataclass
 class _Connection:
-    """A connection, with what has to come on it and what was found so far."""
+    """A connection, with what is expected on it and what was observed so far."""
 
     number: int
     track: ConnectionPlan
     opened: Open
     link: PeerLink | None = None
-    good: int = 0  #: bytes received that were compared, and equal
+    good: int = 0  #: received bytes that were compared and are equal
     control_answered: bool = False
     paused: bool = False
     half_closed: bool = False
     stop: Stop = Stop.DONE
-    overdue: bool = False  #: whether its end was waited for in vain
+    overdue: bool = False  #: whether it did not end in time
     reason: str = ""
 
     def matches(self) -> bool:
-        """Whether all that came so far is what is due."""
+        """Whether everything received so far is as expected."""
         assert self.link is not None
         received, echo = self.link.received, self.track.echo
         if len(received) > len(echo):
@@ -250,7 +250,7 @@ class _Player:
     async def _until_due(
         self, connection: _Connection, deadline: float, least: int | None = None
     ) -> None:
-        """Waits until everything has come that is due by now, or so many bytes."""
+        """Waits until everything expected by now has arrived, or at least ``least`` bytes."""
         link = connection.link
         assert link is not None
         due = connection.due() if least is None else least
@@ -267,10 +267,10 @@ class _Player:
                 self._stop(connection, Stop.WAITED)
             if not await _within(link.changed(), min(deadline, self._stall())):
                 late = True
-                await asyncio.sleep(_OWN_DELAY)  # it may be this program that was held up
+                await asyncio.sleep(_OWN_DELAY)  # this program itself may have been delayed
 
     def _stall(self) -> float:
-        """When to give up if nothing comes; a case that measures work waits for all of its time."""
+        """When to give up if nothing arrives; a case that measures waits for its whole limit."""
         seconds = self._plan.case.seconds if self._plan.case.measures else USUAL
         return time.monotonic() + seconds * self._scale
 
@@ -298,7 +298,7 @@ class _Player:
     # The end
 
     async def _finish(self, connection: _Connection) -> None:
-        """What is due has to come, then the end; anything else is surplus."""
+        """Waits for what is expected, then for the end; anything else is a failure."""
         link = connection.link
         if link is None or connection.stop is Stop.CUT:
             return
@@ -327,7 +327,7 @@ class _Player:
 
 
 def _act(connection: _Connection, link: PeerLink, step: Step) -> None:
-    """A step that takes no time."""
+    """Carries out a step that does not wait."""
     if isinstance(step, StopReading):
         connection.paused = True
         link.pause()

@@ -1,4 +1,4 @@
-"""The peer's process, if the kit starts it: its end, its memory, and its last words."""
+"""The process of a peer that the kit starts: its end, its memory, and its last output."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Process"]
 
 _PROC: Final = Path("/proc")
 _WORDS: Final = 2048  #: bytes of its output that are kept
-_ENDING: Final = 1.0  # seconds that it has after SIGTERM
+_ENDING: Final = 1.0  # seconds between SIGTERM and SIGKILL
 _SESSION: Final = 3  # of the fields in /proc/PID/stat, behind the name
 
 
 class Process:
-    """A program under way, in a session of its own, so that what it starts ends with it."""
+    """A running program in its own session, so that its child processes end with it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -58,7 +58,7 @@ class Process:
         return bool(self._process.returncode)
 
     def last_words(self) -> str:
-        """How it ended, and the last line that it wrote; empty while it runs."""
+        """How it ended, and the last line of its output; empty while it runs."""
         status = self._process.returncode
         if status is None:
             return ""
@@ -73,7 +73,7 @@ class Process:
         return f"its process {how}{said}"
 
     async def close(self) -> None:
-        """Ends it, and whatever it has started."""
+        """Ends it and its child processes."""
         try:
             if not self.ended:
                 self._signal("SIGTERM")
@@ -86,7 +86,7 @@ class Process:
             self._reader.cancel()
         await self._process.wait()
         await asyncio.gather(self._reader, return_exceptions=True)
-        # Somebody that it has started may hold the other end of the pipe.
+        # A process that it has started may still hold the other end of the pipe.
         transport = getattr(self._process, "_transport", None)
         if transport is not None:
             transport.close()
@@ -108,7 +108,7 @@ class Process:
         return (_PROC / "self" / "statm").exists()
 
     def memory_bytes(self) -> int | None:
-        """The virtual size of all processes of its session; memory that was only claimed counts."""
+        """The virtual size of all processes in its session, including memory not yet touched."""
         if not self.can_tell_memory() or self.ended:
             return None
         return sum(self._sizes()) * os.sysconf("SC_PAGE_SIZE")

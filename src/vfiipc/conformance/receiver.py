@@ -1,4 +1,4 @@
-"""The plain receiver that expectations are computed with: short, and close to the rules.
+"""The reference receiver for expectations: short, and close to the text of the rules.
 
 It judges a whole stream at once. That is enough: what a receiver delivers does not depend on how
 the stream is split (FRM-C1), and a message is delivered once its last byte is there (FRM-R6).
@@ -14,14 +14,14 @@ __all__ = ["Delivered", "Reception", "receive"]
 
 
 class Delivered(NamedTuple):
-    """A message, and the offset behind its last byte."""
+    """A message, and the offset after its last byte."""
 
     message: Message
     end: int
 
 
 class Reception(NamedTuple):
-    """What a receiver makes of a stream.
+    """The result of receiving a stream.
 
     Attributes:
         deliveries: the messages, in order.

@@ -1,4 +1,4 @@
-"""What a run has found, as data, and what is compared with an earlier run."""
+"""The results of a run as data, and their comparison with an earlier run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .verdicts import LeftOut, MovedBytes, Result, Verdict
 
 __all__ = ["LEFT_OUT", "Change", "Report", "changes", "expectations", "read_expectations"]
 
-#: What stands in a file of expectations for a case that is left out.
+#: The verdict in an expectations file for a case that was left out.
 LEFT_OUT = "LEFT OUT"
 
 _ORDER = {case.id: index for index, case in enumerate(CASES)}
@@ -23,14 +23,14 @@ _ORDER = {case.id: index for index, case in enumerate(CASES)}
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has found.
+    """The results of a run.
 
     Attributes:
-        peer: who was examined: an address, or a command.
-        setting: what the peer was told, and the seed.
-        results: the cases that were run, in the order of the catalogue.
-        left_out: those that say nothing about this peer.
-        complete: whether the run came to its end.
+        peer: the address or command of the peer.
+        setting: prefix, limit and mode of the peer, and the seed.
+        results: the cases that have run, in the order of the catalogue.
+        left_out: the cases that do not apply to this peer.
+        complete: whether the run was not interrupted.
     """
 
     peer: str
@@ -49,7 +49,7 @@ class Report:
         *,
         complete: bool,
     ) -> Report:
-        """A report with the cases in order."""
+        """Makes a report with the cases in the order of the catalogue."""
         return cls(
             peer,
             setting,
@@ -73,7 +73,7 @@ class Report:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """The report as JSON has it."""
+        """The report as a value for ``json.dumps``."""
         return {
             "kit": __version__,
             "catalogue": CATALOGUE,
@@ -126,16 +126,16 @@ class Change:
 
 
 def expectations(report: Report) -> str:
-    """What ``--save-expect`` writes."""
+    """The verdicts as the text of an expectations file, which ``--save-expect`` writes."""
     cases = dict(_verdicts(report))
     return json.dumps({"catalogue": CATALOGUE, "cases": cases}, indent=2) + "\n"
 
 
 def read_expectations(text: str) -> dict[str, str]:
-    """The verdicts in a file that ``expectations`` made.
+    """The verdicts by case ID in the text of an expectations file.
 
     Raises:
-        ValueError: it is no such file.
+        ValueError: the text is not such a file; the message says why.
     """
     try:
         value = json.loads(text)
@@ -153,13 +153,15 @@ def read_expectations(text: str) -> dict[str, str]:
         if number not in _ORDER:
             raise ValueError(f"there is no case {number!r}")
         if not isinstance(verdict, str) or verdict not in allowed:
-            raise ValueError(f"case {number}: {verdict!r} is none of {', '.join(sorted(allowed))}")
+            raise ValueError(
+                f"case {number}: {verdict!r} is not one of {', '.join(sorted(allowed))}"
+            )
         cases[number] = verdict
     return cases
 
 
 def changes(report: Report, expected: Mapping[str, str]) -> list[Change]:
-    """Where a run differs from what was expected, in either direction.
+    """The differences between a run and the expectations, in either direction.
 
     Cases that were not chosen for this run do not count.
     """

@@ -1,4 +1,4 @@
-"""The rules that cases are about, in the words of ``spec/framing.md``."""
+"""The text of the rules in ``spec/framing.md`` that cases refer to."""
 
 from __future__ import annotations
 
@@ -76,16 +76,16 @@ RULES: Final = {
 
 
 def rule_text(rule: str) -> str:
-    """What a rule says; empty for a case that no rule decides."""
+    """The text of a rule; empty if it is unknown."""
     return RULES.get(rule, "")
 
 
 def rule_name(rule: str) -> str:
-    """A rule, or a section, as reports name it."""
+    """The name of a rule or section in reports."""
     return f"section {rule}" if rule[:1].isdecimal() else rule
 
 
 def quoted(rule: str) -> str:
-    """A rule with its name; empty for a case that no rule decides."""
+    """The name and text of a rule; empty if it is unknown."""
     text = rule_text(rule)
     return f"{rule_name(rule)}: {text}" if text else ""

@@ -1,4 +1,4 @@
-"""Runs cases against a peer: side by side where they wait, one after the other where they must."""
+"""Runs cases against a peer: concurrently if possible, one by one if necessary."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from .verdicts import LeftOut, Result, Verdict
 __all__ = ["Examination", "ExamineOptions"]
 
 _WORKERS: Final = 8  # connections that cases without pauses use at once
-_ENOUGH: Final = 5  # failed control exchanges in a row after which no more are tried
-_DYING: Final = 0.1  # seconds in which the process may end after its connection
+_ENOUGH: Final = 5  # consecutive failed control exchanges after which the rest is skipped
+_DYING: Final = 0.1  # seconds for the process to end after its connection
 _TOGETHER: Final = "9.1"
 _ENDED_BADLY: Final = (Stop.LOST, Stop.LEFT, Stop.UNREACHED)
 
 
 @dataclass(frozen=True)
 class ExamineOptions:
-    """How to examine.
+    """Options of an examination.
 
     Attributes:
-        mode: ``lenient`` or ``strict``; ``auto`` to find out.
+        mode: ``lenient`` or ``strict``; ``auto`` detects the mode of the peer.
         serial: whether to use one connection at a time.
-        scale: what deadlines are multiplied by.
-        report: is told of each case that is done or left out, in the order in which that happens.
+        scale: a factor for all deadlines, above 0.
+        report: called with each result or left-out case as soon as it is known.
     """
 
     mode: str = "auto"
@@ -44,7 +44,19 @@ class ExamineOptions:
 
 @dataclass
 class Examination:
-    """One run. What is known so far can be read at any time, also when ``run`` was cancelled."""
+    """One run of cases against a peer. Belongs to one event loop.
+
+    The attributes can be read at any time, also after ``run`` was cancelled.
+
+    Attributes:
+        peer: the peer; closed at the end of ``run``.
+        setting: prefix, limit and seed; ``strict`` is set once the mode is known.
+        cases: the cases to run, for example ``CASES``.
+        options: mode, deadlines, and a callback for results.
+        results: the results so far, by case ID.
+        left_out: the cases that do not apply to the peer, by case ID.
+        complete: whether all cases have run.
+    """
 
     peer: Peer
     setting: Setting
@@ -62,7 +74,7 @@ class Examination:
         self._again: list[Case] = []
 
     async def run(self) -> None:
-        """Runs every case."""
+        """Runs every case, once. It can be cancelled; failures of the peer do not raise."""
         try:
             if self.options.mode == "auto":
                 await self._find_mode()
@@ -71,7 +83,7 @@ class Examination:
             self.complete = True
         finally:
             await self.peer.close()
-            await asyncio.sleep(0)  # lets connections that were closed just now go
+            await asyncio.sleep(0)  # lets transports finish closing
 
     async def _run_all(self) -> None:
         left = [case for case in self.cases if not self._is_done(case)]
@@ -99,7 +111,7 @@ class Examination:
             await self._run_beside(case)
 
     async def _run_beside(self, case: Case) -> None:
-        """Runs a case beside others; again, alone, where another one may have harmed it."""
+        """Runs a case beside others; schedules a retry, alone, if another may have disturbed it."""
         outcome = await self._run(case)
         if outcome is None:
             return
@@ -145,7 +157,7 @@ class Examination:
             self.setting = replace(self.setting, strict=True)
 
     async def _find_whether_serial(self) -> None:
-        """A peer that cannot serve several connections at once gets one at a time."""
+        """Detects whether the peer serves several connections at once."""
         case = next(case for case in CASES if case.id == _TOGETHER)
         if self._serial:
             self.peer.abilities = self.peer.abilities._replace(several=False)
@@ -156,7 +168,7 @@ class Examination:
         result, _ = outcome
         if result.verdict is Verdict.UNIMPLEMENTED:
             self.peer.abilities = self.peer.abilities._replace(several=False)
-        # A peer that mixes connections up would fail other cases beside each other, too.
+        # A peer that mixes up connections would fail other concurrent cases, too.
         self._serial = result.verdict in (Verdict.UNIMPLEMENTED, Verdict.FAILED)
         if any(chosen.id == _TOGETHER for chosen in self.cases):
             self._note(result)
@@ -164,7 +176,7 @@ class Examination:
     # One case
 
     async def _run(self, case: Case) -> tuple[Result, Played | None] | None:
-        """Runs a case; ``None`` where it is left out."""
+        """Runs a case; ``None`` if it is left out."""
         try:
             plan = prepare(case, self.setting, self.peer.abilities)
         except CannotRun as reason:
@@ -237,7 +249,7 @@ def _untried(plan: Plan, count: int, last: str) -> Result:
 
 
 async def _together(*works: object) -> None:
-    """Runs coroutines side by side; if one fails, or this is cancelled, the others end."""
+    """Runs coroutines concurrently; if one fails, or this is cancelled, cancels the others."""
     tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
     try:
         await asyncio.gather(*tasks)

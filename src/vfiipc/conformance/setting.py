@@ -1,4 +1,4 @@
-"""What a peer was told to use, and the messages and garbage that suit it."""
+"""The parameters of the peer, and the messages and garbage that match them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST: Final = 16 << 20
 _BLOCK: Final = 1 << 16
 #: Five bytes, of which at least one occurs in no prefix.
 _STRAYS: Final = (0xFF, 0xFE, 0xFD, 0xFC, 0xFB)
-# Each ID reads the same in either byte order, so that a peer with a fault there fails the cases
+# Each ID is the same in either byte order, so that a peer with the wrong byte order fails the cases
 # about IDs, not every case.
 _EVERY_BYTE: Final = 0x01010101
 _IDS: Final = 127
@@ -30,7 +30,14 @@ _LAST: Final = Message(0x5A5A5A5A, b"the last message")
 
 @dataclass(frozen=True)
 class Setting:
-    """Prefix, limit and mode of the peer's receiver, and the seed of everything random."""
+    """Prefix, limit and mode of the peer's receiver, and the seed of random choices.
+
+    Attributes:
+        prefix: the synchronisation mark, 0..2**32-1.
+        limit: maximum data size of a message, in bytes, 0..2**31-5.
+        strict: whether the peer is expected to be strict; an examination can detect it.
+        seed: the seed of random choices.
+    """
 
     prefix: int
     limit: int
@@ -44,7 +51,7 @@ class Setting:
 
     @property
     def most(self) -> int:
-        """The most bytes of data that the kit sends in an acceptable message."""
+        """Maximum data size, in bytes, of the valid messages that the kit sends."""
         return min(self.limit, LARGEST)
 
     @cached_property
@@ -73,7 +80,7 @@ class Setting:
 
     @property
     def names(self) -> dict[Message, str]:
-        """What reports call the messages that occur in many cases."""
+        """The names in reports of the messages that occur in many cases."""
         return {self.control: "control", self.first: "A", self.second: "B", self.last: "Z"}
 
     @property
@@ -89,13 +96,13 @@ class Setting:
         return b"".join(encode(self.prefix, *message) for message in messages)
 
     def header(self, data_size: int, msg_id: int = _SECOND.msg_id) -> bytes:
-        """The header of a message with so much data, acceptable or not."""
+        """The header of a message with ``data_size`` bytes of data, valid or not."""
         whole = encode_header(self.prefix, msg_id, 0)
         size = SIZE.packer.pack(data_size + MSG_ID_SIZE)
         return whole[: SIZE.offset] + size + whole[SIZE.offset + len(size) :]
 
     def judged(self, size: int) -> bytes:
-        """The prefix and a size, which need not be one."""
+        """The prefix and a size, which can be invalid."""
         return self.mark + SIZE.packer.pack(size)
 
     def random(self, purpose: str) -> random.Random:
@@ -103,7 +110,7 @@ class Setting:
         return random.Random(f"{self.seed} {purpose}")
 
     def garbage(self, size: int) -> bytes:
-        """Bytes that hold beginnings of the prefix in many places, and never all of it."""
+        """Bytes that contain parts of the prefix in many places, but never all of it."""
         choose = self.random("garbage")
         other = bytes.maketrans(self.mark, self.stray * len(self.mark))
         pieces: list[bytes] = []

@@ -1,4 +1,4 @@
-"""What is said about a case."""
+"""Verdicts and results of cases."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Verdict(str, Enum):
 
     OK = "OK"
     NON_STRICT = "NON-STRICT"  #: a SHOULD was not followed, or the outcome is allowed but unusual
-    INFORMATIONAL = "INFORMATIONAL"  #: nothing is required; the report says what was seen
-    UNIMPLEMENTED = "UNIMPLEMENTED"  #: the peer, or its kind of connection, lacks what it takes
+    INFORMATIONAL = "INFORMATIONAL"  #: nothing is required; the report describes the behaviour
+    UNIMPLEMENTED = "UNIMPLEMENTED"  #: the peer or its kind of connection lacks a feature
     FAILED = "FAILED"  #: a MUST, or the contract with the peer, was broken
-    INCONCLUSIVE = "INCONCLUSIVE"  #: the control exchange failed, so nothing can be said
+    INCONCLUSIVE = "INCONCLUSIVE"  #: the control exchange failed, so there is no result
 
     def __str__(self) -> str:
         return self.value
@@ -29,7 +29,7 @@ class Verdict(str, Enum):
 
 
 class Grade(NamedTuple):
-    """A verdict, and what was seen."""
+    """A verdict, and a description of what was observed."""
 
     verdict: Verdict
     observed: str
@@ -44,22 +44,22 @@ class MovedBytes(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """One case, examined.
+    """The result of one case.
 
     Attributes:
-        id: of the case.
+        id: the ID of the case.
         title: what was sent.
         rule: the rule or section of ``spec/framing.md`` that the case is about.
         verdict: how the peer did.
         ending: how the last connection of the case ended: ``clean``, ``reset``, ``timeout`` (the
-            peer was waited for in vain), or ``open`` (until the kit closed it).
-        seconds: how long it took.
+            peer did not answer or close in time), or ``open`` (until the kit closed it).
+        seconds: the duration in seconds.
         expected: what should have come back.
         observed: what came back.
         sent: the first bytes that were sent, on all connections of the case.
         received: the first bytes that came back.
-        sent_bytes: how many bytes were sent, those included that ``sent`` leaves out.
-        received_bytes: the same of ``received``.
+        sent_bytes: the number of all bytes sent.
+        received_bytes: the number of all bytes received.
     """
 
     id: str
@@ -77,7 +77,7 @@ class Result:
 
 
 class LeftOut(NamedTuple):
-    """A case that says nothing about this peer, with the reason."""
+    """A case that does not apply to this peer, with the reason."""
 
     id: str
     title: str

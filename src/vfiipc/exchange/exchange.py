@@ -1,6 +1,6 @@
-"""What one connection has received, who waits for it, and its end: a pure object.
+"""The received messages of one connection, the calls that wait for them, and its end.
 
-It has no lock, no clock and no I/O. Methods return whom to wake, and with what; a blocking
+A pure object without locks, clock or I/O. Methods return whom to wake, and with what; a blocking
 connection then wakes threads, an asyncio connection completes futures. Not thread safe.
 
 An exception raised by a signal handler can end any of these methods at any call. So no call lies
@@ -99,7 +99,7 @@ class Exchange(Generic[Waiting]):
                 what is in it before anything else.
 
         Returns:
-            Waiters to wake, each with its message. They are waiting no more.
+            Waiters to wake, each with its message. They no longer wait in the exchange.
         """
         granted = [] if granted is None else granted
         arrived, receivers, requests = self.arrived, self.receivers, self.requests
@@ -260,6 +260,6 @@ class Exchange(Generic[Waiting]):
         self._size = self.returned = 0
 
     def refusal(self) -> BufferError:
-        """What requests raise while a full inbox stops the reading (CON-U3)."""
+        """The error of requests while a full inbox stops reading (CON-U3)."""
         held = f"{len(self)} messages with {self._size} bytes wait to be received"
         return BufferError(f"no answer can be read: {held}; call recv() or raise the limits")

@@ -12,10 +12,10 @@ REQUEST_IDS: Final = range(1, 2**31)
 
 
 class Waitable(Protocol):
-    """What a call waits with, as an ``asyncio.Future``."""
+    """The object that a call waits on, for example an ``asyncio.Future``."""
 
     def done(self) -> bool:
-        """Whether it has a result, or waits no more: nothing may be given to it."""
+        """Whether it has a result or no longer waits; if so, it must not get a message."""
 
 
 Waiting = TypeVar("Waiting", bound=Waitable)
@@ -62,7 +62,7 @@ class Requests(Generic[Waiting]):
         return len(self.pending)
 
     def open(self, waiting: Waiting) -> int:
-        """The ID for a new request (CON-R2); ``waiting`` is who gets its answer.
+        """Allocates the ID of a new request (CON-R2); ``waiting`` gets its answer.
 
         Raises:
             BufferError: as many requests wait for answers as there are IDs.
@@ -163,7 +163,7 @@ def _checked(ids: range) -> range:
     if not isinstance(ids, range):
         raise TypeError(f"request_ids must be a range, not {type(ids).__name__}")
     if not ids or ids.step < 0:
-        raise ValueError(f"request_ids is {ids}, but must hold IDs, and ascend")
+        raise ValueError(f"request_ids is {ids}, but must be a range that is not empty and ascends")
     for msg_id in (ids[0], ids[-1]):
         try:
             encode_header(0, msg_id, 0)

@@ -1,8 +1,8 @@
-r"""The server's configuration: where it listens, and what remote clients may send and get.
+r"""The server's configuration: where it listens, and what remote clients may send and receive.
 
 Each line is ``in|out FROM TO NOTIFICATION-ID`` or ``interface NAME-OR-ADDRESS``. This module
-parses the text and judges notifications, without any I/O. ``config`` reads the file and finds the
-interfaces.
+parses the text and decides on notifications, without any I/O. ``config`` reads the file and finds
+the interfaces.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def parse_allow_list(text: str, name: str = "the configuration") -> AllowList | 
 
     Args:
         text: the lines.
-        name: what errors call it: the path of a file.
+        name: its name in errors, such as the path of the file.
 
     Raises:
         ConfigError: a line is neither a rule nor an interface; the text has its number and what is
@@ -98,7 +98,8 @@ def parse_allow_list(text: str, name: str = "the configuration") -> AllowList | 
     """
     found: dict[str, list[AllowRule]] = {"in": [], "out": []}
     interfaces: list[str] = []
-    for number, line in enumerate(text.split("\n"), 1):
+    # Editors on Windows begin UTF-8 files with a byte order mark.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         words = _WORD.findall(line.rstrip("\r"))
         if not words or words[0].startswith("#"):
             continue
@@ -123,11 +124,11 @@ def _direction(words: list[str]) -> str:
         shown = words[0][:_SHOWN] + ("..." if len(words[0]) > _SHOWN else "")
         raise ValueError(f"{shown!r} does not begin a line")
     if len(words) != 4:
-        raise ValueError(f"`{words[0]}` takes 3 patterns, and {len(words) - 1} are there")
+        raise ValueError(f"`{words[0]}` takes 3 patterns, not {len(words) - 1}")
     return words[0]
 
 
 def _interface(words: list[str]) -> str:
     if len(words) != 2:
-        raise ValueError(f"`interface` takes 1 name or address, and {len(words) - 1} are there")
+        raise ValueError(f"`interface` takes 1 name or address, not {len(words) - 1}")
     return words[1]

@@ -6,30 +6,24 @@ The connection is served by a loop in a thread of its own. Rules: ``spec/notify.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import os
 import ssl as tls
 import threading
-from collections.abc import Callable, Coroutine, Generator
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from ..exchange import ConnectionClosed, timeout_of
+from .callbacks import InThread
 from .client import Client as AsyncClient
 from .connect import DEFAULT_ADDRESS, MAX_HANDLERS
 from .connect import connect as connect_async
 from .handlers import Handler
+from .loop_thread import LoopThread
 from .messages import MAX_PAYLOAD, Observation
 from .notification import Notification
 
 __all__ = ["Client", "connect"]
-
-T = TypeVar("T")
-
-_CLOSED: Final = "the client was closed"
-_FORKED: Final = "the client belongs to the process that has forked this one"
 
 
 def connect(
@@ -49,13 +43,13 @@ def connect(
     Args:
         address: ``tcp://host:port``, ``tls://host:port`` or ``pipe:///path``.
         app_id: the application ID, for which this client registers and from which it sends.
-        reconnect: whether a lost connection is made again, and everything registered again.
+        reconnect: whether to reconnect and register everything again after a loss.
         timeout: seconds for connecting; None leaves it to the system.
-        drain: seconds that leaving waits for notifications that are on their way.
+        drain: seconds that ``close`` waits for notifications still in transit; 0 or more, finite.
         ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
         server_hostname: the name that the certificate must match, if not that of the address.
-        max_payload: the most bytes of a payload that the server accepts.
-        max_handlers: how many handlers may run at once before reading stops.
+        max_payload: maximum payload that the server accepts, in bytes, 1 or more.
+        max_handlers: number of running callbacks at which reading stops, 1 or more.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -72,7 +66,7 @@ def connect(
         max_payload=max_payload,
         max_handlers=max_handlers,
     )
-    loop = _LoopThread()
+    loop = LoopThread()
     try:
         return Client(loop.run(_awaited(connecting)), loop)
     except BaseException:
@@ -85,72 +79,6 @@ async def _awaited(connecting: Any) -> AsyncClient:
     return made
 
 
-class _LoopThread:
-    """A loop in a daemon thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._lock = threading.Lock()
-        self._process = os.getpid()
-        #: Whether nothing can be run any more.
-        self.stopped = False
-        self._thread = threading.Thread(target=self._run, name="vfiipc-notify", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        loop = self._loop
-        asyncio.set_event_loop(loop)
-        loop.run_forever()
-        loop.run_until_complete(_cancel_the_rest())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-    @property
-    def is_elsewhere(self) -> bool:
-        """Whether this is a forked child, which does not have the thread."""
-        return self._process != os.getpid()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine in the loop and returns its result; an exception here cancels it.
-
-        Raises:
-            ConnectionClosed: the loop has been stopped, or is that of another process.
-            BaseException: what the coroutine raises.
-        """
-        if self.is_elsewhere:
-            work.close()
-            raise ConnectionClosed(_FORKED)
-        with self._lock:  # what is submitted before the loop stops, still runs
-            if self.stopped:
-                work.close()
-                raise ConnectionClosed(_CLOSED)
-            outcome = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return outcome.result()
-        except CancelledError:
-            raise ConnectionClosed(_CLOSED) from None
-        except BaseException:
-            outcome.cancel()
-            raise
-
-    def stop(self) -> None:
-        """Ends the thread."""
-        with self._lock:
-            if self.stopped:
-                return
-            self.stopped = True
-            self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-
-async def _cancel_the_rest() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-
-
 class Client:
     """A client of a notification server, as made by ``connect``.
 
@@ -159,7 +87,7 @@ class Client:
     ``threading.Event``, and act on that.
     """
 
-    def __init__(self, client: AsyncClient, loop: _LoopThread) -> None:
+    def __init__(self, client: AsyncClient, loop: LoopThread) -> None:
         self._client = client
         self._loop = loop
         self._closing = threading.Lock()
@@ -197,7 +125,7 @@ class Client:
         priority: int = 0,
         to: str | None = None,
     ) -> None:
-        """Has a callback called with each notification, each time in a thread of its own.
+        """Registers a callback for notifications; each call runs in a thread of its own.
 
         Args:
             notification: the notification ID.
@@ -212,7 +140,7 @@ class Client:
         """
         handler = callback
         if callable(callback):
-            handler = _InThread(callback)
+            handler = InThread(callback)
         self._loop.run(self._client.register(notification, handler, priority=priority, to=to))
 
     def unregister(self, notification: str, *, to: str | None = None) -> None:
@@ -231,7 +159,7 @@ class Client:
     def notifications(
         self, notification: str, *, priority: int = 0, to: str | None = None
     ) -> Generator[Notification, None, None]:
-        """Iterates over notifications, for which it is registered meanwhile.
+        """Iterates over notifications; registers for them and withdraws at the end.
 
         The iteration ends when the client is closed. Leaving it withdraws the registration, and
         sends back the unicasts that were not taken; with ``contextlib.closing`` at once.
@@ -305,7 +233,7 @@ class Client:
             sender: as for ``send``; the reply comes to this application.
 
         Raises:
-            Undeliverable: nobody got the notification.
+            Undeliverable: the notification was not delivered.
             TimeoutError: no reply came in time.
             TypeError, ValueError, ConnectionClosed, OSError: as for ``send``; also, the connection
                 was lost before the reply came.
@@ -323,7 +251,7 @@ class Client:
         )
 
     def sync(self, timeout: float | None = None) -> None:
-        """Returns when the server has dealt with everything that was sent before (NFY-C1).
+        """Returns when the server has processed everything that was sent before (NFY-C1).
 
         Raises:
             TimeoutError: no answer came in time.
@@ -332,16 +260,16 @@ class Client:
         self._loop.run(self._client.sync(timeout))
 
     def on_unicast_error(self, callback: Handler | None) -> None:
-        """Has a callback called with each notification that could not be delivered (NFY-C6)."""
-        self._client.on_unicast_error(_InThread(callback) if callable(callback) else callback)
+        """Sets the callback for notifications that were not delivered; None removes it (NFY-C6)."""
+        self._client.on_unicast_error(InThread(callback) if callable(callback) else callback)
 
     def observe(self, callback: Callable[[Observation], object] | None) -> None:
-        """Has a callback called with each ``Observation``; None ends it. Local clients only.
+        """Sets the callback for observations; None ends observing. Local clients only.
 
         Raises:
             ConnectionClosed, OSError: there is no connection.
         """
-        handler = _InThread(callback) if callable(callback) else callback
+        handler = InThread(callback) if callable(callback) else callback
         self._loop.run(self._client.observe(handler))
 
     # --- the end
@@ -351,8 +279,8 @@ class Client:
 
         Callbacks that are running then go on. May be called again.
         """
-        if self._loop.is_elsewhere:
-            return  # the other process closes it
+        if self._loop.is_forked:
+            return  # the parent process closes it
         with self._closing:
             if not self._loop.stopped:
                 self._loop.run(self._client.close())
@@ -380,43 +308,3 @@ async def _within(timeout: float | None, event: asyncio.Event) -> bool:
 async def _next(arriving: Any) -> Notification | None:
     given: Notification | None = await anext(arriving, None)
     return given
-
-
-class _InThread:
-    """A handler that runs a callback in a daemon thread of its own."""
-
-    def __init__(self, callback: Callable[[Any], object]) -> None:
-        self._callback = callback
-
-    def __call__(self, given: object) -> asyncio.Future[None]:
-        outcome: Future[None] = Future()
-        # The thread is inside the handler as the loop is (NFY-C3).
-        context = contextvars.copy_context()
-
-        def run() -> None:
-            try:
-                context.run(self._callback, given)
-            except BaseException as error:  # noqa: BLE001 - logged where it is awaited
-                _settle(outcome, _harmless(error))
-            else:
-                _settle(outcome, None)
-
-        threading.Thread(target=run, name="vfiipc-notify-callback", daemon=True).start()
-        return asyncio.wrap_future(outcome)
-
-
-def _harmless(error: BaseException) -> Exception:
-    """What can be raised in the loop: some errors would end it, others have a meaning there."""
-    if isinstance(error, Exception) and not isinstance(error, (StopIteration, CancelledError)):
-        return error
-    failure = RuntimeError(f"the callback raised {type(error).__name__}")
-    failure.__cause__ = error
-    return failure
-
-
-def _settle(outcome: Future[None], error: BaseException | None) -> None:
-    if outcome.set_running_or_notify_cancel():
-        if error is None:
-            outcome.set_result(None)
-        else:
-            outcome.set_exception(error)

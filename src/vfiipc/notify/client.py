@@ -5,29 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from secrets import token_hex
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..aio import Connection
 from ..exchange import ConnectionClosed, same_error, timeout_of
 from ..transport.logs import shown
-from .handlers import Handled, Handler, Handlers
-from .json_members import MalformedPayload
+from .dispatcher import Dispatcher
+from .handlers import Handled, Handler, Handlers, check_handler
 from .link import ClientLink, Listener
-from .loggers import client_logger
 from .messages import (
-    ALL,
     Message,
     Notify,
     Observation,
     Observe,
     Register,
-    UnicastError,
     Unregister,
     check_application,
     check_flags,
     check_id,
     check_priority,
-    decode,
     encode,
 )
 from .notification import Notification, Undeliverable, parameter_text
@@ -42,17 +38,14 @@ _SYNC: Final = "vfiipc.sync"
 _CLOSED: Final = "the client was closed"
 
 
-class ClientOptions:
-    """What ``connect`` was told."""
+class ClientOptions(NamedTuple):
+    """The arguments of ``connect`` that a client keeps, validated."""
 
-    def __init__(
-        self, app_id: str, address: str, drain: float, max_payload: int, max_handlers: int
-    ) -> None:
-        self.app_id = app_id
-        self.address = address
-        self.drain = drain
-        self.max_payload = max_payload
-        self.max_handlers = max_handlers
+    app_id: str
+    address: str
+    drain: float
+    max_payload: int
+    max_handlers: int
 
 
 class Client:
@@ -71,12 +64,11 @@ class Client:
         self._handlers = Handlers(options.max_handlers)
         self._asks = Asks()
         self._streams: set[NotificationQueue] = set()
-        self._observer: Callable[[Observation], object] | None = None
-        self._on_unicast_error: Handler | None = None
         self._closed = False
-        self._complained = False
+        # The link and the dispatcher need each other: the one delivers, the other sends back.
         listener = Listener(self._received, self._made, self._lost)
         self._link = ClientLink(options.address, dial, reconnect, listener)
+        self._dispatcher = Dispatcher(self._handlers, self._asks, self._link.send)
 
     def __repr__(self) -> str:
         state = "connected" if self.connected.is_set() else "not connected"
@@ -111,7 +103,7 @@ class Client:
         priority: int = 0,
         to: str | None = None,
     ) -> None:
-        """Has notifications given to a handler; returns when the request is sent (NFY-C1).
+        """Registers a handler for notifications; returns when the request is sent (NFY-C1).
 
         Args:
             notification: the notification ID.
@@ -128,7 +120,7 @@ class Client:
         if handler is None:
             await self.unregister(notification, to=self.app_id if to is None else to)
             return
-        _check_handler(handler)
+        check_handler(handler)
         await self._register(self._wish(notification, priority, to), handler)
 
     def _wish(self, notification: str, priority: int, to: str | None) -> Register:
@@ -183,7 +175,7 @@ class Client:
     async def notifications(
         self, notification: str, *, priority: int = 0, to: str | None = None
     ) -> AsyncGenerator[Notification, None]:
-        """Iterates over notifications, for which it is registered meanwhile.
+        """Iterates over notifications; registers for them and withdraws at the end.
 
         The iteration ends when the client is closed. Leaving it withdraws the registration, and
         sends back the unicasts that were not taken; with ``contextlib.aclosing`` at once.
@@ -281,7 +273,7 @@ class Client:
             sender: as for ``send``; the reply comes to this application.
 
         Raises:
-            Undeliverable: nobody got the notification.
+            Undeliverable: the notification was not delivered.
             TimeoutError: no reply came in time.
             TypeError, ValueError, ConnectionClosed, OSError: as for ``send``; also, the connection
                 was lost before the reply came.
@@ -296,22 +288,15 @@ class Client:
             if self._handlers.find(reply, receiver) is None:
                 await self._register(Register(receiver, reply), None)
             await self._link.send(payload)
-            return await self._outcome(ask, timeout)
+            return await ask.result(timeout)
         finally:
             self._asks.remove(ask)
             handled = self._handlers.find(reply, receiver)
             if handled is not None and handled.handler is None:
                 await self._withdraw(handled)
 
-    async def _outcome(self, ask: Ask, timeout: float | None) -> Notification:
-        if timeout is not None:
-            await asyncio.wait([ask.outcome], timeout=timeout)
-            if not ask.outcome.done():
-                raise TimeoutError(f"no reply {ask.reply!r} came within {timeout:g} s")
-        return await ask.outcome
-
     async def sync(self, timeout: float | None = None) -> None:
-        """Returns when the server has dealt with everything that was sent before (NFY-C1).
+        """Returns when the server has processed everything that was sent before (NFY-C1).
 
         Afterwards registrations are in effect, and the unicast errors of what was sent before have
         arrived. It sends a notification to an application that does not exist, and waits for its
@@ -326,32 +311,32 @@ class Client:
         self._asks.add(ask)
         try:
             await self._link.send(encode(ask.sent))
-            await self._outcome(ask, timeout)
+            await ask.result(timeout)
         except Undeliverable:
             pass
         finally:
             self._asks.remove(ask)
 
     def on_unicast_error(self, handler: Handler | None) -> None:
-        """Has unicast errors given to a handler, or with None no longer (NFY-C6).
+        """Sets the handler for unicast errors; None removes it (NFY-C6).
 
-        It gets the notification that could not be delivered; those of ``ask`` are not among them.
+        It is called with each notification that was not delivered, except those of ``ask``.
 
         Raises:
             TypeError: the handler is neither callable nor None.
         """
-        _check_handler(handler)
-        self._on_unicast_error = handler
+        check_handler(handler)
+        self._dispatcher.on_unicast_error = handler
 
     async def observe(self, handler: Callable[[Observation], object] | None) -> None:
-        """Has each ``Observation`` given to a handler, or with None no longer. Local clients only.
+        """Sets the handler for observations; None ends observing. Local clients only.
 
         Raises:
             TypeError: the handler is neither callable nor None.
             ConnectionClosed, OSError: there is no connection.
         """
-        _check_handler(handler)
-        self._observer = handler
+        check_handler(handler)
+        self._dispatcher.observer = handler
         await self._tell(Observe(wanted=handler is not None))
 
     # --- the end
@@ -393,11 +378,14 @@ class Client:
             except OSError:
                 pass
 
+    async def _received(self, payload: bytes) -> None:
+        await self._dispatcher.dispatch(payload)
+
     async def _made(self) -> None:
         for handled in self._handlers:
             if self._handlers.find(handled.notification, handled.receiver) is handled:
                 await self._link.send(encode(handled.wish))
-        if self._observer is not None:
+        if self._dispatcher.observer is not None:
             await self._link.send(encode(Observe()))
 
     def _lost(self, reason: BaseException) -> None:
@@ -406,49 +394,7 @@ class Client:
             for stream in list(self._streams):
                 stream.end(reason)
 
-    async def _received(self, payload: bytes) -> None:
-        await self._handlers.room()
-        try:
-            message = decode(payload)
-        except MalformedPayload as fault:
-            if not self._complained:  # NFY-M4
-                self._complained = True
-                text = "the server sent %d bytes; malformed payload ignored: %s (logged once)"
-                client_logger.warning(text, len(payload), fault)
-            return
-        if isinstance(message, UnicastError):
-            if not self._asks.fail(message):
-                self._undelivered(message)
-        elif isinstance(message, Notify):
-            await self._notified(message, payload)
-        elif isinstance(message, Observation) and self._observer is not None:
-            self._handlers.call(self._observer, message, "observations")
-
-    async def _notified(self, notify: Notify, payload: bytes) -> None:
-        answered = self._asks.answer(notify)
-        if answered and notify.to != ALL:
-            return
-        found = self._handlers.matching(notify)
-        for handled in found:
-            assert handled.handler is not None
-            name = handled.notification
-            self._handlers.call(handled.handler, Notification(notify), name, handled)
-        if not found and notify.to != ALL:  # NFY-B1
-            await self._link.send(payload)
-
-    def _undelivered(self, error: UnicastError) -> None:
-        handler = self._on_unicast_error
-        if handler is not None:
-            self._handlers.call(handler, Notification(error), "unicast errors")
-            return
-        client_logger.info("nobody got %s to %s", shown(error.notification), shown(error.to))
-
     async def _send_back(self, stream: NotificationQueue) -> None:
         for left in stream.rest():
             if not left.is_broadcast:
                 await self._tell(left._notify)
-
-
-def _check_handler(handler: object) -> None:
-    if handler is not None and not callable(handler):
-        raise TypeError(f"handler must be callable or None, not {type(handler).__name__}")

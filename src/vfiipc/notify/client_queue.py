@@ -1,4 +1,4 @@
-"""A client of the server, and what waits to be sent to it."""
+"""A client of the server, and the queue of what to send to it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl as tls
 from collections.abc import Generator
 from types import TracebackType
@@ -38,16 +39,16 @@ def connect(
     Args:
         address: ``tcp://host:port``, ``tls://host:port`` or ``pipe:///path``.
         app_id: the application ID, for which this client registers and from which it sends.
-        reconnect: whether a lost connection is made again, and everything registered again.
+        reconnect: whether to reconnect and register everything again after a loss.
         timeout: seconds for connecting; None leaves it to the system.
-        drain: seconds that leaving waits for notifications that are on their way.
+        drain: seconds that ``close`` waits for notifications still in transit; 0 or more, finite.
         ssl: the context for ``tls://``; by default ``ssl.create_default_context()``.
         server_hostname: the name that the certificate must match, if not that of the address.
-        max_payload: the most bytes of a payload that the server accepts.
-        max_handlers: how many handlers may run at once before reading stops.
+        max_payload: maximum payload that the server accepts, in bytes, 1 or more.
+        max_handlers: number of running handlers at which reading stops, 1 or more.
 
     Raises:
-        TypeError, ValueError: an argument is wrong. Raised at once; the other when awaited.
+        TypeError, ValueError: an argument is wrong. Raised at once; the others when awaited.
         OSError: no connection; ``TimeoutError`` if not in time. The text names the address.
 
     Rules: ``spec/notify.md``, section 10.
@@ -71,9 +72,10 @@ def connect(
         )
 
     dial(timeout)  # checks the other arguments
-    options = ClientOptions(
-        app_id, str(parse(address)), duration_of(drain, "drain"), max_payload, max_handlers
-    )
+    drain_time = duration_of(drain, "drain")
+    if drain == math.inf:  # unlike a time-out, it is always waited for in full
+        raise ValueError("drain is inf, but must be a finite number of seconds, 0 or more")
+    options = ClientOptions(app_id, str(parse(address)), drain_time, max_payload, max_handlers)
     return Connecting(Client(options, dial, reconnect), timeout)
 
 

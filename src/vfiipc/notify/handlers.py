@@ -1,4 +1,4 @@
-"""The handlers of a client: which of them a notification is for, and those that are running."""
+"""The handlers of a client: selects them for a notification, and tracks their running calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .messages import ALL, Notify, Register
 from .notification import Notification
 from .router import Registration, Topic
 
-__all__ = ["Handled", "Handler", "Handlers"]
+__all__ = ["Handled", "Handler", "Handlers", "check_handler"]
 
 #: Called with each notification; what it returns is awaited, if it can be.
 Handler: TypeAlias = Callable[[Notification], object]
@@ -43,6 +43,16 @@ class Handled(Registration):
     def wish(self) -> Register:
         """The message that registers it."""
         return Register(self.receiver, self.notification, self.priority)
+
+
+def check_handler(handler: object) -> None:
+    """Checks a handler that a user passes.
+
+    Raises:
+        TypeError: it is neither callable nor None.
+    """
+    if handler is not None and not callable(handler):
+        raise TypeError(f"handler must be callable or None, not {type(handler).__name__}")
 
 
 class Call:
@@ -124,7 +134,7 @@ class Handlers:
         Args:
             handler: what is called.
             given: what it gets.
-            name: what logs call it by.
+            name: its name in logs.
             handled: the registration that it belongs to.
         """
         call = Call(handled)
@@ -136,7 +146,7 @@ class Handlers:
                 return
             task = asyncio.ensure_future(_awaited(result))
         except (KeyboardInterrupt, SystemExit):
-            raise  # end the loop, as from anything else that it calls
+            raise  # end the loop, as if raised by any other callback
         except BaseException as error:  # noqa: BLE001 - a fault of the handler (NFY-C2)
             call.ended = True
             _log_failure(name, error)
@@ -162,7 +172,7 @@ class Handlers:
         """Raises if this runs inside a handler of the registration (NFY-C3).
 
         Raises:
-            RuntimeError: it does; whoever waits for the handler to end would wait for itself.
+            RuntimeError: it does; a handler that waits for its own end would wait for ever.
         """
         if any(call.handled is handled and not call.ended for call in _inside.get()):
             raise RuntimeError(
@@ -176,7 +186,7 @@ class Handlers:
             await asyncio.wait(list(handled.tasks))
 
     async def cancel(self) -> None:
-        """Cancels the handlers that are running, but for the one that calls this."""
+        """Cancels the running handlers, except the one that calls this."""
         current = {call for call in _inside.get() if not call.ended}
         tasks = [task for task in self._running if task is not asyncio.current_task()]
         for task in tasks:

@@ -1,6 +1,6 @@
-"""The members of a JSON object, each with the text that it was written with.
+"""The members of a JSON object, each with its original text.
 
-The standard library's parser decides what is JSON, and tells where each value ends. No value is
+The standard library's parser decides what is JSON, and where each value ends. No value is
 converted here: numbers, escapes, duplicate keys and the space inside a value stay as they are.
 """
 
@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 __all__ = ["DEEPEST", "MalformedPayload", "Members", "members_of"]
 
-#: How many arrays and objects may be inside each other, the payload's own object included.
+#: Maximum nesting of arrays and objects, including the payload's own object.
 DEEPEST: Final = 128
 
 
@@ -28,7 +28,7 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# Objects become lists, in which duplicate keys count for the depth. Numbers are left alone.
+# Objects become lists, so that duplicate keys count for the depth. Numbers are not converted.
 _value_at: Final = json.JSONDecoder(
     object_pairs_hook=_values, parse_float=str, parse_int=str, parse_constant=_refuse
 ).raw_decode
@@ -116,7 +116,7 @@ def members_of(payload: bytes) -> Members:
         raise
     except RecursionError:
         raise _too_deep() from None
-    except ValueError:  # its text and its attributes show the payload
+    except ValueError:  # not chained: its text and attributes contain the payload
         raise MalformedPayload("not JSON") from None
 
 

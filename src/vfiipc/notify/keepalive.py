@@ -1,4 +1,4 @@
-"""Dead peers of idle connections are noticed (NFY-S2)."""
+"""TCP keepalive, which detects dead peers of idle connections (NFY-S2)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def keep_alive(connection: Connection) -> None:
         return
     tcp = socket.IPPROTO_TCP
     try:
-        # The objects of event loops do not let all options through.
+        # The socket objects of event loops do not allow all options.
         with socket.socket(fileno=os.dup(sock.fileno())) as copy:
             copy.setsockopt(tcp, socket.TCP_KEEPIDLE, _INTERVAL)
             copy.setsockopt(tcp, socket.TCP_KEEPINTVL, _INTERVAL)
@@ -36,4 +36,4 @@ def keep_alive(connection: Connection) -> None:
             copy.setsockopt(tcp, socket.TCP_USER_TIMEOUT, _PROBES * _INTERVAL * 1000)
             copy.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     except OSError:
-        pass  # it has ended already, or there is no descriptor left
+        pass  # closed already, or no descriptor is free

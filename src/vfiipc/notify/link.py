@@ -1,4 +1,4 @@
-"""The client's connection: kept, watched, and made again."""
+"""The client's connection: keepalive, and reconnecting after a loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ATTEMPT: Final = 10.0
 
 
 class Listener(NamedTuple):
-    """Who is told what.
+    """The callbacks of a link.
 
     Attributes:
         received: a payload has arrived; the next one is read when this has returned.
@@ -37,13 +37,13 @@ class Listener(NamedTuple):
 
 
 class ClientLink:
-    """One connection after the other.
+    """Keeps one connection at a time, and reconnects. Belongs to one loop.
 
     Args:
-        address: that of the server, for texts.
-        dial: what connects within so many seconds.
-        reconnect: whether a lost connection is made again.
-        listener: who is told.
+        address: the address of the server, for messages.
+        dial: connects; called with the time-out in seconds, None for no limit.
+        reconnect: whether to reconnect after a loss.
+        listener: the callbacks.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ClientLink:
         self._task: asyncio.Task[None] | None = None
         self._pause = _FIRST_PAUSE
         self._reason: BaseException = ConnectionClosed(f"not connected to {self._address} yet")
-        #: Why there will never be a connection again; None if there may be one.
+        #: Why there will be no more connections; None while reconnecting is possible.
         self.over: BaseException | None = None
         #: Set while there is a connection, over which everything is registered.
         self.connected = asyncio.Event()
@@ -96,7 +96,7 @@ class ClientLink:
         await self._connection.send(payload)
 
     async def close(self) -> None:
-        """Ends the connection for good; what was sent goes out first."""
+        """Closes permanently, after sending what is queued."""
         self._reconnect = False
         connection, self._connection = self._connection, None
         self._reason = self.over = ConnectionClosed("the client was closed")
@@ -122,7 +122,9 @@ class ClientLink:
             made = loop.time()
             reason = await self._read(connection)
             if loop.time() - made > self._pause:
-                self._pause = _FIRST_PAUSE  # what ends sooner counts as another failure (NFY-C7)
+                self._pause = (
+                    _FIRST_PAUSE  # a connection that ends sooner counts as a failure (NFY-C7)
+                )
             self.connected.clear()
             if self._connection is None:
                 return  # closed on this side
@@ -146,7 +148,7 @@ class ClientLink:
                 await self._listener.made()
                 self.connected.set()
             except OSError:
-                pass  # reading finds the same
+                pass  # reading fails with the same error
 
     async def _read(self, connection: Connection) -> BaseException:
         received = self._listener.received

@@ -1,4 +1,4 @@
-"""The loggers of the service: silent, unless somebody listens (NFY-L1)."""
+"""The loggers of the service, silent unless a handler is installed (NFY-L1)."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ __all__ = ["client_logger", "server_logger"]
 server_logger: Final = logging.getLogger("vfiipc.notify")
 client_logger: Final = logging.getLogger("vfiipc.notify.client")
 
-# Without any handler, `logging` would print warnings, where silence is documented.
+# Without a handler, `logging` would print warnings to standard error.
 server_logger.addHandler(logging.NullHandler())

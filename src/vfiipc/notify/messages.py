@@ -50,9 +50,9 @@ ALL: Final = "*"
 """``to`` all applications."""
 
 MAX_PAYLOAD: Final = 65536
-"""The most bytes of a payload that a server accepts (NFY-M9)."""
+"""Maximum payload that a server accepts, in bytes (NFY-M9)."""
 
-#: How many bytes a server may add.
+#: Bytes by which a server may extend a payload.
 GROWTH: Final = 64
 
 LONGEST_ID: Final = 255  # bytes of UTF-8

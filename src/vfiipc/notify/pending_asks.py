@@ -28,8 +28,24 @@ class Ask:
         self.reply = reply
         self.outcome: asyncio.Future[Notification] = asyncio.get_running_loop().create_future()
 
+    async def result(self, timeout: float | None) -> Notification:
+        """Waits for the reply.
+
+        Args:
+            timeout: seconds to wait; None sets no limit.
+
+        Raises:
+            TimeoutError: no reply arrived in time.
+            Undeliverable, ConnectionClosed, OSError: no reply can arrive.
+        """
+        if timeout is not None:
+            await asyncio.wait([self.outcome], timeout=timeout)
+            if not self.outcome.done():
+                raise TimeoutError(f"no reply {self.reply!r} came within {timeout:g} s")
+        return await self.outcome
+
     def is_answered_by(self, notify: Notify) -> bool:
-        """Whether this is the reply: from whom was asked, to whoever asked (NFY-C5)."""
+        """Whether this is the reply: from the application asked, to the one that asked (NFY-C5)."""
         return (
             notify.notification == self.reply
             and self.sent.to in (ANY, ALL, notify.sender)
@@ -46,7 +62,7 @@ class Ask:
 
 
 def _same_value(sent: bytes, returned: bytes) -> bool:
-    """Whether two JSON texts mean the same; another server may write it in another way."""
+    """Whether two JSON texts have the same value; a server may write it in another form."""
     try:
         return sent == returned or bool(json.loads(sent) == json.loads(returned))
     except ValueError:  # a number with too many digits

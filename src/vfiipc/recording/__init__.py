@@ -1,4 +1,4 @@
-"""Recorded streams: captures and hex dumps read and written, and explained message by message."""
+"""Recorded streams: reads and writes captures, reads hex dumps, and decodes messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explains a stream: its messages, what the framer discarded and why, what was cut off."""
+"""Decodes a stream into items: messages, discarded bytes with the reason, truncated messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FalseHeader:
 
 @dataclass
 class Discarded:
-    """Consecutive bytes that were discarded while looking for a header."""
+    """Consecutive bytes that were discarded while searching for a header."""
 
     position: int
     count: int = 0
@@ -47,7 +47,7 @@ class Discarded:
     size_limit: int = 0
 
     def reason(self) -> str:
-        """Why they are not messages, in words."""
+        """A description of why they are not messages."""
         if not self.false_headers:
             return "no prefix"
         first = self.false_headers[0]
@@ -65,12 +65,12 @@ class Cut:
     """The beginning of a message, or of a header, that was never completed."""
 
     position: int
-    count: int  #: bytes that are there
-    missing: int  #: bytes that are missing, at least
+    count: int  #: bytes present
+    missing: int  #: minimum number of missing bytes
     msg_id: int | None  #: None if the header is cut off, too
 
     def reason(self) -> str:
-        """What is cut off, in words."""
+        """A description of what is missing."""
         if self.msg_id is None:
             return f"cut off within the header: {self.count} of {HEADER_SIZE} bytes"
         whole = self.count + self.missing
@@ -118,7 +118,7 @@ class Annotator:
         return self._framer.pending
 
     def feed(self, data: bytes) -> Iterator[Item]:
-        """The items that are complete after some more bytes, in pieces of any size."""
+        """Yields the items that the next bytes complete. Pieces can have any size."""
         framer = self._framer
         pending = framer.pending
         # Held bytes may be discarded only while they are too few for a header.
@@ -139,7 +139,7 @@ class Annotator:
             self._discard(end - framer.pending, window, first)
 
     def gap(self, count: int) -> Iterator[Item]:
-        """Reports that bytes are missing here, 1 or more; a message in progress is cut off."""
+        """Handles a gap of ``count`` bytes, 1 or more, which truncates a message in progress."""
         yield from self.finish()
         yield Gap(self._position, count)
         self._position += count
@@ -147,7 +147,7 @@ class Annotator:
         self._framer = Framer(self._prefix, self._size_limit)
 
     def finish(self) -> Iterator[Item]:
-        """The items that are left at the end of the stream."""
+        """Yields the last items at the end of the stream."""
         yield from self._take_discarded()
         pending = self._framer.pending
         if pending:

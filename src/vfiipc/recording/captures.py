@@ -47,7 +47,7 @@ class Capture:
     def __init__(self, source: str | os.PathLike[str] | io.BufferedReader[Any]) -> None:
         self.skipped: Counter[str] = Counter()
         self.packets = 0  #: frames read so far
-        self.read = 0  #: bytes of them, which is close to the place in the file
+        self.read = 0  #: bytes of them, approximately the position in the file
         with ExitStack() as opened:
             if isinstance(source, io.BufferedReader):
                 file = source
@@ -99,7 +99,7 @@ class Capture:
 
 
 def _piped_frames(stream: io.BufferedReader[Any], opened: ExitStack) -> Iterator[Frame]:
-    """The frames of a pcap file that may grow, which libpcap gets through a pipe.
+    """The frames of a pcap file that may grow, passed to libpcap through a pipe.
 
     It could not be given the file: what has not been written yet would be damage.
     """
@@ -134,7 +134,7 @@ def _pump(stream: io.BufferedReader[Any], writing: int) -> None:
             while data := stream.read1(_PIECE):
                 pipe.write(data)
     except (OSError, ValueError):
-        pass  # nobody reads any more, or the stream was closed
+        pass  # the reader has gone, or the stream was closed
 
 
 def _pcap_frames(path: str | os.PathLike[str], opened: ExitStack) -> Iterator[Frame]:
@@ -145,7 +145,7 @@ def _pcap_frames(path: str | os.PathLike[str], opened: ExitStack) -> Iterator[Fr
         raise CaptureError(f"not readable as a capture: {_reason(error)}") from error
     link_type = int(file.datalink())
     if link_type not in LINK_TYPES:
-        raise CaptureError(f"captured on a link of type {link_type}, not understood")
+        raise CaptureError(f"captured on a link of type {link_type}, which is not supported")
 
     def frames() -> Iterator[Frame]:
         try:

@@ -1,4 +1,4 @@
-"""Guesses the prefix of a stream.
+"""Detects the prefix of a stream.
 
 A header is recognised by what follows it: the same prefix, where the next message begins according
 to the size. Four equal bytes are rarely there by chance.
@@ -44,7 +44,7 @@ class Guess:
 
 
 def guess_prefixes(streams: Iterable[bytes], size_limit: int) -> list[Guess]:
-    """The likely prefixes of some streams, the best first; empty if nothing is found.
+    """The likely prefixes of streams, the best first; empty if none is found.
 
     Args:
         streams: beginnings of streams, each of one direction of one connection, and each with some
@@ -56,7 +56,7 @@ def guess_prefixes(streams: Iterable[bytes], size_limit: int) -> list[Guess]:
     for stream in pieces:
         links.update(_links(stream, size_limit))
     guesses = [_tried(mark, pieces, size_limit) for mark, _ in links.most_common(_TRIED)]
-    # Payloads may hold messages of another prefix: what explains more bytes comes first.
+    # Payloads can contain messages with another prefix: the prefix that covers more bytes is first.
     found = [guess for guess in guesses if guess.links]
     return sorted(found, key=_weight, reverse=True)
 
@@ -86,7 +86,7 @@ def _sizes(largest: int) -> re.Pattern[bytes]:
 
 
 def _tried(mark: bytes, streams: Iterable[bytes], size_limit: int) -> Guess:
-    """What a framer finds with this prefix."""
+    """The messages that a framer finds with this prefix, as a guess."""
     (prefix,) = PREFIX.packer.unpack(mark)
     messages = links = size = total = 0
     for stream in streams:
@@ -105,5 +105,5 @@ def _tried(mark: bytes, streams: Iterable[bytes], size_limit: int) -> Guess:
 
 
 def _weight(guess: Guess) -> float:
-    # One fitting size alone can be chance, however much it explains.
+    # A single matching size can be chance, however many bytes it covers.
     return guess.share if guess.links > 1 else guess.share / 4

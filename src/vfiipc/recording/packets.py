@@ -1,4 +1,4 @@
-"""From a captured frame to the part of a TCP stream in it.
+"""Extracts the TCP segment from a captured frame.
 
 The headers of the network below are read here, as far as they lead to TCP: Ethernet with VLAN tags,
 Linux "cooked" captures, loopback and raw IP; IPv4 and IPv6 with its extension headers.
@@ -33,7 +33,7 @@ _EXTENSION_HEADER = struct.Struct("!BBH")
 
 
 class Skipped(Exception):
-    """The frame holds no part of a TCP stream, or none that can be used; says what it holds."""
+    """The frame contains no usable TCP segment; the text says what it contains."""
 
 
 class Segment(NamedTuple):
@@ -112,7 +112,7 @@ _LINKS: dict[int, Callable[[bytes], Segment]] = {
     276: _cooked_2,
 }
 
-#: The link types that are understood, by the numbers of libpcap.
+#: The supported link types, by the numbers of libpcap.
 LINK_TYPES = frozenset(_LINKS)
 
 
@@ -172,7 +172,7 @@ def _tcp(frame: bytes, at: int, end: int, source: bytes, target: bytes) -> Segme
     start = at + 4 * (offset >> 4)
     if start < at + _SHORTEST_TCP or start > end:
         raise Skipped("damaged within its headers")
-    # Ethernet pads short packets, so what lies behind the packet does not count.
+    # Ethernet pads short packets: ignore bytes after the end of the packet.
     data = frame[start:end]
     return Segment(
         _endpoint(source, source_port),

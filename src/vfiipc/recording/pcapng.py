@@ -134,7 +134,7 @@ def _begin(file: BinaryIO, head: bytes) -> _Section:
     else:
         raise CaptureError("a section in an unknown byte order")
     if version != _VERSION:
-        raise CaptureError(f"version {version} of pcapng; {_VERSION} is understood")
+        raise CaptureError(f"version {version} of pcapng; only {_VERSION} is supported")
     _, length = order.block.unpack(head)
     _rest(file, order, length, start)
     return _Section(order)

@@ -1,4 +1,4 @@
-"""From TCP segments to streams: both directions of each connection, in the order of time.
+"""Reassembles TCP segments into streams: both directions of each connection, ordered by time.
 
 Segments may come twice, in another order, or overlap; a stream may begin or end in the middle. What
 the capture lacks is reported as a gap.
@@ -39,8 +39,8 @@ class RecordedConnection:
     number: int  #: from 1, in the order of appearance
     client: str
     server: str
-    retransmitted: int = 0  #: bytes that came again
-    reordered: int = 0  #: segments that came too early
+    retransmitted: int = 0  #: bytes that were retransmitted
+    reordered: int = 0  #: segments that arrived out of order
 
     def sender(self, from_client: bool) -> str:
         """The address of one side."""
@@ -130,7 +130,7 @@ class _RecordedDirection:
         self.held += len(segment.data) + _OVERHEAD
 
     def ready(self, *, skip: bool = False) -> Iterator[Chunk]:
-        """All that follows without a gap; with ``skip``, gaps are reported and skipped."""
+        """Yields what follows without a gap; with ``skip``, reports gaps and skips them."""
         skip = skip or self.held > _PATIENCE
         if self.waiting and not self.begun and (skip or self.unsettled <= 0):
             self.begun = True
@@ -150,7 +150,7 @@ class _RecordedDirection:
             yield self.finish()
 
     def _pass(self, gap: int) -> Chunk:
-        """Goes on behind a gap."""
+        """Continues after a gap."""
         assert self.position is not None
         self.position += gap
         self.time = max(self.time, self.waiting[0].time)
@@ -204,7 +204,7 @@ class Reassembly:
         self._time = 0.0
 
     def feed(self, time: float, segment: Segment) -> Iterable[Chunk]:
-        """The chunks that are complete after one more segment.
+        """Yields the chunks that the next segment completes.
 
         Args:
             time: when it was captured, in seconds since 1970.
@@ -218,7 +218,7 @@ class Reassembly:
         own, other = state
         if not own.begun or own.waiting or other.waiting or missing or flags & (FIN | RST):
             return _general(state, time, sequence, segment)
-        # What nearly all segments are: nothing, or the next bytes.
+        # The common cases: an empty segment, or the next bytes.
         if not data:
             return ()
         assert own.position is not None
@@ -229,7 +229,7 @@ class Reassembly:
         return (Chunk(own.connection, own.from_client, time, data),)
 
     def finish(self) -> Iterator[Chunk]:
-        """The rest, when nothing more will come."""
+        """Yields the remaining chunks at the end of the capture."""
         for state in self._states.values():
             if state.own.from_client:
                 yield from _finish(state, self._time)

@@ -1,4 +1,4 @@
-"""Writes recordings as captures that Wireshark opens: pcap, with made-up headers of IP and TCP."""
+"""Writes recordings as pcap files for Wireshark, with synthetic IP and TCP headers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; what comes later is not recorded."""
+        """Closes the file; nothing is recorded afterwards."""
         with self._lock:
             self._file.close()
 
@@ -124,7 +124,7 @@ class Track:
         self._put(True, ACK, after, after)
 
     def data(self, from_client: bool, data: bytes, seconds: float | None = None) -> None:
-        """Bytes that one side sent, now or at another time."""
+        """Records bytes that one side sent, now or at ``time``."""
         with self._lock:
             self._seconds = seconds
             for start in range(0, len(data), _MOST):
@@ -134,7 +134,7 @@ class Track:
                 self._next[own] = (self._next[own] + len(piece)) % _MODULUS
 
     def end(self, from_client: bool) -> None:
-        """One side has sent its last byte."""
+        """Records that one side has sent its last byte."""
         with self._lock:
             own = self._side(from_client)
             if self._ended[own]:
@@ -145,7 +145,7 @@ class Track:
             self._put(not from_client, ACK, self._next[1 - own], self._next[own])
 
     def cut(self) -> None:
-        """The connection broke, unless both sides had ended it."""
+        """Records that the connection broke, unless both sides had ended it."""
         with self._lock:
             if not all(self._ended):
                 self._ended = [True, True]
@@ -211,7 +211,7 @@ def _network(source: bytes, target: bytes, size: int) -> bytes:
 
 
 def _checksum(data: bytes) -> int:
-    """The checksum of the Internet: the complement of the ones' complement sum of 16-bit words."""
+    """The Internet checksum: the complement of the ones' complement sum of 16-bit words."""
     words = struct.iter_unpack("!H", data + bytes(len(data) % 2))
     total: int = sum(word for (word,) in words)
     while total > 0xFFFF:

@@ -1,4 +1,4 @@
-"""For tests: a scripted peer, a check for framers, and Hypothesis strategies for streams.
+"""Test tools: a scripted peer, a check for framers, and Hypothesis strategies for streams.
 
 ``ScriptedPeer`` stands in for a terminal, and the fixture ``ipc_peer`` is one (``pytest`` finds it
 by itself). ``check_framer`` examines a framer of your own. The strategies draw messages, garbage

@@ -1,4 +1,4 @@
-"""A stream for human eyes: the fields of messages by name, and what a receiver drops and why."""
+"""Describes a stream for people: named fields of messages, and what a receiver discards and why."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def annotated(prefix: int, size_limit: int, chunks: Sequence[bytes]) -> list[str
 
 
 def items_of(prefix: int, size_limit: int, stream: bytes) -> Iterator[Item]:
-    """What a receiver makes of a whole stream."""
+    """The items that a receiver finds in a whole stream."""
     annotator = Annotator(prefix, size_limit)
     yield from annotator.feed(stream)
     yield from annotator.finish()
@@ -54,7 +54,7 @@ def _lines(item: Item, stream: bytes) -> Iterator[str]:
 
 
 def _fields(frame: bytes, position: int, rest: str) -> Iterator[str]:
-    """The fields of a header that are there, by their declared names; then what is left."""
+    """The complete fields of a header by their declared names, then the remaining bytes."""
     at = 0
     declared: Any
     for declared in HEADER.subcons:

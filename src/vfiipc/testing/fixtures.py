@@ -1,4 +1,4 @@
-"""What the pytest fixtures do once they are used."""
+"""The implementation of the pytest fixtures, imported on first use."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def peers_of(request: pytest.FixtureRequest) -> Iterator[Callable[..., ScriptedP
 
 
 class _Verification:
-    """Has the test fail, and not its teardown, when its peers are not content.
+    """Makes the test fail, and not its teardown, when a peer reports a problem.
 
     Registered as a plugin while the test runs, so that other tests pay nothing.
     """
@@ -67,7 +67,7 @@ class _Verification:
         return result
 
     def verify(self, complete: bool) -> None:
-        """Fails the test that has passed by itself, if a peer is not content."""
+        """Fails a test that has passed otherwise, if a peer reports a problem."""
         for peer in self.peers if self._passed else ():
             text = peer.news(complete=complete)
             if text is not None:

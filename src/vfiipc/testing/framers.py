@@ -1,4 +1,4 @@
-"""``check_framer``: examines any framer with the vectors and with streams from Hypothesis."""
+"""``check_framer``: checks any framer with the vectors and with streams from Hypothesis."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FramerFailure(AssertionError):
 def check_framer(
     factory: Callable[[int, int], Feed], *, false_headers: bool = True, max_examples: int = 100
 ) -> None:
-    """Checks that a lenient framer finds the messages in every stream, however it is cut.
+    """Checks that a lenient framer finds the messages in every stream, however it is split.
 
     It has to pass the vectors, then streams of messages with harmless garbage, then streams in
     which anything goes; see ``streams``. A message has to be returned with the chunk that completes
@@ -101,7 +101,7 @@ def _check(
 def _broken_rule(
     factory: Callable[[int, int], Feed], prefix: int, size_limit: int, chunks: list[bytes]
 ) -> str | None:
-    """What is wrong with the framer on this stream, and the rule that says so; None if nothing."""
+    """The fault of the framer on this stream, with the rule it breaks; None if there is none."""
     difference = _difference(factory, prefix, size_limit, chunks)
     if difference is None:
         return None

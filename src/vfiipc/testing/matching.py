@@ -1,4 +1,4 @@
-"""What an expectation asks of a message, and how a message differs from that.
+"""The criteria of an expectation, and how a message differs from them.
 
 Values are shown elided: enough to see the difference, however large the payload.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ANYTHING", "Criterion", "criteria", "elided", "shown"]
 
-#: Where nothing is asked; None is a JSON value.
+#: The default of criteria that are not given; None is a JSON value.
 ANYTHING: Final[Any] = object()
 
 _WIDTH = 72  # characters of a value that are shown
@@ -26,7 +26,7 @@ _MOST_PATHS = 4  # differences between two JSON values that are shown
 
 
 class Criterion(NamedTuple):
-    """One thing that is asked of a message."""
+    """One criterion for a message."""
 
     text: str  #: as in the call of ``expect``
     #: How a message differs, as lines; none if it does not.
@@ -66,7 +66,7 @@ def elided(text: str, width: int = _WIDTH) -> str:
 
 
 def shown(message: Message) -> str:
-    """A message for human eyes: ID, size, and the beginning of its data, as JSON if it is JSON."""
+    """Describes a message: ID, size, and the beginning of its data, as JSON if it is JSON."""
     size = len(message.data)
     value = _decoded(message.data)
     text = repr(message.data) if value is ANYTHING else f"JSON {value!r}"

@@ -1,4 +1,4 @@
-"""``ScriptedPeer``: a server for tests that answers, and misbehaves, as a script says."""
+"""``ScriptedPeer``: a server for tests that answers, and misbehaves, according to a script."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ScriptedPeer:
 
     Args:
         prefix: the synchronisation mark of both directions, 0..2**32-1.
-        size_limit: the most bytes of data in a message of the program, 0..2**31-5.
+        size_limit: maximum data size of a message from the program, in bytes, 0..2**31-5.
         tls: speak TLS; True makes a certificate (needs ``trustme``) whose authority is in
             ``ca_file``; or a server's ``SSLContext``.
         pipe: listen on a Unix socket: True chooses a path; or the path, which must be free.
@@ -78,7 +78,7 @@ class ScriptedPeer:
         self._closing = ExitStack()
         self._loop: PeerLoop | None = None
 
-    # --- its life
+    # --- start and end
 
     def __enter__(self) -> Self:
         if self._loop is not None:
@@ -186,7 +186,7 @@ class ScriptedPeer:
         """Holds back arriving messages in a ``with`` block, to script while the program runs."""
         return self._runner.changed
 
-    # --- what it does at once
+    # --- immediate actions
 
     def send(
         self,
@@ -204,7 +204,7 @@ class ScriptedPeer:
             msg_id: -2**31..2**31-1.
             json: instead of data: a value that is sent as JSON.
             connection: the number of the connection; by default, the latest.
-            delivery: how it is spoilt on its way.
+            delivery: the faults to apply.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
@@ -235,17 +235,17 @@ class ScriptedPeer:
         assert connection is not None
         loop.perform(connection, what)
 
-    # --- what came
+    # --- received messages
 
     @property
     def received(self) -> list[Received]:
-        """The messages that have come, in order, each with the number of its connection."""
+        """The received messages in order, each with the number of its connection."""
         with self._runner.changed:
             return list(self._runner.came)
 
     @property
     def messages(self) -> list[Message]:
-        """The messages that have come, in order."""
+        """The received messages, in order."""
         return [message for _, message in self.received]
 
     def verify(self, timeout: float = 0.0, *, complete: bool = True) -> None:
@@ -267,7 +267,7 @@ class ScriptedPeer:
             raise PeerFailure(text)
 
     def news(self, *, complete: bool = True) -> str | None:
-        """What ``verify`` would say; None if it would be content, or has said so already."""
+        """The failure that ``verify`` would raise; None if there is none, or it was reported."""
         text = self._failure(0, complete)
         return None if text == self._reported else text
 

@@ -1,7 +1,7 @@
-"""The connections of a scripted peer: an event loop in a thread, which does as it is told.
+"""The connections of a scripted peer, served by an event loop in a thread.
 
-asyncio brings TCP, TLS and Unix sockets in one manner, flushes what was written before a close,
-and needs one thread however many connections there are.
+asyncio handles TCP, TLS and Unix sockets in the same way, flushes written data before a close,
+and needs only one thread for any number of connections.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _FLUSH: Final = 0.001  # seconds between looks at whether everything was written
 
 
 class Handler(Protocol):
-    """Who decides what happens. All methods are called in the thread of the loop."""
+    """Decides how to react. All methods are called in the thread of the loop."""
 
     def connected(self, connection: PeerConnection) -> None:
-        """A program has connected."""
+        """Called when a program has connected."""
 
     def received(self, connection: PeerConnection, data: bytes) -> None:
-        """Bytes have arrived."""
+        """Called when bytes have arrived."""
 
     def ended(self, connection: PeerConnection) -> None:
-        """The program sends nothing more."""
+        """Called when the program has ended its stream."""
 
     def failed(self, error: BaseException) -> None:
-        """Something went wrong that nobody else learns of."""
+        """Called for an error that is not reported anywhere else."""
 
 
 class PeerConnection(asyncio.Protocol):
-    """One connection. It performs what it is given one after another."""
+    """One connection. It performs actions one after another."""
 
     transport: asyncio.Transport
 
@@ -66,7 +66,7 @@ class PeerConnection(asyncio.Protocol):
         return self._socket.fileno()
 
     def perform(self, actions: Iterable[Action], done: Future[None] | None = None) -> None:
-        """Performs actions after those before; ``done`` is told when that is over."""
+        """Queues actions; ``done`` is notified when they have been performed."""
         if self._worker is not None and self._worker.done():
             _tell(done)
         else:

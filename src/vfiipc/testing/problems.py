@@ -1,4 +1,4 @@
-"""What went wrong with a scripted peer, in words: expected, came, and the nearest miss."""
+"""The failure messages of a scripted peer: expected, received, and the nearest miss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Received(NamedTuple):
 
 
 def explain_unexpected(script: Script, received: Received) -> str:
-    """Why no expectation fits a message: what was expected, what came, and the nearest miss."""
+    """Explains why no expectation matches a message, with the nearest miss."""
     connection, message = received
     candidates = script.open(connection)
     lines = ["a message came that was not expected"]
@@ -57,7 +57,7 @@ def _nearest_miss(
 
 
 def _closed(expectation: Expectation, connection: int) -> str:
-    """Why the message does not count for an expectation that it would meet."""
+    """Explains why a message does not count for an expectation whose criteria it meets."""
     if expectation.connection not in (None, connection):
         return f"waits for connection {expectation.connection}, but this is {connection}"
     if expectation.met >= expectation.most:
@@ -70,7 +70,7 @@ def _closed(expectation: Expectation, connection: int) -> str:
 def report(
     place: str, script: Script, problems: Sequence[str], received: Sequence[Received]
 ) -> str:
-    """All that went wrong, the first in detail."""
+    """All problems, the first in detail."""
     unmet = script.unmet()
     lines = [f"{place}: {problems[0]}"] if problems else []
     if len(problems) > 1:

@@ -1,4 +1,4 @@
-"""Runs a script on what the connections of a peer receive, and remembers what came."""
+"""Runs a script on the messages that the connections of a peer receive, and records them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .script import Reaction, Script, actions
 
 __all__ = ["ScriptRunner"]
 
-_MOST_PROBLEMS: Final = 100  # that are kept, should a program run wild
+_MOST_PROBLEMS: Final = 100  # problems to keep, for a program that sends without end
 
 
 class ScriptRunner:
@@ -42,7 +42,7 @@ class ScriptRunner:
             self.changed.wait_for(lambda: self.problems or not self.script.unmet(), timeout)
 
     def failure(self, place: str, complete: bool) -> str | None:
-        """What went wrong, in words; with ``complete``, that something has not come, too."""
+        """Describes the problems; with ``complete``, also expectations that were not met."""
         with self.changed:
             if not self.problems and not (complete and self.script.unmet()):
                 return None

@@ -1,4 +1,4 @@
-"""What a scripted peer expects and how it reacts. Pure: no I/O, no threads, no clock.
+"""The expectations and reactions of a scripted peer. Pure: no I/O, no threads, no clock.
 
 A ``Reaction`` is a list of steps, which ``actions`` turns into what the engine of faults
 understands. An ``Expectation`` is a reaction to certain messages. A ``Script`` holds expectations
@@ -101,12 +101,12 @@ def _sent(answer: Answer, message: Message, prefix: int, size_limit: int) -> Ite
     stream = encode(answer.prefix(prefix), message.msg_id, data)
     cut = answer.delivery.cut_after
     if cut is not None and cut > len(stream):
-        raise ValueError(f"at={cut} is behind the answer, which has {len(stream)} bytes")
+        raise ValueError(f"at={cut} is beyond the end of the answer, which has {len(stream)} bytes")
     yield from Planner(answer.delivery).feed(stream)
 
 
 class Reaction:
-    """What the peer does, step by step. Every method returns the object, so that calls chain.
+    """The steps of a reaction. Every method returns the object, so that calls can be chained.
 
     ``answer``, ``delay``, ``garbage``, ``close`` and ``silence`` append a step. The other methods
     change the last answer; ``cut`` and ``reset`` without ``at`` come after it.

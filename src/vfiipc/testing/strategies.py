@@ -57,7 +57,7 @@ _EXACT = 1024
 
 
 class Stream(NamedTuple):
-    """The bytes of one direction, and what a lenient receiver must make of them.
+    """The bytes of one direction, and what a lenient receiver must deliver from them.
 
     Args:
         prefix: the receiver's prefix.
@@ -100,7 +100,7 @@ def messages(prefix: int | None = None, *, max_size: int = _SIZE_LIMIT) -> Searc
 
     Args:
         prefix: where given, some data are made of this prefix and of pieces of headers with it.
-        max_size: the most bytes of data, 0..2**31-5.
+        max_size: maximum data size of a message, in bytes, 0..2**31-5.
     """
     data: SearchStrategy[bytes] = st.binary(max_size=max_size)
     if prefix is not None:
@@ -113,7 +113,7 @@ def messages(prefix: int | None = None, *, max_size: int = _SIZE_LIMIT) -> Searc
 def garbage(
     prefix: int, *, size_limit: int = _SIZE_LIMIT, false_headers: bool = False
 ) -> SearchStrategy[bytes]:
-    """Bytes for between messages.
+    """Garbage between messages.
 
     Args:
         prefix: the receiver's prefix.

@@ -230,7 +230,7 @@ def test_keys_that_come_at_once_go_to_the_prompt() -> None:
         await screen.until(lambda: "holding everything" in screen.state())
         assert screen.table.has_focus
         await screen.press("h")
-        assert "nothing is held from now on" in screen.state()
+        assert "holding is off" in screen.state()
 
     inspecting(drive, is_live=True)
 
@@ -255,7 +255,7 @@ def test_search_mark_save_and_copy(tmp_path: Path, capsys: pytest.CaptureFixture
         assert "saved 1 messages" in screen.state()
         await screen.press("w")
         await screen.answer(str(saved))
-        assert "is there already, and is not overwritten" in screen.state()
+        assert "exists; choose a new file, or remove it" in screen.state()
         await screen.press("escape", "down", "c")
         assert screen.app.clipboard == "[red]not markup[/red]"
 
@@ -327,8 +327,8 @@ def test_a_file_can_only_be_looked_at() -> None:
     async def drive(screen: Screen) -> None:
         for key in ("e", "r", "h"):
             await screen.press(key)
-            assert "a file can only be looked at" in screen.state()
-            screen.app._say("")
+            assert "a file is read-only" in screen.state()
+            screen.app._show_notice("")
         for key in ("l", "d"):
             await screen.press(key)
             assert "not on a held message" in screen.state()
@@ -376,8 +376,8 @@ def test_where_the_connection_has_ended() -> None:
 def test_help_names_every_key() -> None:
     async def drive(screen: Screen) -> None:
         await screen.press("question_mark")
-        assert "show what passes a filter" in screen.text()
-        assert "In front of a row: * marked" in screen.text()  # all of it, without scrolling
+        assert "filter messages" in screen.text()
+        assert "Before a row: * marked" in screen.text()  # all of it, without scrolling
         await screen.press("escape")
         await screen.press("q")
 

@@ -1,4 +1,4 @@
-"""The inspector on the screen: what the keys do."""
+"""The inspector's screen, and the actions of its keys."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Footer, Input, Static
 
 from ...codec import Message
@@ -25,93 +25,39 @@ from .entries import DROPPED, EDITED, HELD, PASSED, Entry
 from .entry_queue import Feed
 from .help import Help
 from .holding import Holding
+from .keys import KEYS
+from .message_source import MessageSource
 from .pane import Pane
 from .rows import HEADING
 from .saving import save
+from .status import status_line
 from .store import Store
+from .styles import CSS
 from .table import Table
 
-__all__ = ["Inspector", "MessageSource"]
+__all__ = ["Inspector"]
 
-_TICK = 0.05  # seconds between looks at what has come
-_BUDGET = 0.02  # seconds of each that may be spent on it
+_TICK = 0.05  # seconds between calls that take entries from the feed
+_BUDGET = 0.02  # seconds that one call may take, so that keys stay responsive
 _BATCH = 200
-_SAID = 4.0  # seconds for which the bottom line shows what was said
-_CSS = """
-#title { height: 1; background: $primary; color: $text; }
-#heading-row { height: 1; text-style: bold; color: $text-muted; }
-Table { height: 1fr; }
-Pane { height: 2fr; max-height: 50%; border-top: solid $primary; }
-Pane:focus-within { border-top: solid $accent; }
-#fields { height: auto; max-height: 5; color: $text-muted; }
-#data, #lines, #tree { height: 1fr; background: $background; }
-#state { height: 1; color: $text-muted; }
-#state.wrong { color: $text-error; }
-#prompt { display: none; height: 1; border: none; padding: 0; }
-.whole Table, .whole #heading-row { display: none; }
-.whole Pane { height: 1fr; max-height: 100%; }
-Editor, Help { align: center middle; }
-#editor, #help { width: 80; height: auto; max-height: 24; border: solid $accent; padding: 0 1; }
-#editor { background: $surface; }
-#help { background: $surface; }
-#typed { height: 8; }
-#heading { text-style: bold; }
-#wrong { color: $text-error; height: auto; }
-"""
-
-
-class MessageSource(Protocol):
-    """What messages come from, and where the user's can go."""
-
-    name: str  #: for the title
-    is_live: bool
-
-    def run(self) -> None:
-        """Brings messages, in a thread of its own, until ``stop``."""
-
-    def stop(self) -> None:
-        """Has ``run`` end."""
-
-    def send(self, way: Way, message: Message) -> bool:
-        """Sends a message in one direction of a connection; False if that has ended."""
+_NOTICE_TIME = 4.0  # seconds for which the bottom line shows a notice
 
 
 class Inspector(App[None]):
-    """The messages of a source, as they come.
+    """Shows the messages of a source as they arrive.
 
     Args:
-        source: where they come from.
-        feed: what the source puts them in.
-        store: what they are kept in.
-        holding: which are held.
-        hidden: whether no data are shown.
-        chosen: the filter at first.
+        source: brings messages, and sends those of the user.
+        feed: the queue from the source to the screen.
+        store: keeps the messages.
+        holding: decides which messages are held.
+        hidden: whether to hide all data.
+        chosen: the initial filter.
     """
 
-    CSS = _CSS
+    CSS = CSS
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("h", "hold", "Hold"),
-        Binding("l", "let_go", "Let go"),
-        Binding("e", "edit", "Edit"),
-        Binding("r", "resend", "Resend"),
-        Binding("m", "mark", "Mark"),
-        Binding("w", "save", "Save"),
-        Binding("q", "quit", "Quit"),
-        Binding("f", "follow", "Follow", show=False),
-        Binding("L", "let_all_go", "Let all go", show=False),
-        Binding("d", "drop", "Drop", show=False),
-        Binding("s", "search", "Search", show=False),
-        Binding("n", "search_on(True)", "Next", show=False),
-        Binding("N", "search_on(False)", "Previous", show=False),
-        Binding("c", "copy", "Copy", show=False),
-        Binding("v", "form", "Form of the data", show=False),
-        Binding("enter", "open", "Open", show=False),
-        Binding("escape", "to_table", "Back", show=False),
-        Binding("z", "whole", "Whole screen", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(
         self,
@@ -133,8 +79,8 @@ class Inspector(App[None]):
         self._hold_text = filter_line(holding.chosen) if holding.chosen is not None else ""
         self._pattern: re.Pattern[bytes] | None = None
         self._prompted: Callable[[str], None] | None = None
-        self._said = ""  # what the bottom line shows for a while
-        self._said_until = 0.0
+        self._notice = ""  # the notice in the bottom line
+        self._notice_until = 0.0
         store.set_filter(chosen)
         self._table = Table(store, hidden=hidden, id="table")
         self._pane = Pane(hidden=hidden, id="pane")
@@ -151,11 +97,11 @@ class Inspector(App[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.begin_capture_print(self)  # the source may have something to say
+        self.begin_capture_print(self)  # output of the source becomes a notice
         self._table.focus()
         self.run_worker(self._source.run, thread=True, name="source", exit_on_error=False)
-        self.set_interval(_TICK, self._take)
-        self._tell()
+        self.set_interval(_TICK, self._take_entries)
+        self._show_status()
 
     def on_unmount(self) -> None:
         self._feed.close()
@@ -164,24 +110,24 @@ class Inspector(App[None]):
     def on_print(self, event: events.Print) -> None:
         said = Text.from_ansi(event.text).plain.strip()
         if said:
-            self._say(said)
+            self._show_notice(said)
 
-    def _say(self, said: str, *, wrong: bool = False) -> None:
-        """Shows a line at the bottom for a while."""
-        self._said = said
-        self._said_until = time.monotonic() + _SAID
+    def _show_notice(self, said: str, *, wrong: bool = False) -> None:
+        """Shows a notice in the bottom line for some seconds."""
+        self._notice = said
+        self._notice_until = time.monotonic() + _NOTICE_TIME
         self._state.update(one_line(said))
         self._state.set_class(wrong, "wrong")
 
-    # --- what comes
+    # --- incoming messages
 
-    def _take(self) -> None:
-        """Takes in what has come, as much as fits into the time."""
+    def _take_entries(self) -> None:
+        """Moves entries from the feed to the store, within the time budget."""
         now = time.monotonic()
         end = now + _BUDGET
         changed = False
-        if self._said and now > self._said_until:
-            self._said, changed = "", True
+        if self._notice and now > self._notice_until:
+            self._notice, changed = "", True
             self._state.remove_class("wrong")
         while time.monotonic() < end:
             entries, looks_new = self._feed.take(_BATCH)
@@ -193,36 +139,26 @@ class Inspector(App[None]):
             if not entries and not self._store.unfiltered:
                 break
         if changed:
-            self._renew()
+            self._refresh_table()
 
-    def _renew(self) -> None:
+    def _refresh_table(self) -> None:
         self._table.renew()
-        self._tell()
+        self._show_status()
 
-    def _tell(self) -> None:
-        if self._said or self._prompted is not None:
+    def _show_status(self) -> None:
+        """Shows the status, unless a notice or a prompt uses the line."""
+        if self._notice or self._prompted is not None:
             return
-        store, table = self._store, self._table
-        said = [f"{store.messages:,} messages"]
-        if store.dropped:
-            said.append(f"{store.dropped:,} no longer kept")
-        if self._filter_text:
-            said.append(f"{len(store.shown):,} shown: {self._filter_text}")
-        if store.unfiltered:
-            said.append(f"{store.unfiltered:,} to look at")
-        if self._holding.chosen is not None:
-            held = filter_line(self._holding.chosen) or "everything"
-            said.append(f"holding {held}: {self._holding.count}")
-        elif self._holding.count:
-            said.append(f"held: {self._holding.count}")
-        said.append("following" if table.following else "paused")
-        self._state.update("; ".join(said))
+        following = self._table.following
+        self._state.update(
+            status_line(self._store, self._holding, self._filter_text, following=following)
+        )
 
     def on_table_moved(self) -> None:
-        if self._pane.is_attached:  # the last move may come when the screen has gone
+        if self._pane.is_attached:  # the last event can arrive after the screen was closed
             self._pane.show(self._table.entry)
 
-    # --- moving about
+    # --- navigation
 
     def action_help(self) -> None:
         self.push_screen(Help())
@@ -233,7 +169,7 @@ class Inspector(App[None]):
             table.following = False
         else:
             table.action_last()
-        self._tell()
+        self._show_status()
 
     def action_open(self) -> None:
         self._pane.focus_data()
@@ -250,7 +186,7 @@ class Inspector(App[None]):
             self._table.focus()
 
     def action_form(self) -> None:
-        self._say(f"data as {self._pane.next_form()}")
+        self._show_notice(f"data as {self._pane.next_form()}")
 
     def action_mark(self) -> None:
         table = self._table
@@ -258,18 +194,18 @@ class Inspector(App[None]):
             table.entry.marked = not table.entry.marked
             table.action_move(1)
 
-    # --- lines of text
+    # --- prompts
 
-    def _ask(self, question: str, text: str, then: Callable[[str], None]) -> None:
-        """Has the user type a line."""
+    def _open_prompt(self, question: str, text: str, then: Callable[[str], None]) -> None:
+        """Shows a prompt; ``then`` is called with the line that the user enters."""
         prompt = self._prompt
         prompt.placeholder = question
         prompt.value = text
-        # At once, so that a key that is pressed already goes to it.
+        # At once, so that the next key goes to the prompt.
         prompt.display = True
         self.screen.set_focus(prompt)
         self._prompted = then
-        self._said = ""
+        self._notice = ""
         self._state.update(question)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -278,7 +214,7 @@ class Inspector(App[None]):
         try:
             self._prompted(event.value)
         except (ValueError, Failure) as error:
-            self._say(str(error), wrong=True)
+            self._show_notice(str(error), wrong=True)
         else:
             self._close_prompt()
 
@@ -291,11 +227,11 @@ class Inspector(App[None]):
         self._prompted = None
         self._prompt.display = False
         self.screen.set_focus(self._table)
-        self._tell()
+        self._show_status()
 
     def action_filter(self) -> None:
-        question = "show what passes, e.g. --id 1,5..9 --from client ping; empty for all"
-        self._ask(question, self._filter_text, self._set_filter)
+        question = "filter, e.g. --id 1,5..9 --from client ping; empty shows all"
+        self._open_prompt(question, self._filter_text, self._set_filter)
 
     def _set_filter(self, line: str) -> None:
         entry = self._table.entry
@@ -304,10 +240,10 @@ class Inspector(App[None]):
         table = self._table
         if entry is not None and not table.following:
             table.go_to(self._store.place_of(entry.number))
-        self._renew()
+        self._refresh_table()
 
     def action_search(self) -> None:
-        self._ask("search for a regular expression in the data", "", self._search)
+        self._open_prompt("search for a regular expression in the data", "", self._search)
 
     def _search(self, text: str) -> None:
         try:
@@ -319,56 +255,58 @@ class Inspector(App[None]):
     def action_search_on(self, forward: bool) -> None:
         table = self._table
         if self._pattern is None:
-            self._say("search first, with s", wrong=True)
+            self._show_notice("search first, with s", wrong=True)
             return
         found = self._store.find(self._pattern, table.place, forward=forward)
         if found is None:
-            self._say("not found", wrong=True)
+            self._show_notice("not found", wrong=True)
         else:
             table.go_to(found)
-            self._tell()
+            self._show_status()
 
-    # --- taking messages elsewhere
+    # --- copying and saving
 
     def action_copy(self) -> None:
         message = self._message("copied")
         if message is not None:
             text = message.data.decode() if is_text(message.data) else message.data.hex(" ")
             self.copy_to_clipboard(text)
-            self._say(f"copied {len(message.data):,} bytes of data")
+            self._show_notice(f"copied {len(message.data):,} bytes of data")
 
     def action_save(self) -> None:
         marked = len(self._store.marked())
         what = f"the {marked:,} marked" if marked else f"the {len(self._store.shown):,} shown"
-        self._ask(f"save {what} as a capture with all data: FILE", "", self._save)
+        self._open_prompt(f"save {what} as a capture with all data: FILE", "", self._save)
 
     def _save(self, path: str) -> None:
         if not path.strip():
-            raise ValueError("name a file that is not there yet")
+            raise ValueError("enter the name of a new file")
         count = save(path.strip(), self._store.marked() or list(self._store.shown))
-        self._say(f"saved {count:,} messages to {path.strip()}")
+        self._show_notice(f"saved {count:,} messages to {path.strip()}")
 
     def _message(self, done: str) -> Message | None:
         """The message under the cursor, if its data may be seen."""
         entry = self._table.entry
         if entry is None or entry.message is None:
-            self._say("the cursor is not on a message", wrong=True)
+            self._show_notice("the cursor is not on a message", wrong=True)
             return None
         if self._hidden:
-            self._say(f"payloads are hidden, so that they cannot be {done}", wrong=True)
+            self._show_notice(f"payloads are hidden and cannot be {done}", wrong=True)
             return None
         return entry.message
 
-    # --- messages held back
+    # --- held messages
 
     def action_hold(self) -> None:
         if self._holding.chosen is not None:
             self._holding.chosen = None
-            self._say("nothing is held from now on; l and L let go what still is")
-            self._tell()
+            self._show_notice("holding is off; l and L release the messages still held")
+            self._show_status()
         elif self._may_change():
-            question = "hold what passes, e.g. --from client --json-match amount=1999; empty: all"
-            self._ask(question, self._hold_text, self._set_hold)
+            question = (
+                "hold messages that pass, e.g. --from client --json-match amount=1999; empty: all"
+            )
+            self._open_prompt(question, self._hold_text, self._set_hold)
 
     def _set_hold(self, line: str) -> None:
         self._holding.chosen = parse_filter(line)
@@ -376,7 +314,7 @@ class Inspector(App[None]):
 
     def _may_change(self) -> bool:
         if not self._source.is_live:
-            self._say("a file can only be looked at", wrong=True)
+            self._show_notice("a file is read-only", wrong=True)
         return self._source.is_live
 
     def action_let_go(self) -> None:
@@ -384,7 +322,7 @@ class Inspector(App[None]):
         if entry is not None and entry.state == HELD and entry.message is not None:
             self._decide(entry, entry.message, PASSED)
         else:
-            self._say("the cursor is not on a held message", wrong=True)
+            self._show_notice("the cursor is not on a held message", wrong=True)
 
     def action_let_all_go(self) -> None:
         for entry in self._store.held():
@@ -396,19 +334,19 @@ class Inspector(App[None]):
         if entry is not None and entry.state == HELD:
             self._decide(entry, None, DROPPED)
         else:
-            self._say("the cursor is not on a held message", wrong=True)
+            self._show_notice("the cursor is not on a held message", wrong=True)
 
     def _decide(self, entry: Entry, message: Message | None, state: str) -> None:
         if self._holding.decide(entry, message):
             entry.state = state
-        self._show_again(entry)
+        self._refresh_entry(entry)
 
-    def _show_again(self, entry: Entry) -> None:
+    def _refresh_entry(self, entry: Entry) -> None:
         if entry is self._table.entry:
             self._pane.show(entry)
-        self._renew()
+        self._refresh_table()
 
-    # --- messages changed and sent
+    # --- editing and sending
 
     def action_edit(self) -> None:
         entry = self._table.entry
@@ -419,9 +357,9 @@ class Inspector(App[None]):
             return
         from_client = entry.way.from_client
         if len(message.data) > LARGEST:
-            self._say(f"more than {LARGEST:,} bytes of data cannot be edited", wrong=True)
+            self._show_notice(f"more than {LARGEST:,} bytes of data cannot be edited", wrong=True)
         elif entry.state == HELD:
-            editor = Editor("Change it and let it go", message, from_client, turns=False)
+            editor = Editor("Edit and release", message, from_client, turns=False)
             self.push_screen(editor, partial(self._edited, entry))
         else:
             editor = Editor("Send a copy", message, from_client, turns=True)
@@ -432,13 +370,13 @@ class Inspector(App[None]):
             return
         changed = edited.message != entry.message
         if not self._holding.decide(entry, edited.message):
-            self._say("its connection has ended", wrong=True)
+            self._show_notice("its connection has ended", wrong=True)
             return
         entry.state = EDITED if changed else PASSED
         cost = entry.cost
         entry.replace_message(edited.message)
         self._store.replaced(cost, entry)
-        self._show_again(entry)
+        self._refresh_entry(entry)
 
     def _copy_edited(self, entry: Entry, edited: Edited | None) -> None:
         if edited is not None:
@@ -450,7 +388,7 @@ class Inspector(App[None]):
         if not self._may_change():
             return
         if entry is None or entry.message is None:
-            self._say("the cursor is not on a message", wrong=True)
+            self._show_notice("the cursor is not on a message", wrong=True)
         else:
             self._send(entry.way, entry.message)
 
@@ -458,6 +396,6 @@ class Inspector(App[None]):
         def sent() -> None:
             if not self._source.send(way, message):
                 ended = f"connection {way.connection} has ended"
-                self.call_from_thread(self._say, ended, wrong=True)
+                self.call_from_thread(self._show_notice, ended, wrong=True)
 
         self.run_worker(sent, thread=True, exit_on_error=False)

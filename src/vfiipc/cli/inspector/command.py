@@ -1,4 +1,4 @@
-"""``vfiipc inspect``: watches two programs, or a file, in a table on the whole terminal."""
+"""``vfiipc inspect``: shows live traffic or a file in a full-screen table."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _KEEP: Final = 100_000
 _INSTALL: Final = "in a clone of vfiipc: pip install '.[inspect]'"
 
 _MORE = """\
-With LISTEN and TARGET it sits between two programs, as `vfiipc proxy` does, and
-shows what they say as it is said; messages can be held, changed, dropped and sent
-again. With FILE it shows a capture, a raw stream or a hex dump. The keys are at
-the bottom of the screen; ? shows all of them.
+With LISTEN and TARGET, inspect relays the traffic between two programs, like
+`vfiipc proxy`, and shows messages as they arrive; they can be held, edited,
+dropped and sent again. With FILE it shows a capture, a raw stream or a hex dump.
+The main keys are listed at the bottom of the screen; ? shows all keys.
 
 examples:
   vfiipc inspect 5001 127.0.0.1:5000
@@ -53,29 +53,31 @@ def add_to(commands: arguments.Commands) -> None:
         "places",
         metavar="LISTEN TARGET | FILE",
         nargs="+",
-        help="where to listen and where to connect for each (HOST:PORT, PORT, tls://HOST:PORT, "
-        "pipe:///PATH); or what to read",
+        help="where to listen, and where to connect for each client (HOST:PORT, PORT, "
+        "tls://HOST:PORT, pipe:///PATH); or the file to read",
     )
     parser.add_argument(
         "--keep",
         metavar="NUMBER",
         type=arguments.count,
         default=_KEEP,
-        help=f"how many messages to keep; the oldest go first ({_KEEP:,})",
+        help=f"number of messages to keep; the oldest are dropped first ({_KEEP:,})",
     )
     parser.add_argument(
         "--hold",
         metavar="FILTER",
         type=_filter,
-        help="hold messages that pass this filter, written as in the screen; '' holds all",
+        help="hold messages that pass this filter, in the syntax of the screen; '' holds all",
     )
     parser.add_argument(
         "--no-payload",
         action="store_true",
-        help="show no data: for card data that nobody else may see",
+        help="hide all data, for card data",
     )
-    parser.add_argument("--format", choices=FORMATS, default="auto", help="what FILE is")
-    parser.add_argument("--follow", action="store_true", help="go on as FILE grows")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="auto", help="the format of FILE (auto)"
+    )
+    parser.add_argument("--follow", action="store_true", help="wait for more data as FILE grows")
     arguments.add_framing(parser, default=None, auto=True)
     arguments.add_timeout(parser, "a connection to TARGET")
     add_filters(parser)
@@ -107,7 +109,7 @@ def _run(parsed: argparse.Namespace) -> int:
         if len(parsed.places) == 2:
             source = LiveSource(parsed, feed, holding, opened)
         elif parsed.hold is not None:
-            raise Malformed("--hold needs LISTEN and TARGET: a file can only be looked at")
+            raise Malformed("--hold needs LISTEN and TARGET; a file is read-only")
         else:
             source = FileSource(parsed, feed, opened)
         inspector = Inspector(
@@ -123,7 +125,7 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 class LiveSource:
-    """Two programs, and the inspector between them."""
+    """Live traffic: the inspector relays between two programs."""
 
     is_live = True
 
@@ -152,14 +154,16 @@ class LiveSource:
 
 
 class FileSource:
-    """A file, which can only be looked at."""
+    """A file, which is read-only."""
 
     is_live = False
 
     def __init__(self, parsed: argparse.Namespace, feed: Feed, opened: ExitStack) -> None:
         (path,) = parsed.places
         if path == "-":
-            raise Malformed("the inspector needs standard input for its keys; name a file")
+            raise Malformed(
+                "the inspector reads keys from standard input; give a file instead of -"
+            )
         source = opened.enter_context(open_source(path, parsed.format, follow=parsed.follow))
         chunks = source.chunks()
         prefix = parsed.prefix

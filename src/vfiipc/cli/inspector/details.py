@@ -1,4 +1,4 @@
-"""What the pane below the table shows of one entry: lines, made when they are asked for."""
+"""The content of the pane below the table: lines of one entry, made on demand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LARGEST_JSON: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines by their numbers, so that few of many are made."""
+    """Lines by number, so that only visible ones are made."""
 
     count: int
     width: int  #: of the longest, in characters
@@ -56,7 +56,7 @@ class Raw(str):
 
 
 def fields(entry: Entry) -> list[str]:
-    """The fields of a message by name, and what else is known of an entry; a few short lines."""
+    """A few short lines: the fields of a message by name, and other facts about the entry."""
     way = entry.way
     ends = f"{one_line(way.sender)} > {one_line(way.receiver)}" if way.connection else ""
     when = clock(entry.time)

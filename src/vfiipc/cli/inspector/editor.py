@@ -1,4 +1,4 @@
-"""The dialog in which a message is changed or written."""
+"""The dialog for editing a message."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PER_LINE = 16
 
 
 class Edited(NamedTuple):
-    """What came of it."""
+    """The result of the dialog."""
 
     message: Message
     from_client: bool

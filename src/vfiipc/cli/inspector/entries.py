@@ -1,4 +1,4 @@
-"""What the table has a row for."""
+"""The entries of the table."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from ..view import Way
 
 __all__ = ["DROPPED", "EDITED", "HELD", "PASSED", "SENT", "Entry"]
 
-# What has become of a message.
+# The states of a message.
 PASSED: Final = ""
 HELD: Final = "held"
-EDITED: Final = "edited"  #: let go in another form than it came
+EDITED: Final = "edited"  #: edited, then released
 DROPPED: Final = "dropped"
-SENT: Final = "sent"  #: by the user, not by either program
+SENT: Final = "sent"  #: sent by the user
 
 _OVERHEAD: Final = 500  # bytes that an entry takes besides the data of its message, roughly
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A message, what is not a message, or what happened to a connection."""
+    """A message, another item of a stream, or an event of a connection."""
 
     way: Way
     time: float | None
-    item: Item | None  #: None where something happened to the connection
-    said: str = ""  #: what happened to it
+    item: Item | None  #: None for an event of the connection
+    said: str = ""  #: the text of the event
     prefix: int = 0
     state: str = PASSED
     number: int = 0  #: from 1, in the order in which they came
@@ -43,17 +43,17 @@ class Entry:
 
     @property
     def frame(self) -> bytes:
-        """The bytes of the message, as they are on the wire; nothing where it is not one."""
+        """The bytes of the message on the wire; empty if it is not a message."""
         message = self.message
         return encode(self.prefix, *message) if message is not None else b""
 
     @property
     def cost(self) -> int:
-        """The memory that it takes, roughly."""
+        """The approximate memory it needs, in bytes."""
         message = self.message
         return _OVERHEAD + (HEADER_SIZE + len(message.data) if message is not None else 0)
 
     def replace_message(self, message: Message) -> None:
-        """Puts another message in the place of the one that came."""
+        """Replaces the message."""
         assert isinstance(self.item, Decoded)
         self.item = Decoded(self.item.position, message)

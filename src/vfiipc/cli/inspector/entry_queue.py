@@ -1,4 +1,4 @@
-"""A queue from the threads that read to the screen."""
+"""The queue from reading threads to the screen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .entries import Entry
 
 __all__ = ["Feed"]
 
-_MOST: Final = 10_000  # entries that wait; whoever brings more is held up
+_MOST: Final = 10_000  # entries in the queue at which `put` waits
 
 
 class Feed:
@@ -30,11 +30,11 @@ class Feed:
             self._entries.append(entry)
 
     def note_change(self) -> None:
-        """An entry that was given out looks different now."""
+        """Reports that an entry that was taken has changed."""
         self._changed = True
 
     def take(self, most: int) -> tuple[list[Entry], bool]:
-        """The next entries, and whether any that were given out have changed."""
+        """The next entries, and whether entries taken earlier have changed."""
         changed, self._changed = self._changed, False
         with self._room:
             taken = [self._entries.popleft() for _ in range(min(most, len(self._entries)))]
@@ -42,7 +42,7 @@ class Feed:
         return taken, changed
 
     def close(self) -> None:
-        """Nobody will take any more."""
+        """Ends the queue: ``put`` no longer waits."""
         with self._room:
             self._closed = True
             self._entries.clear()

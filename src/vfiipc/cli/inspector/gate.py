@@ -18,12 +18,12 @@ __all__ = ["Gate", "Piece"]
 
 
 class Piece(NamedTuple):
-    """The next bytes to pass on, and what is to be told with them."""
+    """The next bytes to relay, and the item to show with them."""
 
     data: bytes
     item: Item | None = None
-    whole: bool = False  #: the bytes are exactly those of the message that is told of
-    between: bool = True  #: behind these bytes another message may be put in
+    whole: bool = False  #: the bytes are exactly one message, that of the item
+    between: bool = True  #: another message can be inserted after these bytes
 
 
 class Gate:
@@ -35,11 +35,11 @@ class Gate:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._waiting = bytearray()  # what has come and has not been given out
-        self._passed = 0  # where in the stream that begins
+        self._waiting = bytearray()  # bytes received and not yet returned
+        self._passed = 0  # their position in the stream
 
     def feed(self, data: bytes, *, holding: bool) -> Iterator[Piece]:
-        """What can pass after some more bytes, in order.
+        """The pieces that the next bytes complete, in order.
 
         Args:
             data: the next bytes.
@@ -54,7 +54,7 @@ class Gate:
             yield Piece(rest, between=self._passed <= between)
 
     def finish(self) -> Iterator[Piece]:
-        """What is left at the end of the stream."""
+        """The last pieces at the end of the stream."""
         for item in self._reader.finish():
             yield from self._told(item)
         if rest := self._take(self._passed + len(self._waiting)):

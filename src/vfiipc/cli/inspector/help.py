@@ -1,4 +1,4 @@
-"""The page of help behind the question mark."""
+"""The help screen."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ up down PgUp PgDn Home   move           f, End   follow the latest, or stop
 Enter, Escape   to the data, back       z   the data on the whole screen
 v   the data as JSON, text or hex       c   copy the data
 s n N   search the data, next, previous
-m   mark the message, or take the mark away
-w   save the marked, or else all shown, as a capture with all data
+m   mark or unmark the message
+w   save marked messages, or all shown, as a capture with all data
 r   send the message again              q   quit
 
-h   hold messages that pass a filter; once more: hold no more
+h   hold messages that pass a filter; again: stop holding
 l   let the held message go             L   let all go
 d   drop the held message
-e   change the held message and let it go; of any other message,
-    change a copy and send it to either side
+e   edit the held message and release it; for any other message,
+    edit a copy and send it to either side
 
-/   show what passes a filter, in the options of the command line:
+/   filter messages, with the options of the command line:
     --id 1,5..9   --connection 3   --from client   --match REGEX
     --json-match amount=1999   --since 08:10   --until 09:00
     A word alone is a regular expression.
 
-In front of a row: * marked, H held, e edited, x dropped, + sent by you"""
+Before a row: * marked, H held, e edited, x dropped, + sent by you"""
 
 
 class Help(ModalScreen[None]):
-    """All keys."""
+    """Shows all keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "dismiss", "Back"),

@@ -1,4 +1,4 @@
-"""Which messages are held, and what becomes of them."""
+"""Decides which messages are held, and waits for the user's decision on them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .store import passes
 
 __all__ = ["Holding", "Ticket"]
 
-_LOOK: Final = 0.2  # seconds after which to look whether the connection has ended
+_LOOK: Final = 0.2  # seconds between checks whether the connection has ended
 
 
 class Ticket:
-    """What is decided of one message."""
+    """The user's decision on one message."""
 
     def __init__(self) -> None:
         self.decided = threading.Event()
@@ -25,7 +25,7 @@ class Ticket:
 
 
 class Holding:
-    """The breakpoint, and the messages that wait at it. Thread safe.
+    """The breakpoint, and the messages held at it. Thread safe.
 
     ``chosen`` is the filter of the messages to hold; None to hold none.
     """
@@ -45,14 +45,14 @@ class Holding:
         return self.chosen is not None and entry.message is not None and passes(self.chosen, entry)
 
     def announce(self, entry: Entry) -> Ticket:
-        """A message is held from now on; what ``wait`` takes."""
+        """Marks a message as held; returns the ticket for ``wait``."""
         ticket = Ticket()
         with self._lock:
             self._waiting[entry] = ticket
         return ticket
 
     def wait(self, entry: Entry, ticket: Ticket, has_ended: Callable[[], bool]) -> Message | None:
-        """The message to pass on in its place; None for none, also once the connection ended."""
+        """Waits for the decision; returns the message to relay, or None if it was dropped."""
         while not ticket.decided.wait(_LOOK):
             if has_ended():
                 break
@@ -61,7 +61,7 @@ class Holding:
         return ticket.message
 
     def decide(self, entry: Entry, message: Message | None) -> bool:
-        """Lets a message go as ``message``, or drops it; False where it is not held any more."""
+        """Releases an entry as ``message``, None to drop it; False if it is no longer held."""
         with self._lock:
             ticket = self._waiting.pop(entry, None)
             if ticket is None:

@@ -1,4 +1,4 @@
-"""Messages that pass between two programs: shown, held back, and joined by others."""
+"""Relays live traffic between two programs: shows, holds and inserts messages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["Live"]
 
 
 class Live:
-    """What is done with each connection.
+    """Relays each connection; ``serve`` is a handler for ``Serving``.
 
     Args:
-        parsed: with the target, its time-out, prefix, limit and the options of TLS.
-        feed: takes what is to be shown.
+        parsed: the arguments: target, time-out, prefix, limit and the options of TLS.
+        feed: receives the entries to show.
         holding: decides what is held.
     """
 
@@ -42,12 +42,12 @@ class Live:
 
     @property
     def prefix(self) -> int:
-        """The prefix of all messages; the default while it has not been found."""
+        """The prefix of all messages; the default until it is detected."""
         prefix = self._framing.prefix
         return arguments.DEFAULT_PREFIX if prefix is None else prefix
 
     def serve(self, client: IPC, number: int) -> None:
-        """Connects to the target, and passes everything on."""
+        """Connects to the target and relays everything."""
         way = Way(number, client.remote_addr() or "client", links.shown(self._parsed.target))
         try:
             target = links.dial(self._parsed.target, self._parsed.timeout, self._parsed)
@@ -141,7 +141,7 @@ class _LiveFlow:
             entry = self._entry(piece.item)
             if piece.whole and self._holding.wants(entry):
                 return self._hold(entry)
-            self._feed.put(entry)  # first, or its answer might be shown before it
+            self._feed.put(entry)  # first: otherwise its answer could be shown before it
         return self._write(piece.data, between=piece.between)
 
     def _hold(self, entry: Entry) -> bool:

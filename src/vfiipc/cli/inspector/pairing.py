@@ -1,4 +1,4 @@
-"""Which message answers which: the next one back on the same connection, with the same ID."""
+"""Pairs answers with questions: the next message back on a connection with the same ID."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MOST: Final = 10_000  # questions that may wait for an answer; the oldest are f
 
 
 class Pairing:
-    """Finds the question to each answer, and how long it waited."""
+    """Finds the question of each answer, and the time between them."""
 
     def __init__(self) -> None:
         # By connection, side and ID: number and time of those that have no answer yet.
         self._open: OrderedDict[tuple[int, bool, int], deque[tuple[int, float]]] = OrderedDict()
 
     def note(self, entry: Entry) -> None:
-        """Takes in a message: sets what it answers, or lets it wait for its answer."""
+        """Handles a message: pairs it with its question, or remembers it as a question."""
         message = entry.message
         if message is None or entry.time is None:
             return

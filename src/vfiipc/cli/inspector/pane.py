@@ -1,4 +1,4 @@
-"""The pane below the table: one entry in full."""
+"""The pane below the table: shows one entry completely."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from .entries import Entry
 __all__ = ["Pane"]
 
 _NOTHING = Lines(0, 0, lambda _: "")
-_OPENED = 200  # values of a JSON text that are seen at once; others open with Enter
+_OPENED = 200  # values that are expanded at first; Enter expands others
 
 
 class LineView(ScrollView, can_focus=True):
-    """Lines of which only those are made that are seen."""
+    """A view that makes only the visible lines."""
 
     lines = _NOTHING
 
@@ -56,7 +56,7 @@ class LineView(ScrollView, can_focus=True):
 
 
 class JSONTree(Tree[Any]):
-    """JSON as a tree; what is closed is not there until it is opened."""
+    """JSON as a tree; nodes are filled when they are expanded."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -64,7 +64,7 @@ class JSONTree(Tree[Any]):
         super().__init__("", id=id)
 
     def show(self, value: JsonObject | list[Any]) -> None:
-        """Shows another value, opened as far as there is not too much."""
+        """Shows another value, expanded unless it is too large."""
         self.clear()
         self.root.set_label(_label(None, value))
         self.root.data = value
@@ -151,5 +151,5 @@ class Pane(Vertical):
         return self.form
 
     def focus_data(self) -> None:
-        """Puts the focus on the data, so that the arrow keys scroll them."""
+        """Focuses the data, so that the arrow keys scroll it."""
         (self._tree if self._data.current == "tree" else self._lines).focus()

@@ -1,4 +1,4 @@
-"""Messages of a file, for the table."""
+"""Reads the messages of a file for the table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Recorded:
     Args:
         chunks: what it holds.
         framing: prefix and limit.
-        timed: whether the times of the chunks mean anything.
+        timed: whether the chunks have real times.
         feed: takes what is to be shown.
     """
 
@@ -36,7 +36,7 @@ class Recorded:
         self._ended = False
 
     def read(self) -> None:
-        """Reads everything; how it ended is told as an entry."""
+        """Reads everything; the last entry says how it ended."""
         said = "the end of the file"
         try:
             for way, item, time in self._explained.items(self._chunks):
@@ -50,5 +50,5 @@ class Recorded:
         self._feed.put(Entry(NOWHERE, None, None, said))
 
     def stop(self) -> None:
-        """Has ``read`` end soon."""
+        """Makes ``read`` return soon."""
         self._ended = True

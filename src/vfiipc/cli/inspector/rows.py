@@ -1,4 +1,4 @@
-"""What the table shows of an entry: pieces of text with the names of their styles."""
+"""The rows of the table: pieces of text with the names of their styles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HEADING", "Styled", "duration", "row", "size", "what_happened"]
 Styled = tuple[str, str]  #: text, and ``strong``, ``faint``, ``bad``, ``held``, ``#3`` or nothing
 
 _MILLISECONDS: Final = len("000")  # of the microseconds that are left out
-_SHOWN: Final = 300  # bytes of data that are looked at for one row
+_SHOWN: Final = 300  # bytes of data that are examined for one row
 _HEX: Final = 24
 _LETTERS: Final = {PASSED: " ", HELD: "H", EDITED: "e", DROPPED: "x", SENT: "+"}
 
@@ -23,7 +23,7 @@ HEADING: Final = f"   {'time':12} {'conn':6} {'id':>7} {'size':>7} {'answered':>
 
 
 def row(entry: Entry, *, hidden: bool) -> list[Styled]:
-    """One row, of any width; what does not fit can be cut off.
+    """One row, of any width; the table cuts off what does not fit.
 
     Args:
         entry: what the row is for.
@@ -61,7 +61,7 @@ def _summary(entry: Entry, *, hidden: bool) -> Styled:
 
 
 def what_happened(entry: Entry) -> Styled:
-    """What an entry tells that is not a message."""
+    """The text of an entry that is not a message."""
     item = entry.item
     if isinstance(item, Discarded):
         said = f"discarded {item.count:,} byte{'s' * (item.count != 1)}: {item.reason()}"
@@ -84,7 +84,7 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time that a message has waited, in 9 characters."""
+    """A latency in 9 characters."""
     if seconds < 1:
         return f"{seconds * 1000:.1f} ms"
     return f"{seconds:.1f} s" if seconds < 100_000 else "> 1 day"

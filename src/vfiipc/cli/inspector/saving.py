@@ -1,4 +1,4 @@
-"""Writes messages of the table as a capture."""
+"""Saves messages of the table as a capture."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def save(path: str, entries: Iterable[Entry]) -> int:
                 track.data(way.from_client, entry.frame, entry.time)
                 count += 1
     except FileExistsError as error:
-        raise Failure(f"{path} is there already, and is not overwritten") from error
+        raise Failure(f"{path} exists; choose a new file, or remove it") from error
     except (OSError, ValueError) as error:
         raise Failure(f"cannot save to {path}: {describe(error)}") from error
     return count

@@ -1,4 +1,4 @@
-"""The messages that are kept, and those of them that the filter shows.
+"""The kept messages, and those that the filter shows.
 
 Work for one message is small, whatever is kept. A new filter is applied step by step, so that the
 screen goes on meanwhile.
@@ -17,13 +17,13 @@ from .pairing import Pairing
 
 __all__ = ["KEEP_BYTES", "Store", "Window"]
 
-KEEP_BYTES: Final = 256 << 20  #: the most memory for messages, whatever their number
+KEEP_BYTES: Final = 256 << 20  #: maximum memory for messages, in bytes
 
 T = TypeVar("T")
 
 
 class Window(Generic[T]):
-    """A list whose front can be taken off at no cost.
+    """A list whose first element can be removed in constant time.
 
     ``first`` is how many were taken off, so that the place of an element never changes: it is
     ``first`` and its index.
@@ -42,7 +42,7 @@ class Window(Generic[T]):
 
     @property
     def stop(self) -> int:
-        """The place behind the last element."""
+        """The place after the last element."""
         return self.first + len(self)
 
     def at(self, place: int) -> T:
@@ -53,7 +53,7 @@ class Window(Generic[T]):
         self._list.append(element)
 
     def drop_first(self) -> T:
-        """Takes the first element off."""
+        """Removes the first element."""
         element = self._list[self._head]
         self._head += 1
         self.first += 1
@@ -64,7 +64,7 @@ class Window(Generic[T]):
 
 
 class Store:
-    """Messages in the order in which they came; the oldest go when there are too many.
+    """Messages in order of arrival; the oldest are dropped when there are too many.
 
     Args:
         keep: the most that are kept, 1 or more.
@@ -82,7 +82,7 @@ class Store:
         self._filter = EVERYTHING
         self._judged = 0  # the place up to which the filter has been applied
         self.shown: Window[Entry] = Window()
-        self.messages = 0  #: all that have come, those included that are no longer kept
+        self.messages = 0  #: the number of all messages so far, including dropped ones
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -98,7 +98,7 @@ class Store:
         return self._entries.stop - self._judged
 
     def add(self, entry: Entry) -> None:
-        """Takes in the latest entry. ``step`` shows it."""
+        """Adds the latest entry. ``step`` shows it."""
         entry.number = self._entries.stop + 1
         self.messages += entry.message is not None
         self._pairing.note(entry)
@@ -115,18 +115,18 @@ class Store:
             self.shown.drop_first()
 
     def replaced(self, former_cost: int, entry: Entry) -> None:
-        """Notes that a kept entry takes another amount of memory now."""
+        """Updates the memory of a kept entry after a change."""
         if self._entries.first < entry.number:
             self._bytes += entry.cost - former_cost
 
     def set_filter(self, chosen: Filter) -> None:
-        """Shows nothing at first; ``step`` then shows what passes, the oldest first."""
+        """Sets the filter and shows nothing; ``step`` then shows what passes, the oldest first."""
         self._filter = chosen
         self._judged = self._entries.first
         self.shown = Window()
 
     def step(self, most: int) -> bool:
-        """Applies the filter to some entries; whether there are more."""
+        """Applies the filter to some entries; returns whether there are more."""
         for place in range(self._judged, min(self._judged + most, self._entries.stop)):
             entry = self._entries.at(place)
             if passes(self._filter, entry):

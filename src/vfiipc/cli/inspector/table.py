@@ -1,4 +1,4 @@
-"""The table of messages: lines that are made when they are seen, however many there are."""
+"""The table of messages, which makes only the visible rows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Table(ScrollView, can_focus=True):
     ]
 
     class Moved(Message):
-        """The cursor is on another entry."""
+        """Posted when the cursor has moved to another entry."""
 
     def __init__(self, store: Store, *, hidden: bool, id: str) -> None:  # noqa: A002 - Textual's
         super().__init__(id=id)
@@ -79,7 +79,7 @@ class Table(ScrollView, can_focus=True):
         return shown.at(self.place) if shown.first <= self.place < shown.stop else None
 
     def renew(self) -> None:
-        """Shows what the store has now."""
+        """Updates the table from the store."""
         shown = self._store.shown
         gone = max(0, shown.first - self._first)
         self._first = shown.first
@@ -98,7 +98,7 @@ class Table(ScrollView, can_focus=True):
         self._scroll_from(self.scroll_offset.y)
 
     def _scroll_from(self, top: int) -> None:
-        """Scrolls as little as shows the cursor, from where ``top`` is the first row."""
+        """Scrolls as little as possible from ``top`` to make the cursor visible."""
         line = self.place - self._store.shown.first
         height = max(1, self.size.height)
         top = min(max(top, line - height + 1, 0), max(0, line))

@@ -26,25 +26,25 @@ class Case:
     """One case of the catalogue. IDs are written down, never computed and never reused.
 
     Attributes:
-        id: its chapter, and its number there.
+        id: the chapter, and the number in it.
         rule: the rule or section of ``spec/framing.md`` that decides it; ``-`` if none does.
         title: what is sent.
-        outcome: what has to come back.
-        write: makes the script for a setting; raises ``CaseNotApplicable`` where there is none.
+        outcome: what must come back.
+        write: makes the script for a setting; raises ``CaseNotApplicable`` if there is none.
         stops: whether a strict receiver stops at a fault in it.
-        prefix: the prefix that the case is about, if it needs one of its own.
-        limit: the same of the limit.
+        prefix: the prefix that the case needs; None for that of the run.
+        limit: the limit that the case needs; None for that of the run.
         strict_only: whether it is about a strict receiver.
         needs_half_close: whether it needs connections that can be closed in one direction.
         needs_reset: whether it needs connections that can be reset.
-        needs_memory: whether it needs to know how much memory the peer claims. It then gets a new
-            process, because one that has freed much keeps some of it.
-        measures: whether it is about times.
+        needs_memory: whether it measures the memory of the peer. It then gets a new process,
+            because a process does not return all freed memory.
+        measures: whether it measures times.
         several: whether it needs a peer that serves several connections at once.
-        alone: whether nothing else may run meanwhile.
-        patient: whether most of it is waiting, so that it runs beside others.
-        seconds: what it may take, beside its own pauses.
-        judge: how it is judged.
+        alone: whether no other case may run at the same time.
+        patient: whether it mostly waits, so that it can run beside others.
+        seconds: the time limit in seconds, without its own pauses.
+        judge: computes the verdict from the evidence.
     """
 
     id: str
