@@ -31,7 +31,10 @@ def demo_process(name: str, arguments: list[str]) -> Iterator[DemoProcess]:
         Failure: it ended without any output.
     """
     command = [sys.executable, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    # In a session of its own, Ctrl-C does not reach it: this process ends it.
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         watchdog = threading.Timer(_GIVE_UP, process.kill)
         watchdog.daemon = True
         watchdog.start()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import shlex
 import signal
 import socket
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -34,6 +31,7 @@ from .examine_files import Outputs
 from .examine_output import Output, list_cases
 from .failures import Failure, Malformed, describe
 from .signals import Ended
+from .tasks import run_task
 from .tls_contexts import client_context, server_context
 
 __all__ = ["run"]
@@ -180,37 +178,10 @@ def _bound(place: Address) -> socket.socket:
 
 def _examine(examination: Examination) -> int | None:
     """Runs until the end or a signal; returns the number of that signal."""
-    received: list[int] = []
     try:
-        asyncio.run(_until_signal(examination, received))
-    except asyncio.CancelledError:
-        if not received:
-            raise
-    except KeyboardInterrupt:  # where the loop does not support signal handlers
-        received.append(signal.SIGINT)
-    return received[0] if received else None
-
-
-async def _until_signal(examination: Examination, received: list[int]) -> None:
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-
-    def cancel(number: int) -> None:
-        if not received:  # a second cancellation would interrupt the clean-up
-            task.cancel()
-        received.append(number)
-
-    former = {}
-    if threading.current_thread() is threading.main_thread() and sys.platform != "win32":
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            handler = signal.getsignal(number)
-            if handler not in (signal.SIG_IGN, None):
-                former[number] = handler
-                loop.add_signal_handler(number, cancel, number)
-    try:
-        await examination.run()
-    finally:
-        for number, handler in former.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+        run_task(examination.run())
+    except KeyboardInterrupt:
+        return signal.SIGINT
+    except Ended as ended:
+        return ended.number
+    return None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
 from typing import Any, Final, TypeVar
 
 from .signals import Ended
@@ -17,35 +20,48 @@ _ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def run_task(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine in a loop of its own. A signal cancels it, so that it can clean up.
+    """Runs a coroutine in a loop of its own. The first signal cancels it, so that it can clean up.
 
     Raises:
         KeyboardInterrupt, Ended: a signal has cancelled it.
     """
     received: list[int] = []
+    cancel: Callable[[], object] | None = None
+
+    def end(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if cancel is not None and len(received) == 1:  # a second one would interrupt the clean-up
+            cancel()
 
     async def main() -> T:
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work)
-
-        def end(number: int) -> None:
-            received.append(number)
+        nonlocal cancel
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+        cancel = partial(loop.call_soon_threadsafe, task.cancel)
+        if received:
             task.cancel()
-
-        for name in _ENDING:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-                try:
-                    loop.add_signal_handler(number, end, number)
-                except NotImplementedError:
-                    pass  # on Windows, where Ctrl-C ends the loop by itself
         return await task
 
+    # The handlers of a loop would come too late: an exception that strikes while the loop begins
+    # leaves a coroutine behind that nobody runs, and a loop that nobody closes.
+    with _handled_by(end):
+        try:
+            return asyncio.run(main())
+        except asyncio.CancelledError:
+            if not received:
+                raise
+    if received[0] == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise Ended(received[0])
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Has the handler called for signals that end the program, unless somebody ignores them."""
+    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    former = {number: signal.signal(number, handler) for number in heard}
     try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        if received[0] == signal.SIGINT:
-            raise KeyboardInterrupt from None
-        raise Ended(received[0]) from None
+        yield
+    finally:
+        for number, one in former.items():
+            signal.signal(number, one)
