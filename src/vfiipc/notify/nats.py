@@ -1,0 +1,265 @@
+"""NATS as the bus, with ``nats-py``, which is imported when a connection is made.
+
+When the connection is lost, a new client takes the place of the old one. So nothing that was
+published before is sent late, which nats-py's own way of reconnecting would do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from ..transport.logs import shown
+from .bus import Bus, BusError, Incoming, Listener, Publish, Subscribe, Unsubscribe
+from .loggers import server_logger
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+__all__ = ["NatsBus"]
+
+#: Bytes that may wait to be sent. More cannot be sent then.
+_MOST_WAITING: Final = 16 << 20
+_CROWDED: Final = 1 << 20
+#: Seconds between attempts to connect again, and for the last words to leave.
+_PAUSE: Final = 0.5
+_LAST_WORDS: Final = 1
+
+_PORT: Final = 4222
+_OWN: Final = {
+    "servers",
+    "allow_reconnect",
+    "closed_cb",
+    "disconnected_cb",
+    "error_cb",
+    "max_reconnect_attempts",
+    "no_echo",
+    "reconnect_time_wait",
+    "reconnected_cb",
+}
+
+
+class NatsBus(Bus):
+    """A connection to NATS.
+
+    Args:
+        servers: addresses of NATS servers: ``nats://host:port``, ``tls://host:port``, with
+            ``user:password@`` or ``token@`` in front of the host where they ask for that.
+        options: anything else that ``nats.connect`` takes: ``tls``, ``user_credentials``,
+            ``nkeys_seed``, ``user``, ``password``, ``token`` …
+
+    Raises:
+        TypeError, ValueError: an argument is wrong.
+    """
+
+    def __init__(self, servers: str | Sequence[str], **options: Any) -> None:
+        listed = servers.split(",") if isinstance(servers, str) else servers
+        self._servers = [each.strip() for each in listed if each.strip()]
+        if not self._servers:
+            raise ValueError("a bus needs the address of a NATS server, as nats://host:4222")
+        for each in self._servers:
+            if urlsplit(each).scheme not in ("nats", "tls", "ws", "wss"):
+                raise ValueError(f"{_place(each)} is not an address of NATS, as nats://host:4222")
+        wrong = _OWN & options.keys()
+        if wrong:
+            raise TypeError(f"{', '.join(sorted(wrong))}: decided by vfiipc, not an option")
+        self._options = {"connect_timeout": 5, "ping_interval": 5, **options}
+        self._client: Client | None = None
+        self._listener: Listener | None = None
+        self._subjects: dict[str, None] = {}  # in order
+        self._subscriptions: dict[str, Any] = {}
+        self._commands: deque[Publish | Subscribe | Unsubscribe] = deque()
+        self._size = 0
+        self._is_too_large = False
+        self._wanted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._reason = ""
+
+    @property
+    def address(self) -> str:
+        return ", ".join(map(_place, self._servers))
+
+    @property
+    def max_payload(self) -> int:
+        return self._client.max_payload if self._client is not None else 0
+
+    @property
+    def is_crowded(self) -> bool:
+        return self._size > _CROWDED
+
+    async def connect(self, listener: Listener) -> None:
+        """Connects.
+
+        Raises:
+            BusError: it cannot be done.
+            ImportError: ``nats-py`` is not installed.
+        """
+        self._client = await self._dial()
+        self._listener = listener
+        self._task = asyncio.get_running_loop().create_task(self._run(self._client))
+
+    def publish(self, message: Publish) -> bool:
+        client = self._client
+        size = len(message.data)
+        if client is None or not client.is_connected or self._size + size > _MOST_WAITING:
+            return False
+        if size > client.max_payload:
+            self._complain(size, client.max_payload)
+            return False
+        self._size += size
+        self._command(message)
+        return True
+
+    def subscribe(self, subject: str) -> None:
+        self._subjects[subject] = None
+        self._command(Subscribe(subject))
+
+    def unsubscribe(self, subject: str) -> None:
+        self._subjects.pop(subject, None)
+        self._command(Unsubscribe(subject))
+
+    async def aclose(self) -> None:
+        task, self._task = self._task, None
+        client, self._client = self._client, None
+        self._listener = None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        if client is not None:
+            for command in self._commands:
+                await self._carry_out(client, command)
+            if client.is_connected:
+                await _quietly(client.flush(_LAST_WORDS))
+            await _quietly(client.close())
+
+    # --- connections
+
+    async def _dial(self) -> Client:
+        try:
+            from nats.aio.client import Client
+            from nats.errors import Error, NoServersError
+        except ImportError as error:
+            hint = "in a clone of vfiipc: pip install '.[nats]'"
+            raise ImportError(f"NATS needs nats-py ({error}); {hint}") from None
+        faults: list[BaseException] = []
+
+        async def failed(error: Exception) -> None:
+            faults.append(error)
+            if not isinstance(error, (OSError, NoServersError)) and self._task is not None:
+                server_logger.warning("the bus at %s says: %s", self.address, shown(error))
+
+        async def closed() -> None:
+            self._reason = shown(faults[-1]) if faults else "the server has ended the connection"
+            self._wanted.set()
+
+        client = Client()
+        connecting = client.connect(
+            self._servers,
+            no_echo=True,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            error_cb=failed,
+            closed_cb=closed,
+            **self._options,
+        )
+        try:
+            await connecting
+        except (OSError, Error, ValueError, ImportError, asyncio.TimeoutError) as error:
+            await _quietly(client.close())
+            cause = faults[-1] if faults else error
+            raise BusError(f"no connection to the bus at {self.address}: {cause}") from None
+        return client
+
+    async def _run(self, client: Client) -> None:
+        while True:
+            await self._pump(client)
+            self._client = None
+            self._commands.clear()
+            self._subscriptions.clear()
+            self._size = 0
+            if self._listener is not None:
+                self._listener.lost(self._reason)
+            await _quietly(client.close())
+            client = await self._dial_again()
+            self._client = client
+            self._commands.extend(map(Subscribe, self._subjects))
+            if self._listener is not None:
+                self._listener.connected()
+
+    async def _dial_again(self) -> Client:
+        while True:
+            await asyncio.sleep(_PAUSE)
+            try:
+                return await self._dial()
+            except BusError as error:
+                server_logger.debug("%s", shown(error))
+
+    # --- messages
+
+    def _command(self, command: Publish | Subscribe | Unsubscribe) -> None:
+        self._commands.append(command)
+        self._wanted.set()
+
+    async def _pump(self, client: Client) -> None:
+        """Carries out what is wanted, in order, until the connection has ended."""
+        while client.is_connected:
+            while self._commands:
+                command = self._commands.popleft()
+                await self._carry_out(client, command)
+                if isinstance(command, Publish):
+                    self._size -= len(command.data)
+            self._wanted.clear()
+            if client.is_connected:
+                await self._wanted.wait()
+
+    async def _carry_out(self, client: Client, command: Publish | Subscribe | Unsubscribe) -> None:
+        from nats.errors import Error
+
+        try:
+            if isinstance(command, Publish):
+                await client.publish(command.subject, command.data, reply=command.reply)
+            elif isinstance(command, Subscribe):
+                subscription = await client.subscribe(command.subject, cb=self._came)
+                self._subscriptions[command.subject] = subscription
+            else:
+                subscription = self._subscriptions.pop(command.subject, None)
+                if subscription is not None:
+                    await subscription.unsubscribe()
+        except (OSError, Error) as error:  # that the connection is lost, `_pump` finds
+            server_logger.debug("the bus at %s: %s", self.address, shown(error))
+
+    async def _came(self, message: Msg) -> None:
+        if self._listener is not None:
+            headers = message.headers or {}
+            nobody = headers.get("Status") == "503" and not message.data
+            incoming = Incoming(message.subject, message.data, message.reply, nobody)
+            self._listener.arrived(incoming)
+
+    def _complain(self, size: int, allowed: int) -> None:
+        if not self._is_too_large:
+            self._is_too_large = True
+            text = "%d bytes are too many for the bus, which takes %d; not sent (logged once)"
+            server_logger.warning(text, size, allowed)
+
+
+def _place(server: str) -> str:
+    """An address without what is secret."""
+    try:
+        parts = urlsplit(server)
+        return shown(f"{parts.scheme}://{parts.hostname or ''}:{parts.port or _PORT}")
+    except ValueError:
+        return "a server"
+
+
+async def _quietly(closing: Any) -> None:
+    from nats.errors import Error
+
+    try:
+        await closing
+    except (OSError, Error, asyncio.TimeoutError):
+        pass
