@@ -141,7 +141,7 @@ class NatsBus(Bus):
     async def _dial(self) -> Client:
         try:
             from nats.aio.client import Client
-            from nats.errors import Error, NoServersError
+            from nats.errors import Error, SlowConsumerError
         except ImportError as error:
             hint = "in a clone of vfiipc: pip install '.[nats]'"
             raise ImportError(f"NATS needs nats-py ({error}); {hint}") from None
@@ -149,7 +149,7 @@ class NatsBus(Bus):
 
         async def failed(error: Exception) -> None:
             faults.append(error)
-            if not isinstance(error, (OSError, NoServersError)) and self._task is not None:
+            if isinstance(error, SlowConsumerError) or "permissions" in str(error).lower():
                 server_logger.warning("the bus at %s says: %s", self.address, shown(error))
 
         async def closed() -> None:

@@ -124,7 +124,7 @@ class Node:
 
     def carry(self, now: float, actions: Iterable[Action]) -> list[Output]:
         """What the router wants; and tells the others what has changed here."""
-        self._now = now
+        self._wake(now)
         self._traffic.carry(actions, now)
         return self._done()
 
@@ -164,6 +164,7 @@ class Node:
         self._now = now
         if self.is_joined and paused > 0:
             self._peers.excuse(paused)
+            self._traffic.excuse(paused)
         if self.is_joined and now - self._beaten >= EXPIRY:
             self._outbox.begin_session()
             self._outbox.say("was not running for some time; %s begins anew", self.name)

@@ -39,6 +39,10 @@ class Requests:
             self._size -= len(forward.unicast.notify.parameter)
         return forward
 
+    def excuse(self, seconds: float) -> None:
+        """This server could not listen for some time; replies may have arrived."""
+        self._deadlines = deque((at + seconds, reply) for at, reply in self._deadlines)
+
     def overdue(self, now: float) -> Iterator[Forward]:
         """Removes those without a reply in time, and the oldest if there are too many."""
         deadlines = self._deadlines

@@ -86,6 +86,10 @@ class Traffic:
             holder = forward.registration.client
             self.carry(self._router.not_taken(forward.unicast, holder), now)
 
+    def excuse(self, seconds: float) -> None:
+        """This server could not listen for some time."""
+        self._requests.excuse(seconds)
+
     def tick(self, now: float) -> None:
         """Time has passed."""
         for forward in self._requests.overdue(now):
