@@ -112,7 +112,15 @@ class RawNats:
             if words[0] in (b"MSG", b"HMSG"):
                 published.append(self._file.read(int(words[-1]) + 2)[:-2])
 
-    def kinds(self) -> Counter[str]:
-        """The same, counted by kind."""
-        heads = [json.loads(data.partition(b"\n")[0]) for data in self.sync()]
-        return Counter(head["type"] for head in heads)
+    def kinds(self, **expected: int) -> Counter[str]:
+        """The same, counted by kind: as soon as there are so many, and what comes on top."""
+        found: Counter[str] = Counter()
+        end = time.monotonic() + SECONDS
+        while True:
+            is_enough = all(found[kind] >= count for kind, count in expected.items())
+            assert is_enough or time.monotonic() < end, found
+            time.sleep(0.05)
+            heads = [json.loads(data.partition(b"\n")[0]) for data in self.sync()]
+            found += Counter(head["type"] for head in heads)
+            if is_enough:
+                return found

@@ -237,6 +237,8 @@ class Service:
                 if guest.should_yield:
                     guest.should_yield = False
                     await asyncio.sleep(0)  # lets the tasks write that empty the queues
+        except OSError as reason:  # a client may end its connection as it likes
+            server_logger.debug("%s: %s", guest, reason)
         finally:
             if connection.discarded:
                 self._complain(guest, _DISCARDED)

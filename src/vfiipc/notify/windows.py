@@ -8,6 +8,7 @@ from typing import Final
 __all__ = ["Windows"]
 
 _WIDTH: Final = 4096
+_MASK: Final = (1 << _WIDTH) - 1
 _MOST: Final = 4096
 
 
@@ -23,15 +24,17 @@ class Windows:
 
     def is_first(self, session: str, number: int) -> bool:
         """Whether this number has not arrived before; from now on it has."""
-        highest, bits = self._seen.pop(session, (-_WIDTH, 0))
+        highest, bits = self._seen.pop(session, (0, 0))
         ahead = number - highest
-        if ahead > 0:
-            bits = (bits << ahead | 1) & ((1 << _WIDTH) - 1) if ahead < _WIDTH else 1
-            is_first, highest = True, number
+        is_first = True
+        if ahead >= _WIDTH:
+            highest, bits = number, 1
+        elif ahead > 0:
+            highest, bits = number, (bits << ahead | 1) & _MASK
         else:
-            bit = 1 << -ahead
-            is_first = -ahead < _WIDTH and not bits & bit
-            bits |= bit if is_first else 0
+            bit = 1 << min(-ahead, _WIDTH)
+            is_first = bit < _MASK and not bits & bit
+            bits |= bit & _MASK
         self._seen[session] = highest, bits
         if len(self._seen) > _MOST:
             self._seen.popitem(last=False)
