@@ -126,12 +126,13 @@ class NatsBus(Bus):
         task, self._task = self._task, None
         client, self._client = self._client, None
         self._listener = None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        while task is not None and not task.done():
+            task.cancel()  # nats-py keeps a cancellation to itself, at times
+            await asyncio.wait([task], timeout=0.1)
         if client is not None:
             for command in self._commands:
-                await self._carry_out(client, command)
+                if isinstance(command, Publish):
+                    await self._carry_out(client, command)
             if client.is_connected:
                 await _quietly(client.flush(_LAST_WORDS))
             await _quietly(client.close())
@@ -178,6 +179,8 @@ class NatsBus(Bus):
     async def _run(self, client: Client) -> None:
         while True:
             await self._pump(client)
+            if self._is_closed():
+                return  # closed on this side
             self._client = None
             self._commands.clear()
             self._subscriptions.clear()
@@ -190,6 +193,9 @@ class NatsBus(Bus):
             self._commands.extend(map(Subscribe, self._subjects))
             if self._listener is not None:
                 self._listener.connected()
+
+    def _is_closed(self) -> bool:
+        return self._task is None
 
     async def _dial_again(self) -> Client:
         while True:
@@ -207,14 +213,14 @@ class NatsBus(Bus):
 
     async def _pump(self, client: Client) -> None:
         """Carries out what is wanted, in order, until the connection has ended."""
-        while client.is_connected:
-            while self._commands:
+        while client.is_connected and not self._is_closed():
+            while self._commands and not self._is_closed():
                 command = self._commands.popleft()
                 await self._carry_out(client, command)
                 if isinstance(command, Publish):
                     self._size -= len(command.data)
             self._wanted.clear()
-            if client.is_connected:
+            if client.is_connected and not self._is_closed():
                 await self._wanted.wait()
 
     async def _carry_out(self, client: Client, command: Publish | Subscribe | Unsubscribe) -> None:

@@ -238,7 +238,7 @@ class Peers:
             peer.is_cut = True
             return number
         if number is None:
-            number = self._router.join(local=False, node=peer.node)
+            number = self._router.join(local=False, node=peer.node)  # NFY-G9
             peer.clients[change.client] = number
             self._clients[number] = (peer.node, peer.session, change.client)
         self._router.register(number, change.wish, change.age)
