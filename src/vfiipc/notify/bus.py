@@ -1,8 +1,8 @@
 """What carries messages between servers; and one in memory, for tests of what they say.
 
 A bus delivers what is published to those that have subscribed to its subject, at most once, and
-never to the one that published it (NFY-G1). Whoever publishes with ``reply`` gets, under that subject, what
-others publish there, or ``nobody`` if no one has subscribed to what was published.
+never to the one that published it (NFY-G1). Whoever publishes with ``reply`` gets what others
+publish under that subject, or ``nobody`` if no one has subscribed to what was published.
 """
 
 from __future__ import annotations

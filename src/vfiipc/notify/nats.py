@@ -214,14 +214,13 @@ class NatsBus(Bus):
     async def _pump(self, client: Client) -> None:
         """Carries out what is wanted, in order, until the connection has ended."""
         while client.is_connected and not self._is_closed():
+            self._wanted.clear()
             while self._commands and not self._is_closed():
                 command = self._commands.popleft()
                 await self._carry_out(client, command)
                 if isinstance(command, Publish):
                     self._size -= len(command.data)
-            self._wanted.clear()
-            if client.is_connected and not self._is_closed():
-                await self._wanted.wait()
+            await self._wanted.wait()
 
     async def _carry_out(self, client: Client, command: Publish | Subscribe | Unsubscribe) -> None:
         from nats.errors import Error
