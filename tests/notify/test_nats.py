@@ -368,10 +368,10 @@ def test_credentials_and_tls(tmp_path: Path) -> None:
     options = ("notifysvc", "--listen", "127.0.0.1:0", "--bus-ca", str(tmp_path / "ca.pem"))
     with nats_server(tmp_path, config) as nats:
         _, _, err = run(*options, "--bus", f"tls://till:wrong@{nats.address}")
-        assert err.splitlines()[-1] == (  # asyncio may have warned before, of what nats-py does
-            f"vfiipc notifysvc: no connection to the bus at tls://{nats.address}: nats:"
-            " 'Authorization Violation'"
-        )
+        # asyncio may have warned before, of what nats-py does
+        refused = f"vfiipc notifysvc: no connection to the bus at tls://{nats.address}: "
+        assert err.splitlines()[-1].startswith(refused)
+        assert "wrong" not in err
         status, _, err = run("notifysvc", "--bus", f"tls://till:secret@{nats.address}")
         assert status == 1
         assert "certificate verify failed" in err

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +27,8 @@ _MOST_WAITING: Final = 16 << 20
 _CROWDED: Final = 1 << 20
 #: Seconds between attempts to connect again, and for the last words to leave.
 _PAUSE: Final = 0.5
+#: Seconds for a connection to each of the servers.
+_PATIENCE: Final = 5.0
 _LAST_WORDS: Final = 1
 
 _PORT: Final = 4222
@@ -67,7 +69,7 @@ class NatsBus(Bus):
         wrong = _OWN & options.keys()
         if wrong:
             raise TypeError(f"{', '.join(sorted(wrong))}: decided by vfiipc, not an option")
-        self._options = {"connect_timeout": 5, "ping_interval": 5, **options}
+        self._options = {"connect_timeout": 3, "ping_interval": 5, **options}
         self._client: Client | None = None
         self._listener: Listener | None = None
         self._subjects: dict[str, None] = {}  # in order
@@ -169,10 +171,11 @@ class NatsBus(Bus):
             **self._options,
         )
         try:
-            await connecting
+            await _within(_PATIENCE * len(self._servers), connecting)
         except (OSError, Error, ValueError, ImportError, asyncio.TimeoutError) as error:
             await _quietly(client.close())
-            cause = faults[-1] if faults else error
+            said = [fault for fault in faults if not isinstance(fault, OSError)]
+            cause = (said or faults or [error])[0]
             raise BusError(f"no connection to the bus at {self.address}: {cause}") from None
         return client
 
@@ -261,10 +264,22 @@ def _place(server: str) -> str:
         return "a server"
 
 
-async def _quietly(closing: Any) -> None:
+async def _within(seconds: float, doing: Coroutine[Any, Any, None]) -> None:
+    """Waits for something that nats-py does, which need not end, nor heed a cancellation."""
+    task = asyncio.ensure_future(doing)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+    finally:
+        task.cancel()
+    if not task.done():
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    task.result()
+
+
+async def _quietly(closing: Coroutine[Any, Any, None]) -> None:
     from nats.errors import Error
 
     try:
-        await closing
+        await _within(_LAST_WORDS, closing)
     except (OSError, Error, asyncio.TimeoutError):
         pass
