@@ -56,11 +56,15 @@ WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test
-test: $(VENV)/.dev ## run the tests
-	@$(PYTEST) $(ARGS)
+test: $(VENV)/.dev ## run the tests, but for those that take long
+	@$(PYTEST) -m 'not long' $(ARGS)
+
+.PHONY: test-long
+test-long: $(VENV)/.dev ## run the tests that take long: stress, thousands of connections, builds
+	@$(PYTEST) -m long $(ARGS)
 
 .PHONY: coverage
-coverage: $(VENV)/.dev ## run the tests and measure what they reach; below the floor it fails
+coverage: $(VENV)/.dev ## run all tests and measure what they reach; below the floor it fails
 	@$(PYTEST) --cov --cov-report=term
 	@$(BIN)/python -m coverage report --include='src/vfiipc/codec/*' --fail-under=100
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from vfiipc.codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, Message
@@ -77,6 +78,7 @@ def found_out(run: int) -> set[str]:
     return found
 
 
+@pytest.mark.long
 def test_streams_find_broken_receivers_out_in_nineteen_runs_of_twenty() -> None:
     found = Counter(name for run in range(RUNS) for name in found_out(run))
     assert {name: found[name] for name in BROKEN if found[name] < RUNS - 1} == {}

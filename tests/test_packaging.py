@@ -22,6 +22,9 @@ TIMEOUT = 100
 TESTS_IN_THE_SDIST = ["tests/spec/test_vector_files.py", "tests/test_makefile.py"]
 
 
+pytestmark = pytest.mark.long
+
+
 class Built(NamedTuple):
     sdist: Path
     wheel: Path

@@ -56,6 +56,7 @@ def descriptors() -> int:
 @needs_proc
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
 @pytest.mark.parametrize("how", ["time-out", "cancelled"])
+@pytest.mark.long
 def test_nothing_stays_open(
     loop: Run[Any], scheme: str, how: str, resolves_to: Callable[..., None]
 ) -> None:  # CON-A8

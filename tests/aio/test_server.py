@@ -325,6 +325,7 @@ def test_mistakes_raise_at_once(
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_five_thousand_connections(loop: Run[Any]) -> None:
     count = 5000
 

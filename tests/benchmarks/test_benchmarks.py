@@ -31,6 +31,7 @@ def assert_measured(results: Sequence[Result]) -> None:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_every_case_of_the_codec_runs_and_states_its_aim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -56,6 +57,7 @@ def test_every_case_of_the_codec_runs_and_states_its_aim(
     assert ET.fromstring(svg(codec.TITLE, results)).tag.endswith("svg")
 
 
+@pytest.mark.long
 def test_every_case_of_the_transports_runs_against_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -65,6 +67,7 @@ def test_every_case_of_the_transports_runs_against_processes(
     assert_measured(results)
 
 
+@pytest.mark.long
 def test_every_case_of_pipe_runs_against_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(pipe.run(pipe.TINY))
@@ -72,6 +75,7 @@ def test_every_case_of_pipe_runs_against_processes(monkeypatch: pytest.MonkeyPat
     assert_measured(results)
 
 
+@pytest.mark.long
 def test_every_case_of_tls_runs_against_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(tls.run(tls.TINY))
@@ -79,6 +83,7 @@ def test_every_case_of_tls_runs_against_processes(monkeypatch: pytest.MonkeyPatc
     assert_measured(results)
 
 
+@pytest.mark.long
 def test_every_case_of_connections_runs_and_is_drawn_as_speed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -94,6 +99,7 @@ def test_every_case_of_connections_runs_and_is_drawn_as_speed(
     assert ET.fromstring(svg(connections.TITLE, drawn)).tag.endswith("svg")
 
 
+@pytest.mark.long
 def test_every_exchange_over_the_network_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(network.run(network.TINY, peers=False))
@@ -134,6 +140,7 @@ def test_an_aim_that_is_missed_is_said_with_its_distance_and_reason() -> None:
     assert Result("G", "ours", "theirs", 0.5, 0.4, 0.6).met is None
 
 
+@pytest.mark.long
 def test_every_case_of_asyncio_runs() -> None:
     results = list(aio.run(aio.TINY, peers=False))
     assert {result.name for result in results} == {"ours"}
@@ -183,6 +190,7 @@ def test_bars_start_at_one_on_one_scale() -> None:
     assert re.findall(r'<text x="([\d.]+)"[^>]*>1</text>', alone) == ticks
 
 
+@pytest.mark.long
 def test_every_case_of_the_notification_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
     results = list(notify.run(notify.TINY, peers=False))

@@ -159,6 +159,7 @@ def test_json_for_programs(data: bytes, most: int, member: str | None) -> None:
     ],
     ids=["array", "depth", "objects", "escapes", "nearly", "wide", "text", "binary"],
 )
+@pytest.mark.long
 def test_it_takes_little_memory(data: bytes) -> None:
     def peak(pieces: object) -> int:
         tracemalloc.start()

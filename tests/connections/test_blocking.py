@@ -362,6 +362,7 @@ class TestServing:
         assert not told[0].endswith("None")
 
     @pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
+    @pytest.mark.long
     def test_a_thousand_connections_leave_nothing(self) -> None:
         def descriptors() -> int:
             return len(list(Path("/proc/self/fd").iterdir()))

@@ -116,6 +116,7 @@ def test_the_one_free_id_is_found_among_those_given_up(count: int) -> None:
         requests.give_up(msg_id)
 
 
+@pytest.mark.long
 def test_a_peer_that_never_answers_costs_next_to_nothing() -> None:
     requests: Requests[Caller] = Requests()
     tracemalloc.start()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,16 +15,18 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path(vfiipc.__file__).parent
 
 
-class Source(NamedTuple):
-    """One module: its dotted name, whether it is a package, and its code."""
+@dataclass(frozen=True)
+class Source:
+    """One module: its dotted name, its code, and whether it is a package."""
 
     name: str
-    is_package: bool
-    tree: ast.Module
+    code: str
+    is_package: bool = False
 
-    @classmethod
-    def parse(cls, name: str, code: str, *, is_package: bool = False) -> Source:
-        return cls(name, is_package, ast.parse(code))
+    @cached_property
+    def tree(self) -> ast.Module:
+        # Not before a test needs it: every process that shares the tests collects all of them.
+        return ast.parse(self.code)
 
     def is_in(self, package: str) -> bool:
         return is_in(self.name, package)
@@ -40,6 +44,7 @@ def is_in(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
+@cache
 def all_sources() -> list[Source]:
     return [_read(path) for path in sorted(PACKAGE.rglob("*.py"))]
 
@@ -48,7 +53,7 @@ def _read(path: Path) -> Source:
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     is_package = parts[-1] == "__init__"
     name = ".".join(parts[:-1] if is_package else parts)
-    return Source.parse(name, path.read_text(encoding="utf-8"), is_package=is_package)
+    return Source(name, path.read_text(encoding="utf-8"), is_package)
 
 
 def imports(source: Source, modules: frozenset[str] = frozenset()) -> Iterator[Import]:

@@ -272,6 +272,7 @@ def cost(case: Case) -> int:
     return sum(len(as_bytes(data)) for data in [*fed, case.get("input", "")])
 
 
+@pytest.mark.long
 def test_the_model_passes_every_vector() -> None:
     assert [case["id"] for case in CASES if notices(case, Model)] == []
 

@@ -67,7 +67,11 @@ def check(stream: Stream, parts: list[Part], *, in_one_piece: bool) -> None:
     assert expected.certain <= len(raw) <= len(stream.data) - expected.pending, stream.name
 
 
-@pytest.fixture(scope="module", params=[(), ("-2",)], ids=["one pass", "two passes"])
+@pytest.fixture(
+    scope="module",
+    params=[(), pytest.param(("-2",), marks=pytest.mark.long)],
+    ids=["one pass", "two passes"],
+)
 def shown(request: pytest.FixtureRequest, all_vectors: Path) -> Shown:
     options: Any = request.param
     return dissect(all_vectors, *ORDERED, *settings_by_port(), *options)
@@ -197,12 +201,18 @@ def test_a_prefix_is_written_as_on_the_command_line(tmp_path: Path, text: str) -
     assert messages(shown[40000, 5000]) == [(1, b"data")]
 
 
-@pytest.mark.parametrize(("limit", "count"), [("2048", 1), ("2k", 1), ("2047", 0), ("1K", 0)])
-def test_the_limit_counts_data(tmp_path: Path, limit: str, count: int) -> None:
-    capture = one_way(tmp_path, encode(PREFIX, 1, b"x" * 1000), encode(PREFIX, 2, b"x" * 2048))
-    shown = dissect(capture, "-o", f"vfiipc.ports:5000=/{limit}")
-    found = [message.msg_id for message in messages(shown[40000, 5000])]
-    assert found == [1, 2][: 1 + count]
+def test_the_limit_counts_data(tmp_path: Path) -> None:
+    stream = encode(PREFIX, 1, b"x" * 1000) + encode(PREFIX, 2, b"x" * 2048)
+    counts = {"2048": 2, "2k": 2, "2047": 1, "1K": 1}
+    ports = {limit: port for port, limit in enumerate(counts, 5000)}
+    packets: list[bytes] = []
+    for port in ports.values():
+        packets += captures.connection(40000, port, captures.in_order([stream]))
+    path = tmp_path / "capture.pcap"
+    path.write_bytes(captures.pcap(packets))
+    shown = dissect(path, *ports_preference(f"{port}=/{limit}" for limit, port in ports.items()))
+    found = {limit: len(messages(shown[40000, port])) for limit, port in ports.items()}
+    assert found == counts
 
 
 def test_the_defaults_are_those_of_the_command_line() -> None:
@@ -212,27 +222,22 @@ def test_the_defaults_are_those_of_the_command_line() -> None:
     assert arguments.limit(limit.split()[1]) == arguments.DEFAULT_LIMIT
 
 
-@pytest.mark.parametrize(
-    ("preference", "value"),
-    [
-        ("prefix", "nonsense"),
-        ("prefix", "0x1c0deface"),
-        ("limit", "2147483644"),
-        ("limit", "-1"),
-        ("ports", "0"),
-        ("ports", "65536"),
-        ("ports", "5000/3"),
-        ("ports", "5000=ADKIS"),
-        ("ports", "5000=ADKI/x"),
-    ],
-)
-def test_a_preference_that_makes_no_sense_is_named(
-    tmp_path: Path, preference: str, value: str
-) -> None:
-    capture = one_way(tmp_path, b"data")
-    said = complaints("-r", str(capture), "-o", f"vfiipc.{preference}:{value}")
-    assert len(said) == 1
-    assert f'vfiipc: the preference {preference} has "{value}"; it takes ' in said[0]
+NONSENSE = {
+    "prefix": ["nonsense", "0x1c0deface"],
+    "limit": ["2147483644", "-1"],
+    "ports": ["0", "65536", "5000/3", "5000=ADKIS", "5000=ADKI/x"],
+}
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_preference_that_makes_no_sense_is_named(tmp_path: Path, number: int) -> None:
+    wrong = {name: values[number] for name, values in NONSENSE.items() if number < len(values)}
+    options = [word for name in wrong for word in ("-o", f"vfiipc.{name}:{wrong[name]}")]
+    said = complaints("-r", str(one_way(tmp_path, b"data")), *options)
+    assert len(said) == len(wrong)
+    for name, value in wrong.items():
+        named = f'vfiipc: the preference {name} has "{value}"; it takes '
+        assert [line for line in said if named in line], (named, said)
 
 
 def test_why_bytes_were_skipped_is_said(tmp_path: Path) -> None:

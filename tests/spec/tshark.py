@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -50,7 +51,9 @@ def complaints(*arguments: str) -> list[str]:
 
 def dissect(capture: Path, *arguments: str, plugin: Path = PLUGIN) -> Shown:
     """What is shown of each direction, by source and target port."""
-    xml = tshark("-r", str(capture), "-T", "pdml", "-Y", "vfiipc", *arguments, plugin=plugin)
+    layers = "geninfo tcp vfiipc"  # the others would double the text to be parsed
+    form = ("-T", "pdml", "-Y", "vfiipc", "-J", layers)
+    xml = tshark("-r", str(capture), *form, *arguments, plugin=plugin)
     shown: Shown = defaultdict(list)
     for packet in ElementTree.fromstring(xml).iter("packet"):
         protocols = packet.findall("proto")
@@ -64,6 +67,7 @@ def dissect(capture: Path, *arguments: str, plugin: Path = PLUGIN) -> Shown:
     return shown
 
 
+@cache
 def glossary(name: str) -> list[str]:
     """One of tshark's reports on itself, with the dissector installed as a user's plugin."""
     done = run("-G", name, plugins=PLUGIN)

@@ -432,6 +432,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
+@pytest.mark.long
 def test_nothing_is_left_behind_by_a_thousand() -> None:
     def use(**options: Any) -> None:
         with ScriptedPeer(**options) as peer:

@@ -210,6 +210,7 @@ ASYNC = """
 """
 
 
+@pytest.mark.long
 def test_beside_asyncio_anyio_and_xdist(tmp_path: Path) -> None:
     for name in "pytest_asyncio", "anyio":
         pytest.importorskip(name)
@@ -249,6 +250,7 @@ def test_it_costs_nothing_until_a_fixture_is_used(tmp_path: Path) -> None:
     assert "nothing was loaded" in done.stdout
 
 
+@pytest.mark.long
 def test_what_runs_at_import_counts_as_covered(tmp_path: Path) -> None:
     # Lines of a module that run at its import are missing where it was imported before coverage
     # has started.

@@ -375,6 +375,7 @@ class TestTheRest:
             client.close()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+    @pytest.mark.long
     def test_ten_thousand_connections_leave_nothing(self, path: Path) -> None:
         def use() -> None:
             client, accepted = connected(listening, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import select
@@ -36,6 +37,7 @@ def descriptors() -> int:
 
 @linux_only
 @pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.long
 def test_connections_leave_nothing_behind(
     server: TCP, portable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +60,25 @@ def test_connections_leave_nothing_behind(
     until(lambda: threading.active_count() <= before[1])
     # A signal or two may be kept for the next wait.
     assert descriptors() <= before[0] + 4
+
+
+@linux_only
+def test_a_wait_keeps_one_descriptor_for_each_direction(server: TCP) -> None:  # IPC-H8
+    client, accepted = connect(server)
+    gc.collect()  # what earlier tests have left behind
+    before = descriptors()
+    for _ in range(3):
+        assert accepted.read_msg(PREFIX, LIMIT, 1) is None
+        assert accepted.read(1, 1) == b""
+        assert not accepted.poll_in(1)
+    assert descriptors() == before + 1
+    while client.write(bytes(1 << 20), 10):
+        pass
+    assert isinstance(client.last_error, TimeoutError)
+    assert descriptors() == before + 2
+    client.close()
+    accepted.close()
+    assert descriptors() == before - 2
 
 
 @linux_only

@@ -208,6 +208,7 @@ def converse(pairs: Pair, seed: str, seconds: float) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("pairs", [tcp_pairs, tls_pairs, pipe_pairs, loopback_pairs])
+@pytest.mark.long
 def test_nothing_goes_wrong_and_nothing_is_left(
     pairs: Callable[[], AbstractContextManager[Pair]],
 ) -> None:

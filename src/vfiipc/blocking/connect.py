@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from ..exchange import (
     MAX_UNCLAIMED,
@@ -13,9 +14,11 @@ from ..exchange import (
 )
 from ..transport.addresses import Address, parse
 from ..transport.failures import explained
-from ..transport.tls import TLS
 from .connection import Connection
-from .schemes import connect_to, object_for
+from .schemes import connect_to, is_tls, object_for
+
+if TYPE_CHECKING:
+    from ..transport.tls import TLS
 
 __all__ = ["check_tls", "connect"]
 
@@ -58,7 +61,7 @@ def connect(
     seconds = timeout_of(timeout)
     check_tls(target, tls)
     ipc = object_for(target.scheme, tls)
-    if isinstance(ipc, TLS) and tls is None:
+    if tls is None and is_tls(ipc):
         ipc.addDefaultCA()  # CON-T1
     try:
         if not connect_to(ipc, target, -1 if seconds is None else math.ceil(seconds * 1000)):
@@ -78,7 +81,7 @@ def check_tls(target: Address | None, tls: TLS | None) -> None:
     """
     if tls is None:
         return
-    if not isinstance(tls, TLS):
+    if not is_tls(tls):
         raise TypeError(f"tls must be a TLS object, not {type(tls).__name__}")
     if target is not None and target.scheme not in ("tls", "fd"):
         raise ValueError(f"tls= is for tls://HOST:PORT, but the address is {target}")

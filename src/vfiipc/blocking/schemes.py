@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import sys
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from ..transport.addresses import Address
 from ..transport.pipe import Pipe
 from ..transport.tcp import TCP
-from ..transport.tls import TLS
 
-__all__ = ["SchemeIPC", "connect_to", "listen_at", "object_for"]
+if TYPE_CHECKING:
+    from ..transport.tls import TLS
+
+__all__ = ["SchemeIPC", "connect_to", "is_tls", "listen_at", "object_for"]
 
 SchemeIPC: TypeAlias = "TCP | TLS | Pipe"
 
@@ -20,7 +23,17 @@ def object_for(scheme: str, tls: TLS | None = None) -> SchemeIPC:
         return Pipe()
     if scheme == "tcp":
         return TCP()
-    return TLS() if tls is None else tls
+    if tls is not None:
+        return tls
+    from ..transport.tls import TLS
+
+    return TLS()
+
+
+def is_tls(ipc: object) -> TypeGuard[TLS]:
+    """Whether it is a ``TLS``: nothing is one before its module was imported."""
+    tls: Any = sys.modules.get("vfiipc.transport.tls")
+    return tls is not None and isinstance(ipc, tls.TLS)
 
 
 def connect_to(ipc: SchemeIPC, target: Address, timeout_msec: float) -> bool:

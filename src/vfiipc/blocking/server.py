@@ -25,14 +25,15 @@ from ..transport.failures import explained
 from ..transport.ipc import IPC
 from ..transport.logs import shown
 from ..transport.tcp_sockets import check_listener, inherited, listening_at
-from ..transport.tls import TLS
 from ..transport.waiters import Waiters
 from .connect import check_tls
 from .connection import Connection
-from .schemes import SchemeIPC, listen_at, object_for
+from .schemes import SchemeIPC, is_tls, listen_at, object_for
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ..transport.tls import TLS
 
 __all__ = ["Handler", "Server", "serve"]
 
@@ -214,7 +215,7 @@ class Server:
         """Makes the TLS handshake; the handler never sees a connection that failed it (CON-S7)."""
         peer = connection._ipc
         try:
-            if isinstance(peer, TLS):
+            if is_tls(peer):
                 peer._make_handshake()
         except OSError as error:
             _logger.info("the connection with %s came to nothing: %s", where, shown(error))

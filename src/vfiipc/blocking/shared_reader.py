@@ -206,7 +206,7 @@ class SharedReader:
 
     def _begin_change(self, frame: FrameType) -> None:
         changing = self._changing
-        if changing.holders.setdefault(0, frame) is not frame and not changing.wait(frame, FOREVER):
+        if changing.holders.setdefault(0, frame) is not frame and not changing.take(frame, FOREVER):
             raise RuntimeError("a signal handler cannot use the connection that it interrupts")
         if self._granted:
             self._hand_over()
@@ -216,7 +216,7 @@ class SharedReader:
         changing = self._changing
         if changing.holders.get(0) is frame:
             del changing.holders[0]
-        if changing.waiters.bells:
+        if changing.bells:
             changing.give(frame)
         if self._ends:
             self._settle_ends()
@@ -224,7 +224,7 @@ class SharedReader:
     def _settle_ends(self) -> None:
         frame = _getframe()
         # Checked again after each turn: a call of ``finish`` may have come while it was given back.
-        while self._ends and self._changing.wait(frame, _AT_ONCE):
+        while self._ends and self._changing.take(frame, _AT_ONCE):
             try:
                 # Each step may be repeated, by the call that continues after an interruption.
                 if self._granted:
@@ -253,14 +253,14 @@ class SharedReader:
         leads = leading.holders.setdefault(0, frame) is frame
         if not leads:
             waiter.bell = new_bell()
-            leads = leading.wait(frame, end, waiter.done, waiter.bell)
+            leads = leading.take(frame, end, waiter.done, waiter.bell)
         try:
             if leads:
                 self._lead(waiter, end)
         finally:
             if leading.holders.get(0) is frame:
                 del leading.holders[0]
-            if leading.waiters.bells:
+            if leading.bells:
                 leading.give(frame)
             del frame
         if waiter.message is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from argparse import ArgumentTypeError
 
-from .. import IPC, TLS
-from ..blocking.schemes import SchemeIPC, connect_to, listen_at, object_for
+from .. import IPC
+from ..blocking.schemes import SchemeIPC, connect_to, is_tls, listen_at, object_for
 from ..transport.addresses import Address, parse
 from ..transport.tcp_sockets import inherited
 from . import arguments
@@ -137,7 +137,7 @@ def dial(place: Address, timeout_msec: int, parsed: argparse.Namespace) -> IPC:
 
 def _new(place: Address, parsed: argparse.Namespace, *, listening: bool) -> SchemeIPC:
     link = object_for(place.scheme)
-    if not isinstance(link, TLS):
+    if not is_tls(link):
         return link
     if listening and not parsed.cert:
         raise Failure(f"to listen at {place} takes a certificate: --cert, and --key")

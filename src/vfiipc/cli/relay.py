@@ -6,7 +6,8 @@ import errno
 import threading
 from typing import NamedTuple, Protocol
 
-from .. import IPC, TLS
+from .. import IPC
+from ..blocking.schemes import is_tls
 from .failures import describe
 from .half_close import shut_down
 from .view import Way
@@ -109,7 +110,7 @@ class Pair:
 
     def _half_close(self, direction: Direction, flow: Flow) -> None:
         source = direction.source
-        over_tls = isinstance(direction.target, TLS)  # which cannot end one way alone
+        over_tls = is_tls(direction.target)  # which cannot end one way alone
         if source.eof() and not source.error() and not over_tls:
             flow.half_close()
             with self._lock:  # nobody may close it now: its descriptor could be another's then

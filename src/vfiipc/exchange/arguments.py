@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ..codec import Framer, check_integer
@@ -21,7 +20,6 @@ __all__ = [
 _LONGEST: Final = 2_000_000.0
 
 
-@dataclass(frozen=True)
 class Settings:
     """The keywords that ``connect`` and ``serve`` share; validated on creation.
 
@@ -29,14 +27,21 @@ class Settings:
         TypeError, ValueError: a value is of the wrong type, or out of range.
     """
 
-    prefix: int
-    size_limit: int
-    strict: bool
-    request_ids: range
-    max_unclaimed: int
-    max_unclaimed_size: int
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        prefix: int,
+        size_limit: int,
+        strict: bool,
+        request_ids: range,
+        max_unclaimed: int,
+        max_unclaimed_size: int,
+    ) -> None:
+        self.prefix = prefix
+        self.size_limit = size_limit
+        self.strict = strict
+        self.request_ids = request_ids
+        self.max_unclaimed = max_unclaimed
+        self.max_unclaimed_size = max_unclaimed_size
         self.framer()
         self.exchange()
 

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 from typing import Any, Final, NamedTuple
 
 from ..codec import check_integer
@@ -30,6 +30,8 @@ _HOST_AND_PORT: Final = re.compile(r"(?:\[([^][/\s]*)\]|([^][/\s]*)):(\d+)", re.
 _WRONG_PORT: Final = re.compile(r"(?:\[[^][/\s]*\]|[^][:/\s]*):([^][:/\s]+)")
 # Wildcard addresses, on which a server listens, and an address to connect to it.
 _REACHABLE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+# What IPv6 addresses begin with that stand for one of IPv4: 80 bits of 0, 16 bits of 1.
+_MAPPED: Final = bytes(10) + b"\xff\xff"
 _DESCRIPTOR: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -87,9 +89,16 @@ def _split(hostname: str) -> tuple[str, str | None]:
 
 def is_literal(host: str) -> bool:
     """Whether ``host`` is an IP address, which needs no resolver."""
+    address, percent, scope = host.partition("%")
+    if percent and (not scope or "%" in scope):
+        return False
+    return _is_ip(socket.AF_INET6, address) or (not percent and _is_ip(socket.AF_INET, address))
+
+
+def _is_ip(family: int, text: str) -> bool:
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
+        socket.inet_pton(family, text)
+    except (OSError, ValueError):  # ValueError: a NUL, or a character that is not ASCII
         return False
     return True
 
@@ -99,9 +108,9 @@ def address_text(address: Any) -> str:
     host, port, *more = address
     if ":" not in host:
         return f"{host}:{port}"
-    mapped = ipaddress.IPv6Address(host.partition("%")[0]).ipv4_mapped
-    if mapped is not None:
-        return f"{mapped}:{port}"
+    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    if packed.startswith(_MAPPED):
+        return f"{socket.inet_ntop(socket.AF_INET, packed.removeprefix(_MAPPED))}:{port}"
     scope = more[1] if len(more) > 1 else 0
     if scope and "%" not in host:
         host = f"{host}%{scope}"

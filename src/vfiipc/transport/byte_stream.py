@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .deadline import Deadline
@@ -156,18 +155,16 @@ class ByteStream(Watchable):
         ``system.WRITE``.
         """
 
-    def receiving(self) -> tuple[Callable[..., bytes | None], tuple[tuple[object], ...]]:
-        """The function behind ``receive``, for callers that save one call by it.
+    def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
+        """Receives once for each limit, when the iterator is advanced.
 
-        Returns:
-            The function, and what ``map`` takes for its arguments after the limit. It may raise
-            ``BlockingIOError`` instead of returning None.
+        It may raise ``BlockingIOError`` instead of giving None, and can be advanced further then.
         """
-        return self.receive, ()
+        return map(self.receive, limits)
 
     def waiting(self, event: int) -> Callable[[float | None], object]:
-        """``wait`` for this event."""
-        return partial(self.wait, event)
+        """``wait`` for this event, as often as needed; it takes milliseconds."""
+        return lambda msec: self.wait(event, None if msec is None else msec / 1000)
 
     @abstractmethod
     def close(self) -> None:

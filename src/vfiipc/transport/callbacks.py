@@ -13,7 +13,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -38,19 +37,32 @@ class _Readiness(Enum):
     DUE = "it is called in the next round"
 
 
-@dataclass(eq=False)
 class CallbackRegistration:
-    """The callback of one object."""
+    """The callback of one object.
 
-    dispatcher: _Dispatcher
-    owner: object  #: stays alive with the registration
-    source: Watchable  #: reports whether there is something to read
-    call: Callable[[], object]  #: the callback with its arguments
-    active: bool = True  #: cleared by ``cancel``; no callback starts afterwards
-    was_read: bool = False  #: a reading call was made, so it must be armed again
-    notified: bool = False  #: the thread was notified to check it
-    state: _Readiness = _Readiness.ARMED
-    watched: int = -1  #: the descriptor that the thread watches for it
+    Args:
+        dispatcher: the thread that makes the calls.
+        owner: stays alive with the registration.
+        source: reports whether there is something to read.
+        call: the callback with its arguments.
+    """
+
+    def __init__(
+        self,
+        dispatcher: _Dispatcher,
+        owner: object,
+        source: Watchable,
+        call: Callable[[], object],
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.owner = owner
+        self.source = source
+        self.call = call
+        self.active = True  #: cleared by ``cancel``; no callback starts afterwards
+        self.was_read = False  #: a reading call was made, so it must be armed again
+        self.notified = False  #: the thread was notified to check it
+        self.state = _Readiness.ARMED
+        self.watched = -1  #: the descriptor that the thread watches for it
 
     def on_read(self) -> None:
         """A reading call has ended: the source's ``on_read``."""

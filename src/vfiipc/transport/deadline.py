@@ -6,10 +6,10 @@ import math
 import time
 from typing import Final
 
-__all__ = ["FOREVER", "Deadline"]
+__all__ = ["FOREVER", "LONGEST_MSEC", "Deadline"]
 
-# Longer than any wait; poll and locks count milliseconds in a C int.
-_LONGEST: Final = 2_000_000.0
+#: Longer than any wait; poll and locks count milliseconds in a C int.
+LONGEST_MSEC: Final = 2_000_000_000
 
 
 class Deadline:
@@ -23,24 +23,24 @@ class Deadline:
         ValueError: it is NaN.
     """
 
-    __slots__ = ("_moment",)
+    __slots__ = ("moment",)
 
     def __init__(self, timeout_msec: float) -> None:
         if type(timeout_msec) is not int:
             _check(timeout_msec)
-        self._moment: float | None = None
-        if 0 <= timeout_msec < _LONGEST * 1000:
-            self._moment = time.monotonic() + timeout_msec / 1000  # IPC-T1
+        #: By ``time.monotonic``; infinite if it never expires.
+        self.moment = math.inf
+        if 0 <= timeout_msec < LONGEST_MSEC:
+            self.moment = time.monotonic() + timeout_msec / 1000  # IPC-T1
 
     def remaining(self) -> float | None:
         """Seconds left, 0.0 or more; None if it never expires."""
-        if self._moment is None:
-            return None
-        return max(0.0, self._moment - time.monotonic())
+        left = self.moment - time.monotonic()
+        return None if left == math.inf else max(0.0, left)
 
     def passed(self) -> bool:
         """Whether the time is up."""
-        return self._moment is not None and time.monotonic() >= self._moment
+        return time.monotonic() >= self.moment
 
     def within(self, seconds: float) -> float:
         """Seconds left, at most ``seconds``."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import socket
-import ssl
 
 __all__ = ["explained"]
 
@@ -16,8 +14,8 @@ def explained(cause: BaseException | None, what: str) -> OSError:
     """
     reason = getattr(cause, "strerror", None) or str(cause)
     error: OSError
-    if isinstance(cause, (ssl.SSLError, socket.gaierror)):
-        error = copy.copy(cause)  # their numbers are not those of the system
+    if isinstance(cause, OSError) and type(cause).__module__ != OSError.__module__:
+        error = copy.copy(cause)  # numbers of ssl and of resolving are not those of the system
         error.args = (cause.errno, f"{what}: {reason}")
         error.strerror = f"{what}: {reason}"
     elif isinstance(cause, OSError) and cause.errno is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import sys
 from operator import index
 from typing import Any, Final
+
+from .sockets import is_tls_socket
 
 __all__ = ["couple"]
 
@@ -25,9 +26,7 @@ def couple(source: int | socket.socket, own: int) -> socket.socket:
         TypeError: it is neither.
         OSError: it is not a connected stream socket (TCP or Unix); nothing has changed.
     """
-    # Without ssl imported there can be no SSLSocket, and importing it is slow.
-    ssl: Any = sys.modules.get("ssl")
-    if ssl is not None and isinstance(source, ssl.SSLSocket):
+    if is_tls_socket(source):
         raise OSError(errno.EINVAL, "a TLS socket cannot be coupled: its bytes are encrypted")
     fileno = source.fileno() if isinstance(source, socket.socket) else _descriptor(source)
     # A number that does not fit into a C int would be truncated to another descriptor.

@@ -248,8 +248,9 @@ class IPC(ABC):
             Messages in order of arrival; an empty list where ``read_msg`` returns None. After
             ``getFD``, often just one.
         """
-        deadline = Deadline(timeout_msec)
-        return self._messages.read_msgs(prefix, size_limit, self.strict, deadline)
+        more: list[Message] = []
+        first = self._messages.read_msg(prefix, size_limit, self.strict, timeout_msec, None, more)
+        return [] if first is None else [first, *more]
 
     def read(
         self, maxsize: int, timeout_msec: float = -1, timeout_msec2: float | None = None

@@ -117,6 +117,18 @@ class Lifetime:
         for waiters in self.waiters:
             waiters.wake()
 
+    def watch(self, interests: Sequence[tuple[int, int]]) -> system.Watch:
+        """A watch of these descriptors that a ``nudge`` wakes for good, for as long as this lasts.
+
+        So it is for calls that end with the lifetime or a break, and are nudged for nothing else.
+        It spares them what ``wait`` does each time. ``OSError`` if no descriptor is available.
+        """
+        watch = system.Watch(interests)
+        self._watches[watch] = None
+        if self.ended or self.broken:  # the nudge may have come before
+            watch.signal.set()
+        return watch
+
     def wait(
         self,
         interests: Sequence[tuple[int, int]],
@@ -141,7 +153,7 @@ class Lifetime:
             watch = _spare.pop()
         except IndexError:
             try:
-                watch = system.Watch()
+                watch = system.Watch(interests)
             except OSError:  # IPC-H8
                 return system.wait(
                     interests, _WITHOUT_SIGNAL if timeout is None else min(timeout, _WITHOUT_SIGNAL)
@@ -179,6 +191,7 @@ class Lifetime:
             if release is not None and self._claim(frame):
                 release()
                 self._release = None  # and with it the references to what was open
+                self._watches.clear()
                 self._releasing.clear()
         finally:
             del frame

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..codec import check_integer
@@ -32,13 +31,15 @@ __all__ = ["CAPACITY", "Delivery", "Loopback", "loopback_pair"]
 CAPACITY: Final = 65536
 
 
-@dataclass(eq=False)
 class _Sent:
     """What one ``send`` put into a channel."""
 
-    data: bytes
-    arrival: float
-    next: _Sent | None = None
+    __slots__ = ("arrival", "data", "next")
+
+    def __init__(self, data: bytes, arrival: float) -> None:
+        self.data = data
+        self.arrival = arrival
+        self.next: _Sent | None = None
 
 
 #: The part a reader is at, its offset there, and the number of bytes taken so far.

@@ -11,15 +11,21 @@ until the framer has them. A message that an interrupted call could not return w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import repeat
+from math import inf
 from sys import _getframe
+from time import monotonic
 from types import FrameType
 from typing import Final, NamedTuple
 
 from ..codec import Framer, FramingError, Message
 from .byte_stream import ByteStream
-from .deadline import Deadline
+from .deadline import LONGEST_MSEC, Deadline
 from .logs import ConnectionLog
 from .stream_state import not_connected
+from .system import READ
 from .turn import Turn
 from .writing import WritingStream
 
@@ -27,8 +33,8 @@ __all__ = ["MessageStream", "PeekResult"]
 
 # Larger receives bring no more speed.
 _CHUNK: Final = 65536
-# Receives that a call may still make after its deadline: enough for what the system holds, but not
-# for an endless flood (IPC-T5).
+# Receives that a call may still make after its deadline, or the end of the lifetime: enough for
+# what the system holds, but not for an endless flood (IPC-T5, IPC-Z1).
 _RECEIVES_AFTER_DEADLINE: Final = 64
 # Reads that wait before they try to receive, at most, before one tries first again.
 _MOST_WAITS_FIRST: Final = 15
@@ -75,13 +81,15 @@ class MessageStream(WritingStream):
         self._incomplete = False
         self._descriptor_tells = False
         self._empty_receives = self._waits_first = 0  # see `_await_msg`
-        self._arrived: list[bytes | None] = []
+        self._receives: Iterator[bytes | None] = iter(())
+        self._arrived: bytes | None = None  # received, and not yet fed
         self._fed = 0
         self._returned: list[Message] = []
         self._reading = Turn(self.lifetime)
 
     def open(self, stream: ByteStream) -> bool:
         self._descriptor_tells = stream.descriptor_tells
+        self._receives = stream.receiving(repeat(_CHUNK))  # IPC-A1
         return super().open(stream)
 
     def log_to(self, log: ConnectionLog | None) -> None:
@@ -111,60 +119,46 @@ class MessageStream(WritingStream):
         strict: bool,
         timeout_msec: float,
         deadline: Deadline | None = None,
+        more: list[Message] | None = None,
     ) -> Message | None:
-        """As ``IPC.read_msg``; a ``deadline`` takes the place of the time-out."""
+        """As ``IPC.read_msg``; a ``deadline`` takes the place of the time-out.
+
+        ``more`` is a list to which complete messages behind the one that is returned are added.
+        """
         # A buffered message is returned without asking the clock or the stream.
         if deadline is None and type(timeout_msec) is not int:
             deadline = Deadline(timeout_msec)
         turn, frame, message = self._reading, _getframe(), None
+        holders = turn.holders
         try:
             try:
-                if turn.holders.setdefault(0, frame) is not frame:
+                if holders.setdefault(0, frame) is not frame:
                     deadline = deadline or Deadline(timeout_msec)
-                    if not turn.wait(frame, deadline):
+                    if not turn.take(frame, deadline):
                         return None
                 message = self._next_msg(prefix, size_limit, strict, timeout_msec, deadline)
+                if more is not None and message is not None:
+                    self._drain(more)
             finally:
                 # `_end_reading`, inlined.
-                if turn.holders.get(0) is frame:
-                    del turn.holders[0]
-                if turn.waiters.bells or self.on_read is not None or self.lifetime.ended:
+                if holders.get(0) is frame:
+                    del holders[0]
+                if turn.bells or self.on_read is not None or self.lifetime.ended:
                     self._end_reading(turn, frame)
                 del frame
             if self.log is not None and self.log.messages and message is not None:
-                self.log.received([message])
+                self.log.received([message, *(more or ())])
         except BaseException:
             if message is not None:
-                self._returned.append(message)
+                self._returned += [message, *(more or ())]
             raise
         return message
 
-    def read_msgs(
-        self, prefix: int, size_limit: int, strict: bool, deadline: Deadline
-    ) -> list[Message]:
-        turn, frame = self._reading, _getframe()
-        messages: list[Message] = []
-        try:
-            try:
-                if not turn.wait(frame, deadline):
-                    return []
-                first = self._next_msg(prefix, size_limit, strict, 0, deadline)
-                if first is not None:
-                    messages.append(first)
-                    self.framer.drain(messages)
-                    # What follows is incomplete. With strict, it may also be a fault.
-                    self._incomplete = not strict
-            except FramingError:
-                pass  # the next call reports it, after these messages
-            finally:
-                self._end_reading(turn, frame)
-                del frame
-            if self.log is not None and self.log.messages:
-                self.log.received(messages)
-        except BaseException:
-            self._returned += messages
-            raise
-        return messages
+    def _drain(self, messages: list[Message]) -> None:
+        with suppress(FramingError):  # the next call reports it, after these messages
+            self.framer.drain(messages)
+            # What follows is incomplete. With strict, it may also be a fault.
+            self._incomplete = not self._strict
 
     def _end_reading(self, turn: Turn, frame: FrameType) -> None:
         turn.give(frame)
@@ -178,7 +172,7 @@ class MessageStream(WritingStream):
         timeout_msec: float,
         deadline: Deadline | None,
     ) -> Message | None:
-        """The next message, for the holder of the turn; creates ``deadline`` when needed."""
+        """The next message, for the holder of the turn."""
         framer = self.framer
         if (
             prefix is not self._prefix
@@ -188,7 +182,7 @@ class MessageStream(WritingStream):
             framer.prefix = self._prefix = prefix
             framer.size_limit = self._size_limit = size_limit
             framer.strict = self._strict = strict
-        if self._arrived:
+        if self._arrived is not None:
             self._feed_arrived()
         try:
             message = self._pop_returned() if self._returned else framer.next_message()
@@ -209,35 +203,37 @@ class MessageStream(WritingStream):
         return message
 
     def _await_msg(self, timeout_msec: float, deadline: Deadline | None) -> Message | None:
-        lifetime = self.lifetime
         # A receive that finds nothing costs as much as a wait. So after one, the next reads wait
         # first: more of them each time, until one finds something at once again.
-        wait_first = self._waits_first > 0 and not self._causes
+        wait_first = self._waits_first > 0
         self._waits_first -= wait_first
-        receives_past_deadline, at_once = 0, not wait_first
-        while receives_past_deadline < _RECEIVES_AFTER_DEADLINE:
-            if not wait_first:
-                if self._receive():
-                    message = self.framer.next_message()
-                    if message is not None:
-                        if at_once:
-                            self._empty_receives = 0
-                        return message
-                    at_once, deadline = False, deadline or Deadline(timeout_msec)
-                    receives_past_deadline += deadline.passed()
-                    continue
-                if self._ending is not None:
+        at_once = not wait_first
+        moment = deadline.moment if deadline is not None else inf
+        if deadline is None and 0 <= timeout_msec < LONGEST_MSEC:
+            # As `Deadline` computes it, but without its object, which takes time.
+            moment = monotonic() + timeout_msec / 1000
+        receives_past_deadline = 0
+        while self._ending is None:
+            if not at_once:
+                left = (moment - monotonic()) * 1000
+                if left > 0 and not self._causes:  # a broken one is not waited for (IPC-X7)
+                    (self._wait_readable or self._begin_waiting(READ))(
+                        left if left != inf else None
+                    )
+                    if self.lifetime.ended:
+                        return None  # IPC-Z2
+                elif not wait_first:
                     break
-            deadline = deadline or Deadline(timeout_msec)
-            left = deadline.remaining()
-            if left != 0.0 and not self._causes:  # a broken one is not waited for (IPC-X7)
+                wait_first = False
+            while receives_past_deadline < _RECEIVES_AFTER_DEADLINE and self._receive():
+                message = self.framer.next_message()
+                if message is not None:
+                    if at_once:
+                        self._empty_receives = 0
+                    return message
                 at_once = False
-                self._wait_readable(left)
-            elif not wait_first:
-                break
-            if lifetime.ended:
-                return None  # IPC-Z2
-            wait_first = False
+                receives_past_deadline += monotonic() >= moment or self.lifetime.ended
+            at_once = False
         # What has arrived stays in the framer, for the next call to continue with (IPC-T4).
         self._incomplete = True
         self._report_ending()
@@ -255,7 +251,7 @@ class MessageStream(WritingStream):
                 if framer.pending and not began:
                     began, deadline = True, Deadline(rest_msec)  # IPC-T3
                 if self._receive(maxsize - framer.pending):
-                    receives_past_deadline += deadline.passed()
+                    receives_past_deadline += deadline.passed() or self.lifetime.ended
                 elif self._ending is not None or self._causes or not self._wait(deadline):
                     break
             data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)
@@ -269,17 +265,18 @@ class MessageStream(WritingStream):
 
     def _take_reading(self, frame: FrameType, deadline: Deadline) -> bool:
         """Waits for the reader's turn; False where there is nothing to read."""
-        if self.stream is None or not self._reading.wait(frame, deadline):
+        if self.stream is None or not self._reading.take(frame, deadline):
             return False
         self._feed_arrived()
         return not self.lifetime.ended
 
     def _wait(self, deadline: Deadline) -> bool:
         """Waits until there may be something to receive; False if that is pointless."""
-        left = deadline.remaining()
-        if left == 0.0:
+        left = (deadline.moment - monotonic()) * 1000
+        if left <= 0:
             return False
-        self._wait_readable(left)
+        wait = self._wait_readable or self._begin_waiting(READ)
+        wait(left if left != inf else None)
         return not self.lifetime.ended
 
     def _receive(self, wanted: int | None = None) -> bool:
@@ -290,14 +287,15 @@ class MessageStream(WritingStream):
         """
         if self._ending is not None:
             return False
-        arrived, framer, limit = self._arrived, self.framer, _CHUNK  # IPC-A1
-        if self.exact:  # IPC-A2
-            limit = min(framer.bytes_wanted() if wanted is None else wanted, _CHUNK)
+        framer, receives = self.framer, self._receives
+        if self.exact:
+            receives = self._receive_less(wanted)
         self._fed = framer.received
         try:
-            # One C call: the result of a receive is in the list before a signal handler can run.
-            arrived.extend(map(self._recv, (limit,), *self._recv_arguments))
-            data = arrived[0]
+            # No call: what is received is in `_arrived` before a signal handler can run.
+            for self._arrived in receives:
+                break
+            data = self._arrived
             if data:
                 self._incomplete = False
                 framer.receive_data(data)
@@ -309,17 +307,24 @@ class MessageStream(WritingStream):
             return False
         except (OSError, FramingError) as cause:
             self._ending, data = _Ending(cause), None
-        arrived.clear()
+        self._arrived = None
         return bool(data)
+
+    def _receive_less(self, wanted: int | None) -> Iterator[bytes | None]:
+        """Receives no more than the call needs (IPC-A2)."""
+        stream = self.stream
+        assert stream is not None
+        limit = self.framer.bytes_wanted() if wanted is None else wanted
+        return stream.receiving((min(limit, _CHUNK),))
 
     def _feed_arrived(self) -> None:
         """Feeds the framer with what an interrupted call has received but not fed."""
-        for data in self._arrived:
-            if data and self.framer.received == self._fed:
-                self.framer.receive_data(data)
-            elif data == b"":
-                self._ending = _Ending(None)
-        self._arrived.clear()
+        data = self._arrived
+        if data and self.framer.received == self._fed:
+            self.framer.receive_data(data)
+        elif data == b"":
+            self._ending = _Ending(None)
+        self._arrived = None
 
     # --- looking, without removing
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Final
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Final
 
 from . import system
 from .addresses import address_text
@@ -16,7 +17,7 @@ from .lifetime import Lifetime
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["SocketListener", "SocketStream"]
+__all__ = ["SocketListener", "SocketStream", "is_tls_socket"]
 
 #: Errors of accept(2) that concern the connection to be accepted, not the listener (CON-S8).
 PEER_GONE: Final = {
@@ -71,8 +72,8 @@ class SocketStream(ByteStream):
         except (BlockingIOError, InterruptedError):
             return None
 
-    def receiving(self) -> tuple[Callable[..., bytes | None], tuple[tuple[object], ...]]:
-        return self.socket.recv, ((self._receive_flags,),)
+    def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
+        return map(self.socket.recv, limits, repeat(self._receive_flags))
 
     def peek(self, limit: int) -> bytes | None:
         try:
@@ -92,7 +93,10 @@ class SocketStream(ByteStream):
         self.lifetime.wait([(self._fileno, event)], timeout)
 
     def waiting(self, event: int) -> Callable[[float | None], object]:
-        return partial(self.lifetime.wait, [(self._fileno, event)])
+        try:
+            return self.lifetime.watch([(self._fileno, event)]).poll
+        except OSError:  # no descriptor is available now (IPC-H8)
+            return super().waiting(event)
 
     def close(self) -> None:
         self.socket.close()  # no shutdown(2): other holders keep the connection (IPC-Z5)
@@ -128,3 +132,10 @@ class SocketListener(Listening):
 
     def close(self) -> None:
         self.socket.close()
+
+
+def is_tls_socket(sock: object) -> bool:
+    """Whether it is an ``ssl.SSLSocket``, whose descriptor carries encrypted bytes."""
+    # Without ssl imported there can be none, and importing it is slow.
+    ssl: Any = sys.modules.get("ssl")
+    return ssl is not None and isinstance(sock, ssl.SSLSocket)

@@ -6,11 +6,12 @@ import errno
 import os
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakSet
 
 from .byte_stream import ByteStream, Watchable
 from .lifetime import Lifetime
 from .logs import ConnectionLog
-from .system import READ, WRITE
+from .system import READ, after_fork
 
 __all__ = ["StreamState", "not_connected"]
 
@@ -29,14 +30,11 @@ class StreamState(Watchable):
     No stream is attached at first: an object that is not open keeps its flags here, too.
     """
 
-    # From the stream, so that each is looked up once.
-    _recv: Callable[..., bytes | None]
-    _recv_arguments: tuple[tuple[object], ...]
-    _wait_readable: Callable[[float | None], object]
-    _wait_writable: Callable[[float | None], object]
-
     def __init__(self) -> None:
         self.lifetime = Lifetime()
+        # How to wait, with the milliseconds as argument; None until it has waited.
+        self._wait_readable: Callable[[float | None], object] | None = None
+        self._wait_writable: Callable[[float | None], object] | None = None
         self.stream: ByteStream | None = None
         self.eof = False
         self.log: ConnectionLog | None = None  # None if the logger has no handler
@@ -47,9 +45,6 @@ class StreamState(Watchable):
     def open(self, stream: ByteStream) -> bool:
         """Attaches the stream and takes ownership; False if ``close`` came first."""
         stream.on_ready = self.tell_ready
-        self._recv, self._recv_arguments = stream.receiving()
-        self._wait_readable = stream.waiting(READ)
-        self._wait_writable = stream.waiting(WRITE)
         self.stream = stream
         return self.lifetime.own(self._close_stream)
 
@@ -58,6 +53,18 @@ class StreamState(Watchable):
         if stream is not None:
             stream.close()
             stream.on_ready = None  # without it, both are freed with their last reference
+
+    def _begin_waiting(self, event: int) -> Callable[[float | None], object]:
+        """What the first wait for an event makes, and later ones use."""
+        _have_waited.add(self)
+        stream = self.stream
+        assert stream is not None
+        wait = stream.waiting(event)
+        if event == READ:
+            self._wait_readable = wait
+        else:
+            self._wait_writable = wait
+        return wait
 
     @property
     def error(self) -> bool:
@@ -105,3 +112,13 @@ class StreamState(Watchable):
 
     def recheck_at(self) -> float | None:
         return (self.stream or _NO_STREAM).recheck_at()
+
+
+_have_waited: WeakSet[StreamState] = WeakSet()
+
+
+@after_fork
+def _forget_waiting() -> None:
+    """A poll object stays busy in a forked child if a thread of the parent was inside (IPC-H4)."""
+    for state in list(_have_waited):
+        state._wait_readable = state._wait_writable = None

@@ -226,11 +226,11 @@ class Watch:
 
     __slots__ = ("interests", "poll", "signal", "signalled")
 
-    def __init__(self) -> None:
+    def __init__(self, interests: Sequence[tuple[int, int]]) -> None:
         self.signal = Signal()
         #: Part of the result of ``poll`` if the signal was set.
         self.signalled = (self.signal.fileno(), READ)
-        self.watch([])
+        self.watch(interests)
 
     def watch(self, interests: Sequence[tuple[int, int]]) -> None:
         """Makes ``poll`` wait for these, as ``wait`` takes them, and for the signal."""

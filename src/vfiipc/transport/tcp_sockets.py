@@ -5,11 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Final
 
 from ..codec import check_integer
@@ -17,6 +15,7 @@ from .addresses import address_text, is_literal
 from .deadline import FOREVER, Deadline
 from .happy_eyeballs import Candidate, Race
 from .lifetime import Lifetime
+from .sockets import is_tls_socket
 from .system import WRITE, closed_on_failure
 from .waiters import Waiters
 
@@ -220,7 +219,7 @@ def check_listener(sock: object, *, tls: bool) -> socket.socket:
         TypeError: it is not a socket, or one of TLS.
         ValueError: it is another kind of socket, or connected, or closed.
     """
-    if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket):
+    if not isinstance(sock, socket.socket) or is_tls_socket(sock):
         raise TypeError(f"sock must be a plain socket.socket, not {type(sock).__name__}")
     if sock.fileno() < 0:
         raise ValueError("sock is closed, but must be bound or listening")
@@ -246,4 +245,6 @@ def listening_at(sock: socket.socket, backlog: int, *, tls: bool) -> str:
     if isinstance(name, tuple):
         return f"{'tls' if tls else 'tcp'}://{address_text(name)}"
     path = os.fsdecode(name)
-    return f"pipe://@{path[1:]}" if path[:1] == "\0" else f"pipe://{Path(path).absolute()}"
+    if path.startswith("\0"):
+        return f"pipe://@{path[1:]}"
+    return f"pipe://{os.path.join(os.getcwd(), path)}"

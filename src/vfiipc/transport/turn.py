@@ -16,10 +16,10 @@ from .waiters import Waiters
 __all__ = ["Turn"]
 
 
-class Turn:
+class Turn(Waiters):
     """The right to read, or to write, which one call has at a time (IPC-H1).
 
-    A call takes it with ``holders.setdefault(0, frame) is frame``, or else with ``wait``, where
+    A call takes it with ``holders.setdefault(0, frame) is frame``, or else with ``take``, where
     ``frame`` is its own. One C call both takes the turn and records the holder, so the holder is
     always known. If it has ended without ``give``, the turn is taken over (IPC-H6).
 
@@ -27,16 +27,16 @@ class Turn:
     before it uses anything.
     """
 
-    __slots__ = ("_lifetime", "holders", "waiters")
+    __slots__ = ("_lifetime", "holders")
 
     def __init__(self, lifetime: Lifetime) -> None:
+        super().__init__()  # the calls that wait for it
         self.holders: dict[int, FrameType] = {}
-        self.waiters = Waiters()  # the calls that wait for it
         self._lifetime = lifetime
         lifetime.holders.append(self.holders)
-        lifetime.waiters.append(self.waiters)
+        lifetime.waiters.append(self)
 
-    def wait(
+    def take(
         self,
         frame: FrameType,
         deadline: Deadline,
@@ -64,7 +64,7 @@ class Turn:
             left = deadline.remaining()
             if left == 0.0 or self._is_over(over) or is_below(holder, frame):
                 return False
-            self.waiters.wait(partial(self._is_free_of, holder, over), left, bell)
+            self.wait(partial(self._is_free_of, holder, over), left, bell)
 
     def _is_over(self, over: Callable[[], bool] | None) -> bool:
         return self._lifetime.ended or (over is not None and over())
@@ -86,7 +86,7 @@ class Turn:
         """Gives the turn back, and wakes the next; the last call of an ended lifetime closes."""
         if self.holders.get(0) is frame:
             del self.holders[0]
-        if self.waiters.bells:
-            self.waiters.wake_first()
+        if self.bells:
+            self.wake_first()
         if self._lifetime.ended:
             self._lifetime.settle()

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import Final
 
 from .lifetime import Lifetime
@@ -119,8 +118,8 @@ class SocketFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path).absolute()  # the process may change its directory
-        found = self._path.lstat()
+        self._path = os.path.join(os.getcwd(), path)  # the process may change its directory
+        found = os.lstat(self._path)
         if not stat.S_ISSOCK(found.st_mode):
             raise OSError(errno.EADDRINUSE, "the file there is not a socket", path)
         self._identity: tuple[int, int] | None = (found.st_dev, found.st_ino)
@@ -129,21 +128,21 @@ class SocketFile:
     def is_there(self) -> bool:
         """Whether the path still leads to this file."""
         with suppress(OSError):
-            found = self._path.lstat()
+            found = os.lstat(self._path)
             return (found.st_dev, found.st_ino) == self._identity
         return False
 
     def set_mode(self, mode: int) -> None:
         """Changes its permissions, without following a link put in its place."""
         if not hasattr(os, "O_PATH"):
-            self._path.chmod(mode, follow_symlinks=False)
+            os.chmod(self._path, mode, follow_symlinks=False)
             return
         descriptor = os.open(self._path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
             if (found.st_dev, found.st_ino) != self._identity:
-                raise OSError(errno.EADDRINUSE, "another file has taken its place", str(self._path))
-            Path(f"/proc/self/fd/{descriptor}").chmod(mode)
+                raise OSError(errno.EADDRINUSE, "another file has taken its place", self._path)
+            os.chmod(f"/proc/self/fd/{descriptor}", mode)
         finally:
             os.close(descriptor)
 
@@ -154,7 +153,7 @@ class SocketFile:
         """
         if self._process == os.getpid() and self.is_there():  # IPC-U8, IPC-U7
             with suppress(OSError):
-                self._path.unlink()
+                os.unlink(self._path)
         # Only now: if an exception strikes earlier, this is called again. Later, the closed socket
         # frees the inode, so that another file may have its number.
         self._identity = None
@@ -183,7 +182,7 @@ def bound_socket(
             sock.bind(address)
             sock.listen(backlog)
             return sock, None
-        with closing(_Lock(Path(path).parent)) as lock:
+        with closing(_Lock(os.path.dirname(path) or os.curdir)) as lock:
             lock.acquire(lifetime)
             return sock, _listen(sock, path, mode, backlog)
 
@@ -226,7 +225,7 @@ def _remove_if_dead(path: str) -> None:
         raise OSError(errno.EADDRINUSE, "the path is in use: a server listens there")
     if file.is_there():
         with suppress(FileNotFoundError):
-            Path(path).unlink()
+            os.unlink(path)
 
 
 def _is_alive(path: str) -> bool:
@@ -250,7 +249,7 @@ class _Lock(list[int]):
     continues without: ``_listen`` checks once more. The items are the descriptors to close.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: str) -> None:
         if sys.platform != "win32":
             with suppress(OSError):
                 # One step: an exception from a signal handler cannot lose the descriptor.

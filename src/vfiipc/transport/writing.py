@@ -11,6 +11,7 @@ from ..codec import encode, encode_batches, encode_header, flat_bytes
 from .byte_stream import ByteStream
 from .deadline import Deadline
 from .stream_state import StreamState
+from .system import WRITE
 from .turn import Turn
 
 if TYPE_CHECKING:
@@ -114,9 +115,9 @@ class WritingStream(StreamState):
         self, buffers: _Buffers, deadline: Deadline, messages: _Buffers | None = None
     ) -> bool:
         turn, frame, stream = self._writing, _getframe(), self.stream
-        outgoing, sending = None, False
+        holders, outgoing, sending = turn.holders, None, False
         try:
-            if turn.holders.setdefault(0, frame) is not frame and not turn.wait(frame, deadline):
+            if holders.setdefault(0, frame) is not frame and not turn.take(frame, deadline):
                 self._note_late()
                 return False
             if stream is None or self.lifetime.ended or self._causes:  # IPC-X7
@@ -137,9 +138,9 @@ class WritingStream(StreamState):
                 self.fail(cause)
             raise
         finally:
-            if turn.holders.get(0) is frame:
-                del turn.holders[0]
-            if turn.waiters.bells or self.lifetime.ended:
+            if holders.get(0) is frame:
+                del holders[0]
+            if turn.bells or self.lifetime.ended:
                 turn.give(frame)
             del frame
 
@@ -158,7 +159,8 @@ class WritingStream(StreamState):
                     late = TimeoutError(f"the time was up after {outgoing.progress}")
                     (self.fail if outgoing.inside else self.note)(late)
                     return False
-                self._wait_writable(left)
+                wait = self._wait_writable or self._begin_waiting(WRITE)
+                wait(None if left is None else left * 1000)
                 if self.lifetime.ended or self._causes:
                     return False
             outgoing.uncertain = True

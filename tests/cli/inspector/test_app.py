@@ -392,6 +392,7 @@ def test_what_is_printed_meanwhile_is_shown() -> None:
     inspecting(drive)
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_messages_stay_fluid() -> None:
     store = Store(100_000)
     for number in range(100_000):

@@ -379,11 +379,15 @@ class Striker:
             self.armed = True
             # Again and again: Python does not see one that comes just before a call of the system.
             signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
-            while self.armed:
-                work()
+            self._repeat(work)
         except Interrupted:
             return True
         return False
+
+    def _repeat(self, work: Callable[[], object]) -> None:
+        # Not inside the `try`: Python 3.13.0 does not count the end of this loop to it.
+        while self.armed:
+            work()
 
 
 def interrupt() -> None:

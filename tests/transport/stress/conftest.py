@@ -1,4 +1,4 @@
-"""With SOAK=1 the stress tests run longer, so they get more time."""
+"""All stress tests take long; with SOAK=1 they run longer still, so they get more time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ FOLDER = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get("SOAK") == "1":
-        for item in items:
-            if item.path.parent == FOLDER:
+    for item in items:
+        if item.path.parent == FOLDER:
+            item.add_marker(pytest.mark.long)
+            if os.environ.get("SOAK") == "1":
                 item.add_marker(pytest.mark.timeout(600))
