@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from vfiipc.notify.actions import Deliver, Observed, Refused, TellUndeliverable
 from vfiipc.notify.allow import AllowList
 from vfiipc.notify.bus import (
-    Incoming,
-    Listener,
+    Arrival,
+    BusListener,
     MemoryBus,
     MemoryNetwork,
     Publish,
@@ -82,11 +82,11 @@ class Member:
         self.published: Counter[str] = Counter()
         self.is_taken = False
         self.is_paused = False
-        self._waiting: list[Incoming] = []
-        self.bus.attach(Listener(self._arrived, self._connected, lambda _: None))
+        self._waiting: list[Arrival] = []
+        self.bus.attach(BusListener(self._arrived, self._connected, lambda _: None))
         self.do(self.node.join(world.now))
 
-    def _arrived(self, incoming: Incoming) -> None:
+    def _arrived(self, incoming: Arrival) -> None:
         if self.is_paused:
             self._waiting.append(incoming)
         else:

@@ -24,7 +24,7 @@ from tests.notify.nats_servers import SECONDS, NatsServer, RawNats, nats_program
 from tests.notify.raw import RawClient
 from vfiipc.__main__ import main
 from vfiipc.notify import NatsBus
-from vfiipc.notify.bus import Listener
+from vfiipc.notify.bus import BusListener
 from vfiipc.notify.envelopes import (
     HEAD,
     broadcast_subject,
@@ -427,7 +427,7 @@ def test_closing_with_much_to_say_ends(servers: Servers) -> None:
 
     async def main() -> None:
         bus = NatsBus(servers.nats.url)
-        await bus.connect(Listener(lambda _: None, lambda: None, lambda _: None))
+        await bus.connect(BusListener(lambda _: None, lambda: None, lambda _: None))
         for number in range(20_000):
             bus.subscribe(f"x.{number}")
         await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.notify.simulated import Member, World, notify_of
 from vfiipc.notify.allow import parse_allow_list
-from vfiipc.notify.bus import Incoming
+from vfiipc.notify.bus import Arrival
 from vfiipc.notify.envelopes import decode_changes, encode_changes, registrations_subject
 from vfiipc.notify.json_members import MalformedPayload
 from vfiipc.notify.messages import Register, Unregister
@@ -180,7 +180,7 @@ def test_nobody_tells_of_the_registrations_of_another_server() -> None:  # NFY-G
     two.register(two.client(), "app", "x")
     world.network.deliver_all()
     head = {"type": "leave", "node": "two", "session": "00000002", "number": 1000}
-    evil = Incoming(registrations_subject("evil"), json.dumps(head).encode() + b"\n")
+    evil = Arrival(registrations_subject("evil"), json.dumps(head).encode() + b"\n")
     one.do(one.node.receive(world.now, [evil, evil]))
     assert one.imported() == {"two": two.own()}
     assert sum("malformed" in line for line in one.logged) == 1  # NFY-G3

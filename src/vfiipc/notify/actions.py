@@ -17,12 +17,12 @@ __all__ = [
     "Refused",
     "Spread",
     "TellUndeliverable",
-    "Ticket",
     "Unicast",
+    "UnicastTicket",
 ]
 
 
-class Ticket(NamedTuple):
+class UnicastTicket(NamedTuple):
     """What another server calls a unicast of its own, and how it knows the client that got it."""
 
     node: str
@@ -41,7 +41,7 @@ class Unicast:
 
     __slots__ = ("holder", "notify", "sender", "ticket", "tried")
 
-    def __init__(self, sender: int, notify: Notify, ticket: Ticket | None = None) -> None:
+    def __init__(self, sender: int, notify: Notify, ticket: UnicastTicket | None = None) -> None:
         self.sender = sender
         self.notify = notify
         self.ticket = ticket
@@ -104,7 +104,7 @@ class Spread(NamedTuple):
 class GiveBack(NamedTuple):
     """A unicast from another server was not taken after all; that server is told."""
 
-    ticket: Ticket
+    ticket: UnicastTicket
 
 
 #: What goes to other servers.

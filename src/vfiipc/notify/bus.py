@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 __all__ = [
+    "Arrival",
     "Bus",
     "BusError",
+    "BusListener",
     "BusMessage",
-    "Incoming",
-    "Listener",
     "MemoryBus",
     "MemoryNetwork",
     "Publish",
@@ -29,7 +29,7 @@ class BusError(ConnectionError):
     """The bus cannot be used: there is no connection, it is not fit, or the name is taken."""
 
 
-class Incoming(NamedTuple):
+class Arrival(NamedTuple):
     """A message from the bus. With ``nobody``, what was published for a reply reached no one."""
 
     subject: str
@@ -64,7 +64,7 @@ class Unsubscribe(NamedTuple):
 BusMessage: TypeAlias = "Publish | Subscribe | Unsubscribe"
 
 
-class Listener(NamedTuple):
+class BusListener(NamedTuple):
     """Who is told what of a bus.
 
     Attributes:
@@ -73,7 +73,7 @@ class Listener(NamedTuple):
         lost: there is none, for this reason.
     """
 
-    arrived: Callable[[Incoming], None]
+    arrived: Callable[[Arrival], None]
     connected: Callable[[], None]
     lost: Callable[[str], None]
 
@@ -92,7 +92,7 @@ class Bus(ABC):
         """The most bytes of a message."""
 
     @abstractmethod
-    async def connect(self, listener: Listener) -> None:
+    async def connect(self, listener: BusListener) -> None:
         """Connects.
 
         Raises:
@@ -128,7 +128,7 @@ class InFlight(NamedTuple):
     """A message on its way to one of those that have subscribed."""
 
     to: MemoryBus
-    message: Incoming
+    message: Arrival
 
 
 class MemoryNetwork:
@@ -161,13 +161,13 @@ class MemoryNetwork:
 
     def send(self, sender: MemoryBus, message: Publish) -> None:
         """What a bus does with a message."""
-        incoming = Incoming(message.subject, message.data, message.reply)
+        incoming = Arrival(message.subject, message.data, message.reply)
         targets = [
             bus for bus in self.buses if bus is not sender and bus.has_subscribed(message.subject)
         ]
         self.in_flight += [InFlight(bus, incoming) for bus in targets]
         if message.reply and not targets:
-            nobody = Incoming(message.reply, b"", nobody=True)
+            nobody = Arrival(message.reply, b"", nobody=True)
             self.in_flight.append(InFlight(sender, nobody))
         self._published()
 
@@ -184,7 +184,7 @@ class MemoryBus(Bus):
         self._network = network
         self._max_payload = max_payload
         self._subjects: set[str] = set()
-        self._listener: Listener | None = None
+        self._listener: BusListener | None = None
         #: Whether messages come and go.
         self.is_connected = False
 
@@ -200,13 +200,13 @@ class MemoryBus(Bus):
     def is_crowded(self) -> bool:
         return False
 
-    async def connect(self, listener: Listener) -> None:
+    async def connect(self, listener: BusListener) -> None:
         self.attach(listener)
 
     async def aclose(self) -> None:
         self.detach()
 
-    def attach(self, listener: Listener) -> None:
+    def attach(self, listener: BusListener) -> None:
         """As ``connect``, without a loop."""
         self._listener = listener
         self._network.buses.append(self)
@@ -247,7 +247,7 @@ class MemoryBus(Bus):
         words = subject.split(".")
         return any(_matches(each.split("."), words) for each in self._subjects)
 
-    def arrive(self, message: Incoming) -> None:
+    def arrive(self, message: Arrival) -> None:
         """A message has arrived; it is lost without a connection."""
         if self.is_connected and self._listener is not None:
             self._listener.arrived(message)

@@ -10,7 +10,7 @@ from typing import Final
 
 from ..transport.logs import shown
 from .actions import Action
-from .bus import Bus, BusError, Incoming, Listener, Publish, Subscribe, Unsubscribe
+from .bus import Arrival, Bus, BusError, BusListener, Publish, Subscribe, Unsubscribe
 from .envelopes import HEAD
 from .loggers import server_logger
 from .node import Node
@@ -45,7 +45,7 @@ class BusLink:
         self._bus = bus
         self._max_payload = max_payload
         self._carry_out = carry_out
-        self._arrived: deque[Incoming] = deque()
+        self._arrived: deque[Arrival] = deque()
         self._wanted = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -63,7 +63,7 @@ class BusLink:
             BusError: the bus cannot be reached, is not fit, or the name is taken.
         """
         loop = asyncio.get_running_loop()
-        await self._bus.connect(Listener(self._received, self._connected, self._lost))
+        await self._bus.connect(BusListener(self._received, self._connected, self._lost))
         try:
             needed = self._max_payload + HEAD
             if self._bus.max_payload < needed:
@@ -113,7 +113,7 @@ class BusLink:
 
     # --- from the bus
 
-    def _received(self, incoming: Incoming) -> None:
+    def _received(self, incoming: Arrival) -> None:
         self._arrived.append(incoming)
         self._wanted.set()
 

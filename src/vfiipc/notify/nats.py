@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from ..transport.logs import shown
-from .bus import Bus, BusError, Incoming, Listener, Publish, Subscribe, Unsubscribe
+from .bus import Arrival, Bus, BusError, BusListener, Publish, Subscribe, Unsubscribe
 from .loggers import server_logger
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class NatsBus(Bus):
             raise TypeError(f"{', '.join(sorted(wrong))}: decided by vfiipc, not an option")
         self._options = {"connect_timeout": 3, "ping_interval": 5, **options}
         self._client: Client | None = None
-        self._listener: Listener | None = None
+        self._listener: BusListener | None = None
         self._subjects: dict[str, None] = {}  # in order
         self._subscriptions: dict[str, Any] = {}
         self._commands: deque[Publish | Subscribe | Unsubscribe] = deque()
@@ -93,7 +93,7 @@ class NatsBus(Bus):
     def is_crowded(self) -> bool:
         return self._size > _CROWDED
 
-    async def connect(self, listener: Listener) -> None:
+    async def connect(self, listener: BusListener) -> None:
         """Connects.
 
         Raises:
@@ -245,7 +245,7 @@ class NatsBus(Bus):
         if self._listener is not None:
             headers = message.headers or {}
             nobody = headers.get("Status") == "503" and not message.data
-            incoming = Incoming(message.subject, message.data, message.reply, nobody)
+            incoming = Arrival(message.subject, message.data, message.reply, nobody)
             self._listener.arrived(incoming)
 
     def _complain(self, size: int, allowed: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from .actions import Action
-from .bus import Incoming, Publish, Subscribe, Unsubscribe
+from .bus import Arrival, Publish, Subscribe, Unsubscribe
 from .envelopes import (
     OBSERVATIONS,
     REGISTRATIONS,
@@ -26,7 +26,7 @@ from .envelopes import (
 from .json_members import MalformedPayload
 from .messages import check_id
 from .outbox import NameTaken, Outbox, Output
-from .peers import EXPIRY, HEARTBEAT, MAX_IMPORTED, Peer, Peers
+from .peers import EXPIRY, HEARTBEAT, MAX_IMPORTED, PeerNode, Peers
 from .router import Router
 from .traffic import Traffic
 
@@ -70,7 +70,7 @@ class Node:
         self._complained = False
         #: Whether this server has its name.
         self.is_joined = False
-        self._handlers: dict[str, Callable[[Envelope, Incoming], None]] = {
+        self._handlers: dict[str, Callable[[Envelope, Arrival], None]] = {
             "beat": self._beat_came,
             "change": self._change_came,
             "snapshot": self._snapshot_came,
@@ -128,7 +128,7 @@ class Node:
         self._traffic.carry(actions, now)
         return self._done()
 
-    def receive(self, now: float, arrived: Iterable[Incoming]) -> list[Output]:
+    def receive(self, now: float, arrived: Iterable[Arrival]) -> list[Output]:
         """Messages have arrived, in whatever order."""
         self._wake(now)
         envelopes = []
@@ -232,7 +232,7 @@ class Node:
 
     # --- what arrives
 
-    def _take(self, envelope: Envelope, incoming: Incoming) -> None:
+    def _take(self, envelope: Envelope, incoming: Arrival) -> None:
         if envelope.session in self._outbox.sessions:
             return
         if envelope.node == self.name:
@@ -248,7 +248,7 @@ class Node:
         else:
             self._traffic.take(envelope, incoming, self._now)
 
-    def _namesake_came(self, envelope: Envelope, incoming: Incoming) -> None:
+    def _namesake_came(self, envelope: Envelope, incoming: Arrival) -> None:
         """Another server has this one's name (NFY-G4)."""
         if envelope.kind == "claim" and self.is_joined and incoming.reply:
             self._outbox.publish(incoming.reply, "held")
@@ -262,7 +262,7 @@ class Node:
             elif not self._claimed:  # asks whether it lives, for a heartbeat can be late
                 self._claim()
 
-    def _registrant(self, envelope: Envelope, incoming: Incoming) -> Peer | None:
+    def _registrant(self, envelope: Envelope, incoming: Arrival) -> PeerNode | None:
         """The server that tells of its registrations, if it is known."""
         _check_own(envelope, incoming)
         peer = self._peers.live(envelope)
@@ -270,7 +270,7 @@ class Node:
             peer.heard = self._now
         return peer
 
-    def _beat_came(self, envelope: Envelope, incoming: Incoming) -> None:
+    def _beat_came(self, envelope: Envelope, incoming: Arrival) -> None:
         _check_own(envelope, incoming)
         met = self._peers.meet(envelope, self._now)
         if met is not None:
@@ -281,27 +281,27 @@ class Node:
             if self._peers.is_behind(peer, envelope):
                 self._ask(peer)
 
-    def _ask(self, peer: Peer) -> None:
+    def _ask(self, peer: PeerNode) -> None:
         if self._now - peer.asked >= HEARTBEAT:
             peer.asked = self._now
             self._outbox.publish(node_subject(peer.node), "ask")
 
-    def _change_came(self, envelope: Envelope, incoming: Incoming) -> None:
+    def _change_came(self, envelope: Envelope, incoming: Arrival) -> None:
         peer = self._registrant(envelope, incoming)
         if peer is not None and not self._peers.change(peer, envelope):
             self._ask(peer)
 
-    def _snapshot_came(self, envelope: Envelope, incoming: Incoming) -> None:
+    def _snapshot_came(self, envelope: Envelope, incoming: Arrival) -> None:
         peer = self._registrant(envelope, incoming)
         if peer is not None:
             self._peers.part(peer, envelope)
 
-    def _leave_came(self, envelope: Envelope, incoming: Incoming) -> None:
+    def _leave_came(self, envelope: Envelope, incoming: Arrival) -> None:
         peer = self._registrant(envelope, incoming)
         if peer is not None:
             self._peers.leave(peer)
 
-    def _ask_came(self, envelope: Envelope, _: Incoming) -> None:
+    def _ask_came(self, envelope: Envelope, _: Arrival) -> None:
         peer = self._peers.live(envelope)
         if peer is None or self._now - peer.answered < HEARTBEAT / 2:
             return
@@ -322,7 +322,7 @@ class Node:
         self._traffic.answered(subject, kind, self._now)
 
 
-def _check_own(envelope: Envelope, incoming: Incoming) -> None:
+def _check_own(envelope: Envelope, incoming: Arrival) -> None:
     """Nobody tells of another server's registrations (NFY-G8)."""
     subject = registrations_subject(envelope.node)
     if incoming.subject != subject and not incoming.subject.startswith(f"{subject}."):

@@ -15,7 +15,7 @@ from .messages import Unregister
 from .registrations import Change, Departed, Registered, Withdrawn
 from .router import Router
 
-__all__ = ["EXPIRY", "HEARTBEAT", "MAX_IMPORTED", "MAX_NODES", "Peer", "Peers"]
+__all__ = ["EXPIRY", "HEARTBEAT", "MAX_IMPORTED", "MAX_NODES", "PeerNode", "Peers"]
 
 #: Seconds between the heartbeats of a server.
 HEARTBEAT: Final = 1.0
@@ -38,7 +38,7 @@ class Snapshot(NamedTuple):
     parts: dict[int, list[Change]]
 
 
-class Peer:
+class PeerNode:
     """Another server, in one of its sessions."""
 
     __slots__ = (
@@ -88,17 +88,17 @@ class Peers:
         self._router = router
         self._most = most
         self._say = say
-        self._peers: dict[str, Peer] = {}
+        self._peers: dict[str, PeerNode] = {}
         #: Clients of other servers, by the numbers that the router gave them.
         self._clients: dict[int, tuple[str, str, int]] = {}
 
-    def __iter__(self) -> Iterator[Peer]:
+    def __iter__(self) -> Iterator[PeerNode]:
         return iter(self._peers.values())
 
     def __len__(self) -> int:
         return len(self._peers)
 
-    def live(self, envelope: Envelope) -> Peer | None:
+    def live(self, envelope: Envelope) -> PeerNode | None:
         """The server that has sent it, if that session of it is known and has not expired."""
         peer = self._peers.get(envelope.node)
         return peer if peer is not None and peer.session == envelope.session else None
@@ -109,7 +109,7 @@ class Peers:
 
     # --- coming and going
 
-    def meet(self, envelope: Envelope, now: float) -> Peer | None:
+    def meet(self, envelope: Envelope, now: float) -> PeerNode | None:
         """A heartbeat; the server if it was not known, or not in this session (NFY-G6)."""
         former = self._peers.get(envelope.node)
         if former is not None and former.session == envelope.session:
@@ -120,12 +120,12 @@ class Peers:
         if len(self._peers) >= MAX_NODES:
             self._say("there are too many servers; ignored: %s", envelope.node)
             return None
-        peer = self._peers[envelope.node] = Peer(envelope.node, envelope.session, now)
+        peer = self._peers[envelope.node] = PeerNode(envelope.node, envelope.session, now)
         if former is None:
             self._say("server %s is there", peer.node)
         return peer
 
-    def leave(self, peer: Peer, text: str = "server %s has left") -> None:
+    def leave(self, peer: PeerNode, text: str = "server %s has left") -> None:
         """A server is gone, with all its registrations."""
         self._say(text, peer.node)
         self._remove(peer)
@@ -140,19 +140,19 @@ class Peers:
         for peer in self:
             peer.heard += seconds
 
-    def _remove(self, peer: Peer) -> None:
+    def _remove(self, peer: PeerNode) -> None:
         del self._peers[peer.node]
         for client in list(peer.clients):
             self._depart(peer, client)
 
     # --- registrations
 
-    def is_behind(self, peer: Peer, envelope: Envelope) -> bool:
+    def is_behind(self, peer: PeerNode, envelope: Envelope) -> bool:
         """Whether a heartbeat tells of registrations that were not imported."""
         room = envelope.integer("registrations") <= self._most
         return peer.version < envelope.integer("version") or (peer.is_cut and room)
 
-    def change(self, peer: Peer, envelope: Envelope) -> bool:
+    def change(self, peer: PeerNode, envelope: Envelope) -> bool:
         """Some registrations have changed; whether all changes before are known (NFY-G7).
 
         Raises:
@@ -163,7 +163,7 @@ class Peers:
             peer.ahead[version] = decode_changes(envelope.body)
         return self._catch_up(peer)
 
-    def _catch_up(self, peer: Peer) -> bool:
+    def _catch_up(self, peer: PeerNode) -> bool:
         if peer.version >= 0:
             while (changes := peer.ahead.pop(peer.version + 1, None)) is not None:
                 peer.version += 1
@@ -173,7 +173,7 @@ class Peers:
             del peer.ahead[version]
         return not peer.ahead
 
-    def part(self, peer: Peer, envelope: Envelope) -> None:
+    def part(self, peer: PeerNode, envelope: Envelope) -> None:
         """A part of all registrations; with the last one they replace those known before.
 
         Raises:
@@ -196,7 +196,7 @@ class Peers:
             self._replace(peer, [change for n in sorted(found) for change in found[n]])
             self._catch_up(peer)
 
-    def _replace(self, peer: Peer, changes: Iterable[Change]) -> None:
+    def _replace(self, peer: PeerNode, changes: Iterable[Change]) -> None:
         """Imports all registrations. Clients that stay keep their numbers with the router."""
         wanted = {
             (change.client, change.wish.notification, change.wish.to): change
@@ -218,7 +218,7 @@ class Peers:
         for change in wanted.values():
             self._import(peer, change)
 
-    def _import(self, peer: Peer, change: Change) -> None:
+    def _import(self, peer: PeerNode, change: Change) -> None:
         if isinstance(change, Departed):
             self._depart(peer, change.client)
             return
@@ -231,7 +231,7 @@ class Peers:
         if number is not None and next(self._router.registrations(number), None) is None:
             self._depart(peer, change.client)
 
-    def _register(self, peer: Peer, change: Registered, number: int | None) -> int | None:
+    def _register(self, peer: PeerNode, change: Registered, number: int | None) -> int | None:
         if peer.registrations >= self._most:  # NFY-G8
             if not peer.is_cut:
                 self._say("server %s has too many registrations; some are ignored", peer.node)
@@ -245,7 +245,7 @@ class Peers:
         peer.registrations += 1
         return number
 
-    def _depart(self, peer: Peer, client: int) -> None:
+    def _depart(self, peer: PeerNode, client: int) -> None:
         number = peer.clients.pop(client, None)
         if number is not None:
             del self._clients[number]

@@ -9,13 +9,13 @@ from typing import Final
 from .actions import Forward
 from .remembered import REMEMBERED, REMEMBERED_SIZE
 
-__all__ = ["REPLY_TIMEOUT", "Requests"]
+__all__ = ["REPLY_TIMEOUT", "UnicastRequests"]
 
 #: Seconds after which the outcome counts as unknown (NFY-G13).
 REPLY_TIMEOUT: Final = 2.0
 
 
-class Requests:
+class UnicastRequests:
     """By the subjects of the replies."""
 
     def __init__(self) -> None:

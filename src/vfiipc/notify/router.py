@@ -22,8 +22,8 @@ from .actions import (
     Refused,
     Spread,
     TellUndeliverable,
-    Ticket,
     Unicast,
+    UnicastTicket,
 )
 from .allow import AllowList
 from .messages import ALL, ANY, Notify, Observation, Register, UnicastError, Unregister, encode
@@ -325,7 +325,7 @@ class Router:
     # --- notifications from other servers
 
     def take(
-        self, notify: Notify, ticket: Ticket, client: int, age: int, receiver: str
+        self, notify: Notify, ticket: UnicastTicket, client: int, age: int, receiver: str
     ) -> list[Action]:
         """Another server has chosen a registration of a client here for its unicast.
 
@@ -357,7 +357,7 @@ class Router:
         """The other server could not deliver; this is as if its client had sent it back."""
         return self._offer(unicast) if unicast.holder == holder else []
 
-    def given_back(self, ticket: Ticket) -> list[Action]:
+    def given_back(self, ticket: UnicastTicket) -> list[Action]:
         """The other server's client has sent a unicast back."""
         holder = self._clients.get(ticket.holder)
         if holder is not None and holder.node != ticket.node:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .actions import Action, Deliver, Forward, GiveBack, Observed, Spread, Ticket
-from .bus import Incoming
+from .actions import Action, Deliver, Forward, GiveBack, Observed, Spread, UnicastTicket
+from .bus import Arrival
 from .envelopes import (
     OBSERVATIONS,
     Envelope,
@@ -17,7 +17,7 @@ from .envelopes import (
 from .messages import encode
 from .outbox import Outbox
 from .peers import Peers
-from .requests import Requests
+from .requests import UnicastRequests
 from .router import Router
 from .windows import Windows
 
@@ -38,7 +38,7 @@ class Traffic:
         self._router = router
         self._peers = peers
         self._windows = Windows()
-        self._requests = Requests()
+        self._requests = UnicastRequests()
 
     # --- to others
 
@@ -97,7 +97,7 @@ class Traffic:
 
     # --- from others
 
-    def take(self, envelope: Envelope, incoming: Incoming, now: float) -> None:
+    def take(self, envelope: Envelope, incoming: Arrival, now: float) -> None:
         """An envelope has arrived; what is none of these kinds, is ignored.
 
         Raises:
@@ -115,7 +115,7 @@ class Traffic:
             seen = decode_observation(envelope.body)
             self._outbox.add(Observed(self._router.observers, seen))
 
-    def _unicast(self, envelope: Envelope, incoming: Incoming, now: float) -> None:
+    def _unicast(self, envelope: Envelope, incoming: Arrival, now: float) -> None:
         to = envelope.string("to")
         if to not in self._outbox.sessions or not self._is_first(envelope):
             return  # nobody knows what came of it, or will come (NFY-G10)
@@ -135,5 +135,5 @@ class Traffic:
         return self._windows.is_first(envelope.session, envelope.number)
 
 
-def _ticket(envelope: Envelope) -> Ticket:
-    return Ticket(envelope.node, envelope.integer("reference"), envelope.integer("holder"))
+def _ticket(envelope: Envelope) -> UnicastTicket:
+    return UnicastTicket(envelope.node, envelope.integer("reference"), envelope.integer("holder"))
