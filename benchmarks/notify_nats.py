@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from vfiipc import notify
 
 from .harness import Result, interleave, ratio
+from .notify import Ends, allow_descriptors, resident
 from .notify_peers import Nats, Ours, Way, nats_server, server
 
 __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "run"]
@@ -30,9 +30,6 @@ take turns in one run: medians of the rounds' ratios in elapsed time. Registrati
 one client of one server, until a client of each of the others can send to the last one. The time
 of a process is what the kernel counts for it."""
 
-_WINDOW = 20
-_PATIENCE = 120.0
-_DESCRIPTORS = 8192
 _CHUNK = 500
 
 
@@ -61,7 +58,7 @@ class Server:
 
 def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
     """All results, as they are measured."""
-    _allow_descriptors()
+    allow_descriptors()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = stack.enter_context(nats_server())
@@ -76,53 +73,24 @@ def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
         time.sleep(1.5)  # they know each other
         for receivers, count in scale.sent.items():
             yield from _one_to(receivers, count, scale, joined, port, peers)
-        with Ends() as ends:
+        with BusEnds() as ends:
             yield from _latency(ends, scale, alone, joined, port, peers)
-        with Ends() as ends:
+        with BusEnds() as ends:
             yield from _unwanted(ends, scale, joined)
         yield from _registrations(scale, alone, joined)
 
 
-def _allow_descriptors() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+class BusEnds(Ends):
+    """Clients of several servers, and of NATS alone."""
 
-
-class Ends:
-    """Clients in one loop, until the end of the ``with`` block."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.stack = AsyncExitStack()
-
-    def __enter__(self) -> Ends:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.loop.run_until_complete(self.stack.aclose())
-        self.loop.close()
-
-    def ours(self, sender: Server, receiver: Server, receivers: int) -> Way:
-        made = Ours.connect(self.stack, sender.pipe, receivers, receiver.pipe)
-        way = self.loop.run_until_complete(made)
-        self.loop.run_until_complete(asyncio.sleep(0.5))  # both servers know them
+    def across(self, sender: Server, receiver: Server, receivers: int) -> Way:
+        made = Ours.connect(self._stack, sender.pipe, receivers, receiver.pipe)
+        way = self._loop.run_until_complete(made)
+        self._loop.run_until_complete(asyncio.sleep(0.5))  # both servers know them
         return way
 
     def nats(self, port: int, receivers: int) -> Way:
-        return self.loop.run_until_complete(Nats.connect(self.stack, port, receivers))
-
-    def flood(self, way: Way, count: int) -> Callable[[], None]:
-        def flood() -> None:
-            sending = asyncio.wait_for(way.flood(count, _WINDOW), _PATIENCE)
-            self.loop.run_until_complete(sending)
-
-        return flood
-
-    def round_trip(self, way: Way) -> float:
-        begin = time.perf_counter()
-        self.loop.run_until_complete(asyncio.wait_for(way.round_trip(), _PATIENCE))
-        return time.perf_counter() - begin
+        return self._loop.run_until_complete(Nats.connect(self._stack, port, receivers))
 
 
 _ALONE = "nats-py through NATS alone"
@@ -137,8 +105,8 @@ def _one_to(
     peers: bool,
 ) -> Iterator[Result]:
     group = f"One to {receivers:,}" if receivers > 1 else "One to one"
-    with Ends() as ends:
-        ways = {"ours": ends.ours(joined[0], joined[1], receivers)}
+    with BusEnds() as ends:
+        ways = {"ours": ends.across(joined[0], joined[1], receivers)}
         if peers:
             ways["nats"] = ends.nats(port, receivers)
         floods = {name: ends.flood(way, count) for name, way in ways.items()}
@@ -150,12 +118,12 @@ def _one_to(
 
 
 def _latency(
-    ends: Ends, scale: Scale, alone: Server, joined: list[Server], port: int, peers: bool
+    ends: BusEnds, scale: Scale, alone: Server, joined: list[Server], port: int, peers: bool
 ) -> Iterator[Result]:
     """There and back: a unicast, and the receiver's answer to it."""
     ways = {
-        "two servers": ends.ours(joined[0], joined[1], 1),
-        "one server": ends.ours(alone, alone, 1),
+        "two servers": ends.across(joined[0], joined[1], 1),
+        "one server": ends.across(alone, alone, 1),
     }
     if peers:
         ways["nats"] = ends.nats(port, 1)
@@ -177,10 +145,10 @@ def _cpu(process: int) -> float:
     return int(Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
 
 
-def _unwanted(ends: Ends, scale: Scale, joined: list[Server]) -> Iterator[Result]:
+def _unwanted(ends: BusEnds, scale: Scale, joined: list[Server]) -> Iterator[Result]:
     """What broadcasts cost a server, one of whose clients wants them, and one without."""
     sender, wanting, other = joined
-    way = ends.ours(sender, wanting, 1)
+    way = ends.across(sender, wanting, 1)
     each: dict[Server, list[float]] = {server: [] for server in joined}
     for _ in range(scale.rounds):
         before = {server: _cpu(server.process) for server in joined}
@@ -261,12 +229,7 @@ async def _memory(servers: list[Server], count: int) -> float:
     watched = servers[1].process
     async with notify.connect(servers[0].pipe, app_id="till", drain=0) as client:
         await asyncio.sleep(1.0)
-        before = _resident(watched)
+        before = resident(watched)
         await _register(client, count, "EXT_SYS_DEVICE_CONTROL_REQ")
         await asyncio.sleep(2.0)
-        return max(_resident(watched) - before, 1) / count
-
-
-def _resident(process: int) -> float:
-    pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
+        return max(resident(watched) - before, 1) / count

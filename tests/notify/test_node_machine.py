@@ -127,6 +127,27 @@ class ServersMachine(RuleBasedStateMachine):
         if not member.is_paused:
             member.notify(client, to, notification, b"%d" % next(self.sent))
 
+    @rule(number=PICK, fates=st.lists(st.sampled_from("dddklw"), min_size=2, max_size=8))
+    def send_across(self, number: int, fates: list[str]) -> None:
+        """A unicast that others have registered for, and what becomes of each message of it."""
+        ready = [each for each in self.clients if not each[0].is_paused]
+        sender, client = ready[number % len(ready)] if ready else (None, 0)
+        if sender is None or not sender.bus.is_connected:
+            return
+        for member, other in self.clients:
+            if member is not sender:
+                member.register(other, "far", "status", 1)
+        self.world.network.deliver_all()
+        sender.notify(client, "far", "status", b"%d" % next(self.sent))
+        network = self.world.network
+        for fate in fates:
+            if fate == "w":
+                self.world.pass_time(2.25, deliver=False)
+            elif network.in_flight and fate == "l":
+                network.lose()
+            elif network.in_flight:
+                network.deliver(keep=fate == "k")
+
     @precondition(lambda self: any(self.held.values()))
     @rule(number=PICK)
     def send_back(self, number: int) -> None:
