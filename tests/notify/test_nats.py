@@ -24,7 +24,7 @@ from tests.notify.nats_servers import SECONDS, NatsServer, RawNats, nats_program
 from tests.notify.raw import RawClient
 from vfiipc.__main__ import main
 from vfiipc.notify import NatsBus
-from vfiipc.notify.bus import BusListener
+from vfiipc.notify.bus import BusListener, Publish
 from vfiipc.notify.envelopes import (
     HEAD,
     broadcast_subject,
@@ -435,3 +435,34 @@ def test_closing_with_much_to_say_ends(servers: Servers) -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+def test_what_is_wanted_without_a_connection_comes_once(tmp_path: Path) -> None:
+    async def main(nats: NatsServer) -> None:
+        lost, again = asyncio.Event(), asyncio.Event()
+        came: list[str] = []
+        bus = NatsBus(nats.url)
+        listener = BusListener(
+            lambda arrived: came.append(arrived.subject), again.set, lambda _: lost.set()
+        )
+        await bus.connect(listener)
+        bus.subscribe("nfy.1.first")
+        nats.kill()
+        await asyncio.wait_for(lost.wait(), SECONDS)
+        bus.subscribe("nfy.1.second")
+        assert not bus.publish(Publish("nfy.1.x", b""))
+        nats.start()
+        await asyncio.wait_for(again.wait(), SECONDS)
+        with RawNats(nats.address) as raw:
+            bus.publish(Publish("nfy.1.subscribed", b"x"))  # behind both
+            while not raw.sync():
+                await asyncio.sleep(0.01)
+            for subject in ("nfy.1.first", "nfy.1.second", "nfy.1.first"):
+                raw.publish(subject, b"x")
+        while came.count("nfy.1.first") < 2:
+            await asyncio.sleep(0.01)
+        await bus.aclose()
+        assert sorted(came) == ["nfy.1.first", "nfy.1.first", "nfy.1.second"]
+
+    with nats_server(tmp_path) as nats:
+        asyncio.run(main(nats))

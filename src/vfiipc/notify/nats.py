@@ -79,6 +79,7 @@ class NatsBus(Bus):
         self._is_too_large = False
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
         self._reason = ""
 
     @property
@@ -125,6 +126,7 @@ class NatsBus(Bus):
         self._command(Unsubscribe(subject))
 
     async def aclose(self) -> None:
+        self._closed = True
         task, self._task = self._task, None
         client, self._client = self._client, None
         self._listener = None
@@ -193,12 +195,13 @@ class NatsBus(Bus):
             await _quietly(client.close())
             client = await self._dial_again()
             self._client = client
+            self._commands.clear()  # what was wanted meanwhile is among the subjects
             self._commands.extend(map(Subscribe, self._subjects))
             if self._listener is not None:
                 self._listener.connected()
 
     def _is_closed(self) -> bool:
-        return self._task is None
+        return self._closed
 
     async def _dial_again(self) -> Client:
         while True:
