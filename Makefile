@@ -43,12 +43,12 @@ $(VENV)/.bench: $(VENV)/.created $(METADATA)
 	@touch $@
 
 .PHONY: venv
-venv: $(VENV)/.dev ## create .venv with everything for work on vfiipc
+venv: $(VENV)/.dev ## create .venv with everything needed to work on vfiipc
 
 # --- commands ---------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/.demo ## watch two processes talk ADK IPC over TCP
+demo: $(VENV)/.demo ## show two processes that exchange messages over TCP
 	@$(BIN)/python -m vfiipc demo
 
 # Processes that share the tests; most of these wait, so that there may be more than cores.
@@ -56,15 +56,15 @@ WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test
-test: $(VENV)/.dev ## run the tests, but for those that take long
+test: $(VENV)/.dev ## run the quick tests
 	@$(PYTEST) -m 'not long' $(ARGS)
 
 .PHONY: test-long
-test-long: $(VENV)/.dev ## run the tests that take long: stress, thousands of connections, builds
+test-long: $(VENV)/.dev ## run the long tests: stress, thousands of connections, builds
 	@$(PYTEST) -m long $(ARGS)
 
 .PHONY: coverage
-coverage: $(VENV)/.dev ## run all tests and measure what they reach; below the floor it fails
+coverage: $(VENV)/.dev ## run all tests and measure coverage; fails below the minimum
 	@$(PYTEST) --cov --cov-report=term
 	@$(BIN)/python -m coverage report --include='src/vfiipc/codec/*' --fail-under=100
 
@@ -83,7 +83,7 @@ test-all: $(VENV)/.dev ## run the tests with every Python 3.10-3.13 that is foun
 	@PATH="$(PYENV_PYTHONS)$$PATH:$(CURDIR)/$(BIN)" $(BIN)/python -m nox -- $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.bench ## compare speed and memory with peers; SAVE=1 renews benchmarks/results
+bench: $(VENV)/.bench ## compare speed and memory with other libraries; SAVE=1 updates benchmarks/results
 	@$(BIN)/python -m benchmarks $(if $(SAVE),--save) $(ARGS)
 
 $(VENV)/.docs: $(VENV)/.created $(METADATA)
@@ -93,7 +93,7 @@ $(VENV)/.docs: $(VENV)/.created $(METADATA)
 
 # The variable silences advice about other programs for making sites.
 .PHONY: docs
-docs: $(VENV)/.docs ## make the site of documentation in site/; a warning is an error
+docs: $(VENV)/.docs ## build the documentation site in site/; warnings are errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@$(BIN)/python tools/check_site.py site
 	@echo 'open site/index.html'
@@ -120,7 +120,7 @@ $(VENV)/.mutants: $(VENV)/.dev $(METADATA)
 	@touch $@
 
 .PHONY: mutants
-mutants: $(VENV)/.mutants ## change the codec in hundreds of ways; 95 % have to be noticed by its tests
+mutants: $(VENV)/.mutants ## run mutation tests of the codec; its tests must detect 95 %
 	@mkdir -p mutants
 	@PATH="$(CURDIR)/$(BIN):$$PATH" timeout $(MUTANTS_SECONDS) mutmut run $(ARGS) >mutants/run.log 2>&1 || true
 	@$(BIN)/python tools/mutation_score.py 95
@@ -130,12 +130,12 @@ examine-matrix: $(VENV)/.dev ## run the whole conformance kit against every brok
 	@$(BIN)/python -m tests.conformance.matrix $(ARGS)
 
 .PHONY: format
-format: $(VENV)/.dev ## put the code into the agreed style
+format: $(VENV)/.dev ## format the code
 	@$(BIN)/python -m ruff check --fix-only
 	@$(BIN)/python -m ruff format
 
 .PHONY: clean
-clean: ## remove everything that the commands made
+clean: ## remove everything that the commands created
 	@rm -rf $(VENV) .nox .coverage .coverage.* htmlcov dist build site .hypothesis .fuzz mutants \
 	    .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,14 +21,14 @@ __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "Scale", "run"]
 TITLE = "asyncio: speed"
 PACKAGES = ["websockets", "uvloop"]
 INTRODUCTION = """\
-TCP over the loopback interface, both ends as tasks of one loop, all ways taking turns in one run:
-medians of the rounds' ratios in elapsed time. A one-way run lasts until the last message has been
-received."""
+TCP over the loopback interface; both ends are tasks of one event loop. All variants alternate
+within one run. The results are medians of the rounds' ratios of elapsed time. A one-way run lasts
+until the last message has been received."""
 
 NOTE = (
-    "Every message that comes alone costs two turns of the loop and two system calls at each end,"
-    " whoever frames it: asyncio's streams, which check nothing, need more than half of the time of"
-    " websockets as well."
+    "A message that comes alone takes two iterations of the event loop and two system calls at"
+    " each end, whatever the framing. Even asyncio's streams, which check nothing, take more than"
+    " half of the time of websockets."
 )
 
 _HEADER = struct.Struct(">IIi")

@@ -18,12 +18,12 @@ __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "pictured", "run
 TITLE = "Blocking connections: speed"
 PACKAGES: list[str] = []
 INTRODUCTION = """\
-TCP over the loopback interface, the other end a process that sends everything back, all ways taking
-turns in one run: medians of the rounds' ratios in elapsed time."""
+TCP over the loopback interface; the other end is a process that sends everything back. All variants
+alternate within one run. The results are medians of the rounds' ratios of elapsed time."""
 
 NOTE = (
-    "A request finds a free ID, waits where any number of threads may wait for answers of their"
-    " own, and leaves room for another to read on when it goes; the plain calls do none of that."
+    "A request finds a free ID, waits while other threads may wait for their own answers, and"
+    " hands over the reading to another thread when it returns. The plain calls do none of that."
 )
 _PLAIN = "`IPC.write_msg`, then `read_msg`"
 _AIMS = {

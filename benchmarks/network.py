@@ -34,12 +34,12 @@ __all__ = [
 TITLE = "The network: exchanges with others"
 PACKAGES = ["pyzmq", "websockets"]
 INTRODUCTION = """\
-Two processes on one machine exchange messages, over TCP by the loopback interface or over Unix
-sockets; all ways of a table take turns in one run. Elapsed time; medians of the rounds' ratios.
-Above 1, ours is the quicker one. Both ends of an exchange there and back run on one core, because
-otherwise the scheduler's choice of cores decides. *Raw sockets* are the limit: they check nothing,
-and where many messages go one way their receiver only counts bytes. All have TCP_NODELAY, also
-multiprocessing.connection, which does not set it by itself."""
+Two processes on one machine exchange messages, over TCP on the loopback interface or over Unix
+sockets. All variants of a table alternate within one run. The results are medians of the rounds'
+ratios of elapsed time; above 1, vfiipc is faster. For round trips, both ends run on one core,
+because otherwise the scheduler's choice of cores decides the result. *Raw sockets* are the limit:
+they check nothing, and with many messages one way their receiver only counts bytes. All variants
+set TCP_NODELAY, including multiprocessing.connection, which does not set it by default."""
 
 _SIZES = [64, 1024, 16384, 2**18, 2**20]
 
@@ -73,8 +73,8 @@ def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
 
 
 GROWTH_CAPTION = (
-    "How the ratios over TCP change with the size of the messages and with the number of "
-    "connections. Above 1, vfiipc is faster."
+    "How the ratios over TCP depend on the message size and on the number of connections. Above 1, "
+    "vfiipc is faster."
 )
 
 

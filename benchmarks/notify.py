@@ -34,13 +34,14 @@ __all__ = [
 TITLE = "The notification service: speed"
 PACKAGES = ["aiomqtt", "amqtt", "paho-mqtt"]
 INTRODUCTION = """\
-Broadcasts of a small parameter through one server, to receivers that have registered for its
-notification ID; with MQTT, messages of the same size with QoS 0 to subscribers of a topic. The
-server or broker is a process of its own: `vfiipc notifysvc`, mosquitto (in C), amqtt (in Python).
-Sender and receivers are Python clients that share a process and a loop: `vfiipc.notify`, or aiomqtt
-for both brokers. A run lasts until every receiver has got everything, of which at most 20 are on
-their way. All ways take turns in one run: medians of the rounds' ratios in elapsed time. Over TCP
-the server takes 256 registrations, so that more receivers come over Pipe."""
+Broadcasts of a small parameter through one server, to receivers that have registered for the
+notification ID. With MQTT, messages of the same size, with QoS 0, to subscribers of a topic. The
+server or broker runs in its own process: `vfiipc notifysvc`, mosquitto (in C) or amqtt (in Python).
+Sender and receivers are Python clients that share a process and an event loop: `vfiipc.notify`, or
+aiomqtt for both brokers. A run lasts until every receiver has received everything; at most 20
+notifications are in transit. All variants alternate within one run. The results are medians of the
+rounds' ratios of elapsed time. Over TCP the server accepts 256 registrations, so more receivers
+connect over Pipe."""
 
 _WINDOW = 20
 _PATIENCE = 120.0  # seconds for one run, on a machine that is busy with other things

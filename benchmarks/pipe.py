@@ -22,16 +22,17 @@ __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "run"]
 TITLE = "Pipe: speed"
 PACKAGES: list[str] = []
 INTRODUCTION = """\
-Unix sockets, the other end in a process of its own, all ways taking turns in one run: medians of
-the rounds' ratios in elapsed time. A run lasts until the other end has received the last message
-and said so. No call has a time-out. Both ways of a comparison have the same kind of receiver: each
-its own library's, or one that only counts bytes."""
+Unix sockets; the other end is a separate process. All variants alternate within one run. The
+results are medians of the rounds' ratios of elapsed time. A run lasts until the other end has
+confirmed that it received the last message. No call has a time-out. Both variants of a comparison
+have the same kind of receiver: either that of their own library, or one that only counts bytes."""
 
 NOTE = (
-    "The sender is the limit: where the other end only counts, a `write_msg` takes longer than a"
-    " `send_bytes`, which knows no header, no turns of several writers and no close from another"
-    " thread. What is won is won at the other end, where `recv_bytes` makes two system calls for a"
-    " message, and `read_msg` one for many. `write_msgs` is what spares the sender's calls."
+    "The sender is the limit: where the receiver only counts bytes, a `write_msg` takes longer"
+    " than a `send_bytes`, which has no header, no turns among several writers and no protection"
+    " against a close from another thread. The gain is at the receiver: `recv_bytes` makes two"
+    " system calls per message, and `read_msg` one for many messages. `write_msgs` saves system"
+    " calls of the sender."
 )
 
 _SIZE = 64
@@ -76,7 +77,7 @@ def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
     """All results, as they are measured."""
     cases = {
         "`write_msg` to `read_msg`": ("pipe read_msg", "`send_bytes` to `recv_bytes`", 1.5),
-        "`write_msg`, the other end only counts": ("pipe flood", "`send_bytes`, the same", 1.5),
+        "`write_msg`, receiver only counts bytes": ("pipe flood", "`send_bytes`, the same", 1.5),
     }
     their_roles = {"pipe read_msg": "pipe multiprocessing", "pipe flood": "pipe flood"}
     ways: dict[str, Callable[[], None]] = {}

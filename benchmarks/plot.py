@@ -11,8 +11,8 @@ from .harness import Result
 __all__ = ["CAPTION", "axis_note", "opening", "svg"]
 
 CAPTION = (
-    "A bar to the right of 1, green: vfiipc is faster than what it is compared with. A bar to the "
-    "left, red: it is slower. The black line spans the quartiles; a blue mark is the aim."
+    "A green bar, to the right of 1, means that vfiipc is faster; a red bar, to the left of 1,"
+    " that it is slower. The black line spans the quartiles; a blue mark shows the aim."
 )
 
 # Narrow, so that a telephone shows the letters in a size that can be read.

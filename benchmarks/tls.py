@@ -23,13 +23,14 @@ __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "run"]
 TITLE = "TLS: speed"
 PACKAGES = ["pyOpenSSL", "cryptography"]
 INTRODUCTION = f"""\
-TLS 1.3 over the loopback interface with {ssl.OPENSSL_VERSION}, the other end in a
-process of its own, the ways taking turns in one run: medians of the rounds' ratios in elapsed time.
-A run lasts until the other end has received the last message and said so."""
+TLS 1.3 over the loopback interface with {ssl.OPENSSL_VERSION}; the other end is a separate
+process. The variants alternate within one run. The results are medians of the rounds' ratios of
+elapsed time. A run lasts until the other end has confirmed that it received the last message."""
 
 NOTE = (
-    "The session works in memory, so that no lock is held while somebody waits, which copies the"
-    " ciphertext once more at each end; and a message has to be gathered in memory of its own."
+    "The TLS session works in memory, so that no lock is held while a thread waits. This copies"
+    " the ciphertext once more at each end. In addition, each message is assembled in its own"
+    " memory."
 )
 
 _HEADER = 12
@@ -112,7 +113,7 @@ def _one_way(near: _Peers, scale: Scale) -> Iterator[Result]:
     }
     times = interleave(ways, scale.rounds, time.perf_counter)
     message = "1 MiB, `write_msg` to `read_msg`"
-    stream = "`SSLSocket.sendall` to `recv`, what came is thrown away"
+    stream = "`SSLSocket.sendall` to `recv`, data discarded"
     for name, label, reference, against, aim in (
         ("ours", message, "bare", stream, 0.85),
         ("ours", message, "gathered", "`SSLSocket.sendall` to `recv` and `join`", None),

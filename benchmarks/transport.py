@@ -20,23 +20,25 @@ __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "Scale", "run"]
 TITLE = "The transports: speed"
 PACKAGES = ["pyzmq"]
 INTRODUCTION = """\
-TCP over the loopback interface, the other end in a process of its own, all ways taking turns in one
-run: medians of the rounds' ratios in elapsed time. A one-way run lasts until the other end has
-received the last message and said so."""
+TCP over the loopback interface; the other end is a separate process. All variants alternate within
+one run. The results are medians of the rounds' ratios of elapsed time. A one-way run lasts until
+the other end has confirmed that it received the last message."""
 
 NOTE_ONE = (
     "A raw send takes little more than a microsecond here. The call in Python, the header, the"
-    " turn among several writers and the guard against a close from another thread take nearly as"
-    " long; where a send wakes a waiting peer, as in the round trip, they hardly show."
+    " turn among several writers and the protection against a close from another thread take nearly"
+    " as long. Where a send wakes a waiting peer, as in the round trip, this cost is hardly"
+    " visible."
 )
 NOTE_MANY = (
-    "The receiver is the limit, which makes an object of each message: where it only counts, the"
-    " sender alone is measured. Fifteen times multiprocessing.connection is more than a loop that"
-    " checks nothing decodes; pyzmq receives in C, in a thread beside the interpreter."
+    "The receiver is the limit, because it creates an object for each message; where it only"
+    " counts bytes, the ratio measures the sender alone. Fifteen times the speed of"
+    " multiprocessing.connection is more than a loop that checks nothing can decode. pyzmq receives"
+    " in C, in a thread of its own."
 )
 NOTE_LARGE = (
-    "The flood's receiver reads into the same warm memory again and again and throws it away; a"
-    " message has to be gathered in memory of its own."
+    "The flood's receiver reads into the same warm memory repeatedly and discards the data. A"
+    " message is assembled in its own memory."
 )
 
 _pack = struct.Struct(">IIi").pack
@@ -220,7 +222,7 @@ class Race:
 
 def _one_send_each(scale: Scale) -> Iterator[Result]:
     cases = [
-        ("`write_msg`", "`sendall`, the other end only counts", 0.95),
+        ("`write_msg`", "`sendall`, receiver only counts bytes", 0.95),
         ("`write_msg` to `read_msg`", "`sendall` to two `recv` a message", 0.95),
     ]
     with Race(scale.small, 64) as race:
@@ -239,7 +241,7 @@ def _one_send_each(scale: Scale) -> Iterator[Result]:
 
 def _many_at_once(scale: Scale, *, peers: bool) -> Iterator[Result]:
     aims = {"multiprocessing.connection": 15.0, "pyzmq PUSH/PULL": 2.5}
-    counting = "`write_msgs`, the other end only counts"
+    counting = "`write_msgs`, receiver only counts bytes"
     best = "`write_msgs` to `read_msgs`"
     ways = [best, "`write_msgs` to a `Framer`", "`write_msgs` to `read_msg`", counting]
     with Race(scale.many, 64) as race:

@@ -1,7 +1,7 @@
-"""The codec in anyio, under asyncio or trio: messages over any byte stream.
+"""The codec in anyio, on asyncio or trio: messages over any byte stream.
 
-``Messages`` takes any ``ByteStream``: TCP here, a Unix socket or TLS elsewhere. It needs anyio
-(``pip install anyio``).
+``Messages`` works with any ``ByteStream``: TCP in this example, also Unix sockets or TLS. Requires
+anyio (``pip install anyio``).
 
 Run ``python examples/anyio_streams.py``; it prints::
 
@@ -27,7 +27,7 @@ class Messages:
         self._framer = Framer(PREFIX, size_limit=65536)
 
     async def send(self, msg_id: int, data: bytes) -> None:
-        # A cancelled send may have sent a part of the message: close the stream then.
+        # A cancelled send may have sent part of the message: then close the stream.
         await self.stream.send(encode(PREFIX, msg_id, data))
 
     def __aiter__(self) -> Messages:

@@ -1,7 +1,7 @@
 """The codec in an asyncio ``Protocol``: a function is called for every message.
 
-This is the layer below asyncio streams, with callbacks instead of coroutines and less overhead.
-While the peer is slow to read, nothing more is read from it.
+This is the layer below asyncio streams, with callbacks instead of coroutines, and less overhead.
+While the peer does not read its answers, nothing more is read from it.
 
 Run ``python examples/asyncio_protocol.py``; it prints::
 
@@ -59,7 +59,7 @@ async def main() -> None:
     transport, client = await loop.create_connection(lambda: shown, host, port)
     client.send(1, b"hello")
     client.send(2, b"terminal")
-    transport.write_eof()  # the server answers what it has received, and closes
+    transport.write_eof()  # the server answers the messages it has received, then closes
     await client.closed.wait()
     server.close()
 

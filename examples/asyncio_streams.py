@@ -1,7 +1,7 @@
 """The codec in asyncio streams: a server that answers in capitals, and a client.
 
-``StreamReader.read`` brings chunks, the framer makes messages of them; nothing else is needed. The
-client sends a piece of garbage, too, which the server's framer drops.
+``StreamReader.read`` returns chunks, and the framer turns them into messages. The client also sends
+some garbage, which the server's framer discards.
 
 Run ``python examples/asyncio_streams.py``; it prints::
 
@@ -22,7 +22,7 @@ LIMIT = 65536
 
 
 async def messages(reader: StreamReader) -> AsyncIterator[Message]:
-    """Every message of a stream, until its end."""
+    """Yields every message of a stream, until its end."""
     framer = Framer(PREFIX, LIMIT)
     while chunk := await reader.read(65536):
         framer.receive_data(chunk)
@@ -35,7 +35,7 @@ async def messages(reader: StreamReader) -> AsyncIterator[Message]:
 async def answer(reader: StreamReader, writer: StreamWriter) -> None:
     async for msg_id, data in messages(reader):
         writer.write(encode(PREFIX, msg_id, data.upper()))
-        await writer.drain()  # waits while the peer is slow to read
+        await writer.drain()  # waits while the peer does not read
     writer.close()
 
 

@@ -1,7 +1,7 @@
-"""Hypothesis finds what is wrong with a framer, and shows the smallest stream that proves it.
+"""Hypothesis finds the faults of a framer, and shows the smallest stream that proves them.
 
-``NaiveFramer`` reads as many write one first: it trusts the size, and that the prefix is where it
-expects it. Put a framer of your own in its place. It needs ``pip install '.[testing]'`` in a clone.
+``NaiveFramer`` makes a common mistake: it trusts the size, and expects the prefix to be in place.
+Replace it with your own framer. Requires ``pip install '.[testing]'`` in a clone.
 
 Run ``python examples/fuzz_a_framer.py``; it prints::
 
@@ -21,7 +21,7 @@ from vfiipc.testing import Stream, chunked, streams
 
 
 class NaiveFramer:
-    """Takes whatever stands at the front of its buffer for a header."""
+    """Assumes that its buffer always begins with a header."""
 
     def __init__(self, prefix: int, size_limit: int) -> None:
         self._buffer = b""
@@ -41,7 +41,7 @@ class NaiveFramer:
         return messages
 
 
-# Hypothesis would also look for parts of a failing stream that could be anything, for ten seconds.
+# Without Phase.explain, which would take ten seconds here.
 PHASES = (Phase.generate, Phase.shrink)
 
 

@@ -1,6 +1,6 @@
 """The codec over ``gevent.socket``: a server with a greenlet for each connection, and a client.
 
-Nothing is patched: the program uses gevent's sockets itself. It needs gevent
+Nothing is patched: the program uses gevent's sockets directly. Requires gevent
 (``pip install gevent``). A program that patches everything can use ``vfiipc.connect`` instead.
 
 Run ``python examples/gevent_sockets.py``; it prints::
@@ -23,7 +23,7 @@ PREFIX = 0x004E4659
 
 
 def messages(connection: socket.socket) -> Iterator[Message]:
-    """Every message that arrives, until the peer stops sending."""
+    """Yields every message that arrives, until the peer stops sending."""
     framer = Framer(PREFIX, size_limit=65536)
     while chunk := connection.recv(65536):  # other greenlets run meanwhile
         framer.receive_data(chunk)

@@ -1,9 +1,9 @@
-"""Requests and answers with ``TCP``, with the loops of the original's guide, reconnecting.
+"""Requests and answers with ``TCP``, as in the original's guide, with reconnection.
 
-Client: write, read the answer with two seconds; on failure ask ``eof()`` and ``error()``, close,
-and connect again with the same object. Server: a thread for each connection, which reads with two
-seconds and answers with the same message ID; ``close()`` of the listening object ends ``accept``.
-This server hangs up after every second answer, as a terminal does that starts anew.
+The client writes a request and waits two seconds for the answer. If that fails, it checks ``eof()``
+and ``error()``, closes, and connects again with the same object. The server has a thread for each
+connection, which answers each message with the same ID; ``close()`` of the listening object ends
+``accept``. This server closes after every second answer, like a terminal that restarts.
 
 Run ``python examples/request_answer.py``; it prints::
 
@@ -39,7 +39,7 @@ def answer(connection: IPC) -> None:
 
 
 def ask(client: TCP, address: str, msg_id: int) -> Message:
-    """One request, sent again over a new connection until it is answered."""
+    """Sends a request, if necessary again over a new connection, until it is answered."""
     while True:
         if client.getFD() < 0 and not client.connect(address, 0, 2000):
             raise SystemExit(f"cannot connect to {address}: {client.last_error}")

@@ -1,7 +1,7 @@
-"""A terminal for tests that misbehaves on request, without pytest; with it, use ``ipc_peer``.
+"""A terminal for tests that misbehaves on request. In pytest, use the fixture ``ipc_peer`` instead.
 
-The application under test here is a function that asks for the state of a terminal, and has to
-survive noise, a connection that is cut, and one that is reset.
+The application under test is a function that asks for the state of a terminal. It must survive
+noise, a truncated answer, and a connection reset.
 
 Run ``python examples/scripted_peer.py``; it prints::
 

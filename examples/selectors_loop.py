@@ -1,7 +1,7 @@
 """The codec in a plain ``selectors`` loop: one thread, many connections, nothing but Python.
 
-Two clients talk to the server at once. As long as a client is slow to read its answers, the loop
-takes no more requests from it.
+Two clients talk to the server at once. While a client does not read its answers, the loop reads no
+more requests from it.
 
 Run ``python examples/selectors_loop.py``; it prints::
 
@@ -22,13 +22,13 @@ PREFIX = 0x004E4659
 
 
 class Peer:
-    """One connection of the server: a framer for what comes, a buffer for what has to go."""
+    """One connection of the server: a framer for received bytes, a buffer for bytes to send."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.framer, self.unsent = sock, Framer(PREFIX, size_limit=65536), b""
 
     def serve(self) -> int:
-        """Goes one step; what to wait for next, 0 at the end of the stream."""
+        """Reads and writes; returns the events to wait for next, 0 at the end of the stream."""
         if not self.unsent:
             chunk = self.sock.recv(65536)
             self.framer.receive_data(chunk)

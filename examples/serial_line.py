@@ -1,9 +1,9 @@
-"""The codec over a serial line, with pyserial; a pseudo-terminal stands in for the cable.
+"""The codec over a serial line, with pyserial; a pseudo-terminal replaces the cable.
 
-A serial line loses bytes and has noise on it: the framer drops what is no message and goes on with
-the next. There is no checksum in this protocol, so a flipped byte inside the data goes unnoticed.
-It needs Linux and pyserial (``pip install pyserial``); on a real line, the two names are
-``/dev/ttyUSB0`` or the like.
+A serial line loses bytes and adds noise. The framer discards bytes that are not part of a message,
+and continues with the next message. The protocol has no checksum, so a changed byte inside the data
+goes unnoticed. Requires Linux and pyserial (``pip install pyserial``). On a real line, the two
+devices have names such as ``/dev/ttyUSB0``.
 
 Run ``python examples/serial_line.py``; it prints::
 
@@ -35,7 +35,7 @@ class SerialMessages:
         self.port.write(encode(PREFIX, msg_id, data))
 
     def receive(self) -> Message | None:
-        """The next message; None when the time-out passes before it is whole."""
+        """Returns the next message, or None if the time-out expires before it is complete."""
         while (message := self.framer.next_message()) is None:
             chunk = self.port.read(self.framer.bytes_wanted())  # never more than this message
             if not chunk:
@@ -45,7 +45,7 @@ class SerialMessages:
 
 
 def terminal(master: int) -> None:
-    """The other end: answers in capitals, and puts noise on the line before it."""
+    """The other end: answers in capitals, and sends noise before each answer."""
     framer = Framer(PREFIX, size_limit=4096)
     for _ in range(2):
         while (message := framer.next_message()) is None:

@@ -1,6 +1,6 @@
-"""A payment terminal for tests, in thirty lines, with ``serve``: it takes cards and declines some.
+"""A payment terminal for tests, in thirty lines, with ``serve``: it approves small payments.
 
-The application under test connects to it as to a real terminal. Here is one that pays twice.
+The application under test connects to it as to a real terminal. This one sends four commands.
 
 Run ``python examples/terminal_simulator.py``; it prints::
 
@@ -23,7 +23,7 @@ FRAMING: Any = {"prefix": 0x004E4659, "size_limit": 65536}
 
 
 class Terminal:
-    """What it does with each command; override what a test wants to go wrong."""
+    """Handles the commands; a test can override methods to make them fail."""
 
     def __init__(self, limit: int = 5000) -> None:
         self.limit, self.receipts = limit, count(1)

@@ -1,7 +1,7 @@
-"""The codec in trio: a channel of messages over any trio stream.
+"""The codec in trio: a message channel over any trio stream.
 
-``MessageStream`` takes whatever trio calls a stream: TCP here, a Unix socket or TLS elsewhere, and
-``trio.testing.memory_stream_pair`` in tests. It needs trio (``pip install trio``).
+``MessageStream`` works with any trio stream: TCP in this example, also Unix sockets, TLS, and
+``trio.testing.memory_stream_pair`` in tests. Requires trio (``pip install trio``).
 
 Run ``python examples/trio_streams.py``; it prints::
 
@@ -25,7 +25,7 @@ class MessageStream:
         self._framer = Framer(PREFIX, size_limit=65536)
 
     async def send(self, msg_id: int, data: bytes) -> None:
-        # A cancelled send_all may have sent a part: close the stream then, as trio says.
+        # A cancelled send_all may have sent part of the message: then close the stream.
         await self.stream.send_all(encode(PREFIX, msg_id, data))
 
     def __aiter__(self) -> "MessageStream":

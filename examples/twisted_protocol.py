@@ -1,6 +1,6 @@
 """The codec in Twisted: a protocol with a method that is called for every message.
 
-It needs Twisted (``pip install twisted``).
+Requires Twisted (``pip install twisted``).
 
 Run ``python examples/twisted_protocol.py``; it prints::
 

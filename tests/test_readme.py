@@ -89,7 +89,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_the_table_names_what_is_there() -> None:
-    table = README[README.index("## What is there") :]
+    table = README[README.index("## What is included") :]
     names = set(re.findall(r"`(?:\[)?([\w.]+)`", table))
     modules = [vfiipc, vfiipc.codec, vfiipc.testing]
     public = {name for module in modules for name in module.__all__}

@@ -1,12 +1,17 @@
 """Runs what a page of ``docs/`` shows.
 
 * A Python block is a program of its own; the block of text behind it is what it prints.
-* A block of Python, JSON or C with a title is a file of that name, which a console block uses.
+* A block of Python, JSON, C or text with a file name as its title is a file of that name, which a
+  console block uses.
 * A console block is run command by command, in the order of the page. In a block whose title
   begins with "in one terminal" the last command is left running until the page ends.
 * A console block with the title "exit status 1" ends with that.
+* A console block with the title "at a terminal" holds dialogues: what follows a prompt is typed,
+  every other line is awaited. A dialogue is over when its last line has been shown. A command
+  without output fills the screen, and is ended with its key for that.
+* ``< FILE`` behind a command gives it that file as its standard input.
 * ``5000`` to ``5004`` stand for ports: each is replaced by a free one, in files, commands, output.
-* Times of day, ports of clients and measured speeds may be others than those that are shown.
+* Times, ports of clients and measured speeds may be others than those that are shown.
 * A file of ``examples/`` is found wherever the command runs.
 * What sets up an environment (``make``, ``pip``) is looked up, not run.
 """
@@ -22,12 +27,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 import tomli
 
 from tests.cli.program import unused_address
 from tests.helpers.markdown import Block, Command, blocks, commands
 from tests.helpers.source import ROOT
+from tests.helpers.terminal import at_a_terminal
 from tests.notify.nats_servers import nats_program
 
 DOCS = ROOT / "docs"
@@ -44,9 +51,14 @@ _PROGRAMS = {
 _NATS = "nats-server"
 INCLUSION = re.compile(r'--8<-- "(.*)"\n')
 _FAILS = "exit status 1"
+_DIALOGUE = "at a terminal"
+_FILE_NAME = re.compile(r"\w+\.\w+")
+_PROMPT = re.compile(r"(id -?\d+>) ?(.*)")
+_TIME_OF_DAY = r"^\d\d:\d\d:\d\d\.\d{6}\b"
 #: What differs from run to run, and what is compared in its place.
 _VARYING = [
-    (r"^\d\d:\d\d:\d\d\.\d{6}\b", "TIME"),
+    (_TIME_OF_DAY, "TIME"),
+    (r'"time": "[^"]*"', '"time": TIME'),
     (r"\b127\.0\.0\.1:\d{5}\b", "CLIENT"),
     (r" +[\d,.]+ (µs|/s|MB/s)$", r" SPEED \1"),
     (r" in \d+\.\d+s$", " in TIME"),
@@ -58,6 +70,7 @@ _ENVIRONMENT = {
     "TZ": "UTC",
     "PYTEST_ADDOPTS": "-pno:anyio -pno:asyncio -pno:cacheprovider",
 }
+_AT_A_TERMINAL = {"TERM": "xterm", "NO_COLOR": "1", "PROMPT_TOOLKIT_NO_CPR": "1"}
 
 
 def examples(page: str) -> list[Block]:
@@ -65,8 +78,12 @@ def examples(page: str) -> list[Block]:
 
 
 def titled(page: str) -> list[Block]:
-    files = {"python", "json", "c"}
-    return [block for block in examples(page) if block.language in files and block.title]
+    files = {"python", "json", "c", "text"}
+    return [
+        block
+        for block in examples(page)
+        if block.language in files and _FILE_NAME.fullmatch(block.title)
+    ]
 
 
 def programs(page: str) -> list[Block]:
@@ -97,6 +114,10 @@ class Terminal:
         (self._folder / block.title).write_text(self._replaced(text), encoding="utf-8")
 
     def run(self, block: Block) -> None:
+        if block.title == _DIALOGUE:
+            for command in commands(block):
+                self._hold_dialogue(command)
+            return
         *firsts, last = commands(block)
         for command in firsts:
             self._run(command, 0)
@@ -126,17 +147,41 @@ class Terminal:
             shown += self._restored(line)
         assert compared(shown) == compared(command.output)
 
+    def _hold_dialogue(self, command: Command) -> None:
+        env = {**os.environ, **_ENVIRONMENT, **_AT_A_TERMINAL}
+        with at_a_terminal(self._arguments(command.words), env, TIMEOUT) as terminal:
+            for line in self._replaced(command.output).splitlines():
+                prompt = _PROMPT.fullmatch(line)
+                shown = prompt[1] if prompt else re.sub(_TIME_OF_DAY, "", line)
+                terminal.wait_for(shown.encode())
+                if prompt and prompt[2]:
+                    terminal.type(f"{prompt[2]}\r".encode())
+            if not command.output:
+                terminal.wait_for(b"Quit")
+                terminal.type(b"q")
+                assert terminal.end() == 0, command
+
     def _popen(self, command: Command) -> subprocess.Popen[str]:
-        program, *rest = command.words
-        return subprocess.Popen(
-            [*_program(program), *map(self._replaced, rest)],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **_ENVIRONMENT},
-        )
+        words = command.words
+        stdin: IO[str] | int = subprocess.DEVNULL
+        with ExitStack() as stack:
+            if "<" in words:
+                at = words.index("<")
+                stdin = stack.enter_context((self._folder / words[at + 1]).open(encoding="utf-8"))
+                words = words[:at]
+            return subprocess.Popen(
+                self._arguments(words),
+                cwd=self._folder,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, **_ENVIRONMENT},
+            )
+
+    def _arguments(self, words: list[str]) -> list[str]:
+        program, *rest = words
+        return [*_program(program), *map(self._replaced, rest)]
 
     def _replaced(self, text: str) -> str:
         if text.startswith("examples/"):

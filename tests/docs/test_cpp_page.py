@@ -44,7 +44,7 @@ def names(text: str) -> set[str]:
 @pytest.mark.parametrize("title", CHAPTERS)
 def test_every_member_has_its_place(title: str) -> None:
     assert own(CHAPTERS[title]) <= names(PAGE)
-    additions = names(chapter("What only this library has"))
+    additions = names(chapter("Additions of this library"))
     inherited = own(TCP) if title == "TLS" else set()
     assert own(CHAPTERS[title]) - additions - inherited <= names(chapter(title))
 
@@ -72,7 +72,7 @@ def test_signatures_are_those_of_the_code(title: str) -> None:
 
 
 def test_what_only_this_library_has_is_there() -> None:
-    for name in names(chapter("What only this library has")):
+    for name in names(chapter("Additions of this library")):
         assert hasattr(TCP(), name) or hasattr(vfiipc, name), name
 
 
