@@ -16,7 +16,17 @@ from .pages import results_of
 from .plot import CAPTION, svg
 
 _HERE = Path(__file__).resolve().parent
-_NAMES = ["codec", "transport", "pipe", "tls", "connections", "aio", "network", "notify"]
+_NAMES = [
+    "codec",
+    "transport",
+    "pipe",
+    "tls",
+    "connections",
+    "aio",
+    "network",
+    "notify",
+    "notify_nats",
+]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from vfiipc.notify.messages import Notify, Register
 from vfiipc.notify.router import Router
@@ -18,7 +19,17 @@ from vfiipc.notify.router import Router
 from .harness import Result, interleave, ratio
 from .notify_peers import AMQTT, MOSQUITTO, Mqtt, Ours, Way, broker, server
 
-__all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "run"]
+__all__ = [
+    "FULL",
+    "INTRODUCTION",
+    "PACKAGES",
+    "TINY",
+    "TITLE",
+    "Ends",
+    "allow_descriptors",
+    "resident",
+    "run",
+]
 
 TITLE = "The notification service: speed"
 PACKAGES = ["aiomqtt", "amqtt", "paho-mqtt"]
@@ -53,7 +64,7 @@ TINY = Scale(rounds=2, sent={1: 3, 2: 3, 300: 1}, round_trips=3, routed=50)
 
 def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
     """All results, as they are measured."""
-    _allow_descriptors()
+    allow_descriptors()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         process, tcp, pipe = stack.enter_context(server(folder))
@@ -69,10 +80,14 @@ def run(scale: Scale, *, peers: bool = True) -> Iterator[Result]:
     yield _routing(scale)
 
 
-def _allow_descriptors() -> None:
+def allow_descriptors() -> None:
+    """Lets this process have as many connections as it needs."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+E = TypeVar("E", bound="Ends")
 
 
 class Ends:
@@ -83,7 +98,7 @@ class Ends:
         self._stack = AsyncExitStack()
         self.ways: dict[str, Way] = {}
 
-    def __enter__(self) -> Ends:
+    def __enter__(self: E) -> E:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -159,9 +174,9 @@ def _one_to_many(
     group = f"One to {receivers:,}"
     count = scale.sent[receivers]
     with Ends() as ends:
-        before = _resident(process)
+        before = resident(process)
         ends.ours("pipe", pipe, receivers)
-        each = (_resident(process) - before) / receivers / 1024
+        each = (resident(process) - before) / receivers / 1024
         ends.mqtt(ports, receivers)
         floods = {name: ends.flood(way, count) for name, way in ends.ways.items()}
         times = interleave(floods, scale.rounds, time.perf_counter)
@@ -175,7 +190,7 @@ def _one_to_many(
     )
 
 
-def _resident(process: int) -> float:
+def resident(process: int) -> float:
     """Bytes of memory that a process has."""
     pages = 0
     with suppress(OSError):

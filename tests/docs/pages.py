@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,6 +35,7 @@ from tests.cli.program import unused_address
 from tests.helpers.markdown import Block, Command, blocks, commands
 from tests.helpers.source import ROOT
 from tests.helpers.terminal import at_a_terminal
+from tests.notify.nats_servers import nats_program
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
@@ -44,6 +47,8 @@ _PROGRAMS = {
     "python": [sys.executable],
     "cc": ["cc"],
 }
+#: Started only where a page has it, for it may be missing.
+_NATS = "nats-server"
 INCLUSION = re.compile(r'--8<-- "(.*)"\n')
 _FAILS = "exit status 1"
 _DIALOGUE = "at a terminal"
@@ -122,7 +127,7 @@ class Terminal:
             self._run(last, 1 if block.title == _FAILS else 0)
 
     def _run(self, command: Command, status: int) -> None:
-        if command.words[0] in _PROGRAMS:
+        if command.words[0] in _PROGRAMS or command.words[0] == _NATS:
             with self._popen(command) as process:
                 output, _ = process.communicate(timeout=TIMEOUT)
             shown = compared(self._restored(output))
@@ -134,6 +139,8 @@ class Terminal:
         process = self._stack.enter_context(_ended(self._popen(command)))
         assert process.stdout is not None
         shown = ""
+        if not command.output:
+            wait_until_listening(self._replaced(command.words[-1]))
         for _ in command.output.splitlines():
             line = process.stdout.readline()
             assert line, f"{command} has ended after {shown!r}"
@@ -174,7 +181,7 @@ class Terminal:
 
     def _arguments(self, words: list[str]) -> list[str]:
         program, *rest = words
-        return [*_PROGRAMS[program], *map(self._replaced, rest)]
+        return [*_program(program), *map(self._replaced, rest)]
 
     def _replaced(self, text: str) -> str:
         if text.startswith("examples/"):
@@ -190,6 +197,17 @@ class Terminal:
         return text
 
 
+def wait_until_listening(port: str) -> None:
+    """A server that says nothing has its port as the last word of its command."""
+    end = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", int(port))).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < end, f"nothing listens at {port}"
+            time.sleep(0.02)
+
+
 def compared(output: str) -> str:
     for varying, instead in _VARYING:
         output = re.sub(varying, instead, output, flags=re.MULTILINE)
@@ -203,6 +221,10 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+def _program(name: str) -> list[str]:
+    return [nats_program()] if name == _NATS else _PROGRAMS[name]
 
 
 def check_set_up(command: Command) -> None:

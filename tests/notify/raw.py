@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from typing import Any
@@ -76,6 +77,10 @@ class RawClient:
             self._held += data
         data, self._held = self._held[:count], self._held[count:]
         return data
+
+    def has_data(self) -> bool:
+        """Whether something has come."""
+        return bool(self._held) or bool(select.select([self.sock], [], [], 0)[0])
 
     def sync(self) -> list[dict[str, Any]]:
         """Everything that comes before the server has dealt with what was sent."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.helpers.cost import quickest
-from vfiipc.notify import router as module
+from vfiipc.notify import remembered as module
+from vfiipc.notify.actions import Deliver, TellUndeliverable
 from vfiipc.notify.messages import Notify, Register, decode
-from vfiipc.notify.router import Deliver, Router, TellUndeliverable
+from vfiipc.notify.router import Router
 
 
 def pair() -> tuple[Router, int, int]:
@@ -57,15 +58,15 @@ def test_only_the_last_unicasts_can_come_back(
     answers = [router.notify(receiver, each) for each in sent]
     assert [len(each) for each in answers] == [0, 0, 1, 1, 1]
     assert all(isinstance(each[0], TellUndeliverable) for each in answers[2:])
-    assert router._unicasts == {}
+    assert router._remembered._unicasts == {}
 
 
 def test_finished_unicasts_are_forgotten() -> None:
     router, sender, receiver = pair()
     for _ in range(100):
         router.notify(sender, Notify("till", "nobody", "status", b"0"))
-    assert router._unicasts == {}
-    assert len(router._remembered) == 0
+    assert router._remembered._unicasts == {}
+    assert len(router._remembered._order) == 0
     router.gone(receiver)
     assert router._topics == {}
 

@@ -17,16 +17,10 @@ from hypothesis.stateful import (
 )
 
 from tests.notify.model import Model, Wish
+from vfiipc.notify.actions import Action, Deliver, Observed, Refused, TellUndeliverable
 from vfiipc.notify.allow import parse_allow_list
 from vfiipc.notify.messages import Notify, Register, Unregister, decode
-from vfiipc.notify.router import (
-    Action,
-    Deliver,
-    Observed,
-    Refused,
-    Router,
-    TellUndeliverable,
-)
+from vfiipc.notify.router import Router
 
 MOST_REMOTE = 4
 FIRST = 1000

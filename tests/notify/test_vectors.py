@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from tests.spec.vectors import SPEC, Case
 from vfiipc.codec import encode as frame
+from vfiipc.notify.actions import Action, Deliver, Observed, Refused, TellUndeliverable
 from vfiipc.notify.allow import ConfigError, ResultCode, parse_allow_list
 from vfiipc.notify.json_members import MalformedPayload
 from vfiipc.notify.messages import (
@@ -25,7 +26,7 @@ from vfiipc.notify.messages import (
     decode,
     encode,
 )
-from vfiipc.notify.router import Action, Deliver, Observed, Refused, Router, TellUndeliverable
+from vfiipc.notify.router import Router
 
 FOLDER = SPEC / "vectors" / "notify"
 FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
+import platform
+from pathlib import Path
+from typing import Any
 
 from ..notify.allow import AllowList, ConfigError, ResultCode
+from ..notify.bus import BusError
 from ..notify.config import listening_addresses, read_allow_list
+from ..notify.nats import NatsBus
 from ..notify.service import serve
 from ..transport.logs import follow_masks
 from .failures import Failure, Malformed, describe
 from .streams import one_line, say
 from .tasks import run_task
-from .tls_contexts import server_context
+from .tls_contexts import server_context, trusting
 
 __all__ = ["run"]
 
@@ -24,9 +28,10 @@ _MASK = "63"
 def run(parsed: argparse.Namespace) -> int:
     """Runs the server until a signal comes."""
     allow = _allow_list(parsed.config)
+    bus = _bus(parsed)
     if "NFY_LOGMASK" not in os.environ:
         follow_masks({"NFY_LOGMASK": _MASK})
-    return run_task(_serve(parsed, allow))
+    return run_task(_serve(parsed, allow, bus))
 
 
 def _allow_list(path: str | None) -> AllowList | None:
@@ -38,7 +43,36 @@ def _allow_list(path: str | None) -> AllowList | None:
         raise Malformed(said) if wrong else Failure(said) from None
 
 
-async def _serve(parsed: argparse.Namespace, allow: AllowList | None) -> int:
+def _bus(parsed: argparse.Namespace) -> NatsBus | None:
+    """What connects this server with others."""
+    options = {
+        "--node": parsed.node,
+        "--bus-creds": parsed.bus_creds,
+        "--bus-nkey": parsed.bus_nkey,
+        "--bus-ca": parsed.bus_ca,
+        "--bus-cert": parsed.bus_cert,
+        "--bus-key": parsed.bus_key,
+    }
+    if not parsed.bus:
+        given = [name for name, value in options.items() if value is not None]
+        if given:
+            raise Malformed(f"{given[0]} is for several servers as one: --bus URL is missing")
+        return None
+    credentials: dict[str, Any] = {}
+    for name, path in (("user_credentials", parsed.bus_creds), ("nkeys_seed", parsed.bus_nkey)):
+        if path is not None:
+            if not Path(path).is_file():
+                raise Failure(f"cannot use {path}: there is no such file")
+            credentials[name] = path
+    if parsed.bus_ca or parsed.bus_cert:
+        credentials["tls"] = trusting(parsed.bus_ca, parsed.bus_cert, parsed.bus_key)
+    try:
+        return NatsBus(parsed.bus, **credentials)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+
+
+async def _serve(parsed: argparse.Namespace, allow: AllowList | None, bus: NatsBus | None) -> int:
     try:
         addresses = list(map(str, parsed.listen)) or listening_addresses(allow)
     except OSError as error:
@@ -47,8 +81,17 @@ async def _serve(parsed: argparse.Namespace, allow: AllowList | None) -> int:
         addresses.append(str(parsed.pipe))
     encrypted = [address for address in addresses if address.startswith("tls://")]
     ssl = server_context(parsed, encrypted[0]) if encrypted else None
-    async with serve(*addresses, allow=allow, ssl=ssl) as service:
+    try:
+        service = await serve(*addresses, allow=allow, ssl=ssl, bus=bus, node=parsed.node)
+    except (BusError, ImportError) as error:
+        raise Failure(str(error)) from None
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    try:
         for address in service.addresses:
             say(f"listening at {one_line(address.removeprefix('tcp://'))}")
-        await asyncio.Event().wait()  # until a signal cancels it
-    return 0
+        await service.run()
+    finally:
+        await service.aclose()
+    name = one_line(parsed.node or platform.node())
+    raise Failure(f"another server is called {name}, and was first; see --node")

@@ -27,10 +27,15 @@ Each line of CONFIG is a rule for what remote clients may send (in) or receive
 Refused notifications are logged to standard error, without parameters. Set
 NFY_LOGMASK=127 in the environment to log more, and 0 to log nothing.
 
+With --bus, servers are as one: a notification finds the application wherever it
+is registered. Each takes a name of its own. Local clients stay local; the other
+servers count as remote, so that the rules of CONFIG hold for what comes and goes.
+
 examples:
   vfiipc notifysvc
   vfiipc notifysvc --listen 127.0.0.1:0 --pipe /tmp/notify
   vfiipc notifysvc notify.cfg
+  vfiipc notifysvc --bus nats://bus.example:4222 --node gateway-1
 """
 
 
@@ -53,6 +58,26 @@ def add_to(commands: arguments.Commands) -> None:
         "--pipe", metavar="PATH", type=_pipe, help="where to listen for local clients"
     )
     links.add_tls(parser)
+    _add_bus(parser)
+
+
+def _add_bus(parser: arguments.Parser) -> None:
+    bus = parser.add_argument_group("for several servers as one, over NATS")
+    bus.add_argument(
+        "--bus",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="a NATS server, nats://HOST:PORT or tls://HOST:PORT; may be given several times",
+    )
+    bus.add_argument(
+        "--node", metavar="NAME", help="what no other server is called; by default this host's name"
+    )
+    bus.add_argument("--bus-creds", metavar="FILE", help="credentials: a JWT and its seed")
+    bus.add_argument("--bus-nkey", metavar="FILE", help="credentials: an NKey seed")
+    bus.add_argument("--bus-ca", metavar="FILE", help="who has to have signed its certificate")
+    bus.add_argument("--bus-cert", metavar="FILE", help="the own certificate for it")
+    bus.add_argument("--bus-key", metavar="FILE", help="its key, where --bus-cert does not hold it")
 
 
 def _pipe(path: str) -> Address:

@@ -7,7 +7,7 @@ import ssl
 
 from .failures import Failure, describe
 
-__all__ = ["client_context", "server_context"]
+__all__ = ["client_context", "server_context", "trusting"]
 
 
 def server_context(parsed: argparse.Namespace, address: object) -> ssl.SSLContext:
@@ -19,7 +19,7 @@ def server_context(parsed: argparse.Namespace, address: object) -> ssl.SSLContex
     if not parsed.cert:
         raise Failure(f"listening at {address} needs a certificate: --cert, and --key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load(context, parsed)
+    _load(context, parsed.ca, parsed.cert, parsed.key)
     if parsed.client_auth:
         context.verify_mode = ssl.CERT_REQUIRED
     return context
@@ -31,20 +31,29 @@ def client_context(parsed: argparse.Namespace) -> ssl.SSLContext:
     Raises:
         Failure: a file cannot be used.
     """
+    return trusting(parsed.ca, parsed.cert, parsed.key)
+
+
+def trusting(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
+    """For a client: who has to have signed the server's certificate, and the client's own.
+
+    Raises:
+        Failure: a file cannot be used.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if not parsed.ca:
+    if not ca:
         context.load_default_certs()
-    _load(context, parsed)
+    _load(context, ca, cert, key)
     return context
 
 
-def _load(context: ssl.SSLContext, parsed: argparse.Namespace) -> None:
-    files = [path for path in (parsed.cert, parsed.key) if path]
+def _load(context: ssl.SSLContext, ca: str | None, cert: str | None, key: str | None) -> None:
+    files = [path for path in (cert, key) if path]
     try:
         if files:
             context.load_cert_chain(files[0], files[-1])
-        if parsed.ca:
-            files = [parsed.ca]
-            context.load_verify_locations(parsed.ca)
+        if ca:
+            files = [ca]
+            context.load_verify_locations(ca)
     except OSError as error:  # ssl.SSLError is one
         raise Failure(f"cannot use {' and '.join(files)}: {describe(error)}") from None

@@ -6,10 +6,12 @@ Rules: ``spec/notify.md``.
 from __future__ import annotations
 
 from .allow import AllowList, ConfigError, ResultCode, parse_allow_list
+from .bus import Bus, BusError
 from .client import Client
 from .config import read_allow_list
 from .connect import connect
 from .messages import ALL, ANY, MAX_PAYLOAD, PORT, PREFIX, Observation
+from .nats import NatsBus
 from .notification import Notification, Undeliverable
 from .service import Service, serve
 
@@ -20,8 +22,11 @@ __all__ = [
     "PORT",
     "PREFIX",
     "AllowList",
+    "Bus",
+    "BusError",
     "Client",
     "ConfigError",
+    "NatsBus",
     "Notification",
     "Observation",
     "ResultCode",

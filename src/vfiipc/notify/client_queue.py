@@ -7,7 +7,7 @@ from collections import deque
 
 from ..aio import Connection
 from ..transport.logs import shown
-from .router import Deliver
+from .actions import Deliver
 
 __all__ = ["Guest"]
 

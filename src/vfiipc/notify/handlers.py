@@ -14,7 +14,7 @@ from ..transport.logs import shown
 from .loggers import client_logger
 from .messages import ALL, Notify, Register
 from .notification import Notification
-from .router import Registration, Topic
+from .registrations import Registration, Topic
 
 __all__ = ["Handled", "Handler", "Handlers", "check_handler"]
 

@@ -2,143 +2,58 @@
 
 ``Router`` takes what clients do, and returns what is to be done about it as values: deliveries,
 unicast errors, observations, and what the allow list refused. Whoever moves bytes carries them out
-in order. Rules: ``spec/notify.md``, sections 3 to 7.
+in order. Clients of other servers are clients like any other, except that what is for them goes
+over the bus. Rules: ``spec/notify.md``, sections 3 to 7 and 13.
 """
 
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_left, insort
-from collections import deque
-from collections.abc import Iterable
-from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Iterable, Iterator, Set
+from heapq import merge
+from typing import Final, NamedTuple
 
+from .actions import (
+    Action,
+    Deliver,
+    Forward,
+    GiveBack,
+    Observed,
+    Refused,
+    Spread,
+    TellUndeliverable,
+    Unicast,
+    UnicastTicket,
+)
 from .allow import AllowList
 from .messages import ALL, ANY, Notify, Observation, Register, UnicastError, Unregister, encode
+from .registrations import Change, Departed, Registered, Registration, Topic, Withdrawn
+from .remembered import Remembered
 
-__all__ = [
-    "MAX_REMOTE",
-    "REMEMBERED",
-    "REMEMBERED_SIZE",
-    "Action",
-    "Deliver",
-    "Observed",
-    "Refused",
-    "Router",
-    "TellUndeliverable",
-]
+__all__ = ["MAX_REMOTE", "Router"]
 
 #: Registrations that all remote clients together may hold (NFY-R4).
 MAX_REMOTE: Final = 256
-#: Unicasts, and bytes of their parameters, that can still be sent back (NFY-B5).
-REMEMBERED: Final = 16384
-REMEMBERED_SIZE: Final = 16 << 20
-
-
-class Deliver(NamedTuple):
-    """``client`` gets ``payload``, on behalf of the applications in ``receivers``."""
-
-    client: int
-    payload: bytes
-    receivers: tuple[str, ...]
-    unicast: Unicast | None
-
-    def __repr__(self) -> str:
-        size = len(self.payload)
-        return f"Deliver(client={self.client}, {size} bytes, receivers={self.receivers!r})"
-
-
-class TellUndeliverable(NamedTuple):
-    """``client``, the sender, is told that nobody got its notification."""
-
-    client: int
-    error: UnicastError
-
-
-class Observed(NamedTuple):
-    """``clients``, the observers, are told."""
-
-    clients: tuple[int, ...]
-    observation: Observation
-
-
-class Refused(NamedTuple):
-    """The allow list does not let this pass, ``in`` from remote clients or ``out`` to them."""
-
-    client: int
-    direction: str
-    notify: Notify
-
-
-Action: TypeAlias = "Deliver | TellUndeliverable | Observed | Refused"
-
-
-class Registration:
-    """One client's wish for notifications, on behalf of one application.
-
-    Registrations sort by who comes first for a unicast: priority, then age (NFY-N3, NFY-N4).
-    """
-
-    __slots__ = ("client", "local", "rank", "receiver")
-
-    def __init__(self, client: int, local: bool, receiver: str, priority: int, age: int) -> None:
-        self.client = client
-        self.local = local
-        self.receiver = receiver
-        self.rank = (-priority, age)
-
-    def __lt__(self, other: Registration) -> bool:
-        return self.rank < other.rank
-
-
-R = TypeVar("R", bound=Registration)
-
-
-class Topic(Generic[R]):
-    """The registrations for one notification ID, in the order in which unicasts prefer them."""
-
-    __slots__ = ("all", "by_receiver")
-
-    def __init__(self) -> None:
-        self.all: list[R] = []
-        self.by_receiver: dict[str, list[R]] = {}
-
-    def add(self, registration: R) -> None:
-        insort(self.all, registration)
-        insort(self.by_receiver.setdefault(registration.receiver, []), registration)
-
-    def remove(self, registration: R) -> None:
-        del self.all[bisect_left(self.all, registration)]
-        same = self.by_receiver[registration.receiver]
-        del same[bisect_left(same, registration)]
-        if not same:
-            del self.by_receiver[registration.receiver]
-
-    def candidates(self, to: str) -> list[R]:
-        """Those that a notification to ``to`` is for, in order."""
-        return self.all if to in (ANY, ALL) else self.by_receiver.get(to, [])
-
-
-class Unicast:
-    """A notification on its way to one of several candidates."""
-
-    __slots__ = ("holder", "notify", "sender", "tried")
-
-    def __init__(self, sender: int, notify: Notify) -> None:
-        self.sender = sender
-        self.notify = notify
-        self.holder = 0  # the client that has it now; 0 for none
-        self.tried: list[int] = []  # clients that got it
 
 
 class Registrant:
-    """What the router knows of one connection."""
+    """What the router knows of one client; ``node`` is the other server that has it, if any."""
 
-    __slots__ = ("local", "registrations")
+    __slots__ = ("local", "node", "registrations")
 
-    def __init__(self, local: bool) -> None:
+    def __init__(self, local: bool, node: str) -> None:
         self.local = local
+        self.node = node
         self.registrations: dict[tuple[str, str], Registration] = {}
+
+
+class Candidates(NamedTuple):
+    """Whom a notification may go to, in order, and what the allow list had to say."""
+
+    own: list[Registration]
+    imported: list[Registration]
+    may_leave: bool
+    refused: bool
 
 
 class Router:
@@ -149,6 +64,7 @@ class Router:
         max_remote: registrations that all remote clients together may hold.
         first_reference: where references begin; best a random number of some 50 bits, so that no
             client takes one of its own for one of the server's.
+        shared: whether there are other servers, which have to know what happens here.
     """
 
     def __init__(
@@ -157,31 +73,39 @@ class Router:
         *,
         max_remote: int = MAX_REMOTE,
         first_reference: int = 1,
+        shared: bool = False,
     ) -> None:
         self._allow = allow
         self._max_remote = max_remote
         self._remote = 0
+        #: How many registrations the clients of this server have.
+        self.registered = 0
+        self._shared = shared
         self._clients: dict[int, Registrant] = {}
         self._observers: tuple[int, ...] = ()
         self._topics: dict[str, Topic[Registration]] = {}
+        self._imported: dict[str, Topic[Registration]] = {}
         self._numbers = itertools.count(1)
-        self._ages = itertools.count()
+        self._ages = itertools.count(1)
         self._first_reference = self._next_reference = first_reference
-        self._unicasts: dict[int, Unicast] = {}
-        self._remembered: deque[Unicast] = deque()
-        self._remembered_size = 0
+        self._remembered = Remembered()
+        self._changes: list[Change] = []
+        #: Whether another server has observers.
+        self.is_watched = False
 
     # --- clients
 
-    def join(self, *, local: bool) -> int:
-        """A client has connected; its number."""
+    def join(self, *, local: bool, node: str = "") -> int:
+        """A client has connected, here or to another server, ``node``; its number."""
         number = next(self._numbers)
-        self._clients[number] = Registrant(local)
+        self._clients[number] = Registrant(local, node)
         return number
 
     def gone(self, number: int, unsent: Iterable[Deliver] = ()) -> list[Action]:
         """A client is gone; ``unsent`` never reached it, and counts as sent back (NFY-Q3)."""
         client = self._clients.pop(number)
+        if client.registrations:
+            self._note(client, Departed(number))
         for key in list(client.registrations):
             self._withdraw(client, key)
         self.observe(number, wanted=False)
@@ -200,60 +124,114 @@ class Router:
         self._observers = (*others, number) if wanted else others
         return True
 
+    @property
+    def observers(self) -> tuple[int, ...]:
+        """The clients of this server that observe."""
+        return self._observers
+
     # --- registrations
 
-    def register(self, number: int, wish: Register) -> bool:
-        """Registers, or replaces what this client has registered; False if there is no room."""
+    def register(self, number: int, wish: Register, age: int = 0) -> bool:
+        """Registers, or replaces what this client has registered; False if there is no room.
+
+        Args:
+            number: the client.
+            wish: what it wants.
+            age: the number that another server has given to a registration there.
+        """
         client = self._clients[number]
         key = (wish.notification, wish.to)
         if key in client.registrations:
             self._withdraw(client, key)  # NFY-R1
-        if not client.local:
+        if not client.local and not client.node:
             if self._remote >= self._max_remote:
                 return False  # NFY-R4
             self._remote += 1
-        made = Registration(number, client.local, wish.to, wish.priority, next(self._ages))
+        self.registered += not client.node
+        age = age if client.node else next(self._ages)
+        made = Registration(number, client.local, wish.to, wish.priority, age, client.node)
         client.registrations[key] = made
-        self._topics.setdefault(wish.notification, Topic()).add(made)
+        self._topics_of(client).setdefault(wish.notification, Topic()).add(made)
+        self._note(client, Registered(number, age, wish))
         return True
 
-    def unregister(self, number: int, wish: Unregister) -> None:
-        """Withdraws a registration, if there is one (NFY-R2)."""
+    def unregister(self, number: int, wish: Unregister) -> bool:
+        """Withdraws a registration; False if there is none (NFY-R2)."""
         client = self._clients[number]
         key = (wish.notification, wish.to)
-        if key in client.registrations:
-            self._withdraw(client, key)
+        if key not in client.registrations:
+            return False
+        self._withdraw(client, key)
+        self._note(client, Withdrawn(number, wish))
+        return True
 
     def _withdraw(self, client: Registrant, key: tuple[str, str]) -> None:
         registration = client.registrations.pop(key)
-        topic = self._topics[key[0]]
+        topics = self._topics_of(client)
+        topic = topics[key[0]]
         topic.remove(registration)
         if not topic.all:
-            del self._topics[key[0]]
-        if not client.local:
+            del topics[key[0]]
+        if not client.local and not client.node:
             self._remote -= 1
+        self.registered -= not client.node
 
+    def _topics_of(self, client: Registrant) -> dict[str, Topic[Registration]]:
+        return self._imported if client.node else self._topics
+
+    # --- registrations, for other servers
+
+    def _note(self, client: Registrant, change: Change) -> None:
+        if self._shared and not client.node:
+            self._changes.append(change)
+
+    def take_changes(self) -> list[Change]:
+        """What has happened to the registrations of this server's clients since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    @property
+    def topics(self) -> Set[str]:
+        """The notification IDs for which clients of this server have registered."""
+        return self._topics.keys()
+
+    def own(self) -> Iterator[Registered]:
+        """All registrations of this server's clients."""
+        for number, client in self._clients.items():
+            if not client.node:
+                yield from self.registrations(number)
+
+    def registrations(self, number: int) -> Iterator[Registered]:
+        """The registrations of a client."""
+        for (notification, receiver), made in self._clients[number].registrations.items():
+            yield Registered(number, made.age, Register(receiver, notification, -made.rank[0]))
+
+    # --- notifications
     # --- notifications
 
     def notify(self, number: int, notify: Notify) -> list[Action]:
         """A client sends a notification, or sends one back."""
         if self.has_issued(notify.reference):
-            unicast = self._unicasts.get(notify.reference)
+            unicast = self._remembered.get(notify.reference)
             if unicast is None or _same_way(notify, unicast.notify):
                 return self._returned(number, unicast)
         if not self._clients[number].local and not self._let_in(notify):
             return self._refuse(number, notify)
-        sent = Notify(  # NFY-N6, NFY-B2
+        sent = self._referenced(notify)
+        return (
+            self._broadcast(number, sent) if sent.to == ALL else self._offer(Unicast(number, sent))
+        )
+
+    def _referenced(self, notify: Notify) -> Notify:
+        reference = self._next_reference
+        self._next_reference += 1
+        return Notify(  # NFY-N6, NFY-B2
             notify.sender,
             notify.to,
             notify.notification,
             notify.parameter,
             notify.flags,
-            self._next_reference,
-        )
-        self._next_reference += 1
-        return (
-            self._broadcast(number, sent) if sent.to == ALL else self._offer(Unicast(number, sent))
+            reference,
         )
 
     def has_issued(self, reference: int) -> bool:
@@ -270,23 +248,33 @@ class Router:
             actions.append(TellUndeliverable(number, _error(notify)))  # NFY-A6
         return actions
 
-    def _candidates(self, notify: Notify) -> tuple[list[Registration], bool]:
+    def _candidates(self, notify: Notify) -> Candidates:
         """Who may get it, in order, and whether the allow list kept it from others."""
-        topic = self._topics.get(notify.notification)
-        if topic is None:
-            return [], False
-        found = topic.candidates(notify.to)
+        own = _matching(self._topics, notify)
+        imported = _matching(self._imported, notify)
+        if self._may_leave(notify):
+            return Candidates(own, imported, True, False)
+        local = [registration for registration in own if registration.local]
+        return Candidates(local, [], False, len(local) < len(own) or bool(imported))
+
+    def _may_leave(self, notify: Notify) -> bool:
         allow = self._allow
-        if allow is None or not self._remote:
-            return found, False
-        if allow.allows_out(notify.sender, notify.to, notify.notification):
-            return found, False
-        local = [registration for registration in found if registration.local]
-        return local, len(local) < len(found)
+        if allow is None or not (self._remote or self._shared):
+            return True
+        return allow.allows_out(notify.sender, notify.to, notify.notification)
 
     def _broadcast(self, number: int, notify: Notify) -> list[Action]:
-        candidates, refused = self._candidates(notify)
-        actions: list[Action] = [Refused(number, "out", notify)] if refused else []
+        found = self._candidates(notify)
+        actions: list[Action] = [Refused(number, "out", notify)] if found.refused else []
+        actions += self._deliver_to_all(found.own, notify)
+        if not found.own and not found.imported:
+            actions += self._seen(notify, "")
+        if self._shared and found.may_leave:
+            actions.append(Spread(notify))
+        return actions
+
+    def _deliver_to_all(self, candidates: list[Registration], notify: Notify) -> list[Action]:
+        actions: list[Action] = []
         receivers: dict[int, list[str]] = {}
         for registration in candidates:
             receivers.setdefault(registration.client, []).append(registration.receiver)
@@ -295,33 +283,90 @@ class Router:
             actions.append(Deliver(client, payload, tuple(names), None))
             for name in names:
                 actions += self._seen(notify, name)
-        return actions if receivers else [*actions, *self._seen(notify, "")]
+        return actions
 
     def _offer(self, unicast: Unicast) -> list[Action]:
         """Gives a unicast to the first candidate that has not had it, or reports the error."""
+        if unicast.ticket is not None:  # the server that it came from looks for another one
+            self._remembered.forget(unicast)
+            return [GiveBack(unicast.ticket)]
         notify = unicast.notify
-        candidates, refused = self._candidates(notify)
-        for registration in candidates:  # NFY-N2
+        found = self._candidates(notify)
+        both = merge(found.own, found.imported) if found.imported else found.own
+        for registration in both:  # NFY-N2
             if registration.client not in unicast.tried:
-                unicast.holder = registration.client
-                unicast.tried.append(registration.client)
-                self._remember(unicast)
-                receivers = (registration.receiver,)
-                delivery = Deliver(registration.client, encode(notify), receivers, unicast)
-                return [delivery, *self._seen(notify, registration.receiver)]
-        unicast.holder = 0
-        self._unicasts.pop(notify.reference, None)
-        actions: list[Action] = [Refused(unicast.sender, "out", notify)] if refused else []
-        actions += self._seen(notify, "")
+                return self._hand(unicast, registration)
+        refused: list[Action] = [Refused(unicast.sender, "out", notify)] if found.refused else []
+        return refused + self._fail(unicast)
+
+    def _hand(self, unicast: Unicast, registration: Registration) -> list[Action]:
+        unicast.holder = registration.client
+        unicast.tried.append(registration.client)
+        self._remembered.add(unicast)
+        if registration.is_imported:
+            return [Forward(registration, unicast)]
+        receivers = (registration.receiver,)
+        delivery = Deliver(registration.client, encode(unicast.notify), receivers, unicast)
+        return [delivery, *self._seen(unicast.notify, registration.receiver)]
+
+    def _fail(self, unicast: Unicast) -> list[Action]:
+        self._remembered.forget(unicast)
+        actions = self._seen(unicast.notify, "")
         if unicast.sender in self._clients:
-            actions.append(TellUndeliverable(unicast.sender, _error(notify)))  # NFY-N5
+            actions.append(TellUndeliverable(unicast.sender, _error(unicast.notify)))  # NFY-N5
         return actions
 
     def _seen(self, notify: Notify, receiver: str) -> list[Action]:
-        if not self._observers:
+        if not self._observers and not self.is_watched:
             return []
         seen = Observation(notify.sender, receiver, notify.notification, notify.flags)
         return [Observed(self._observers, seen)]  # NFY-O2
+
+    # --- notifications from other servers
+
+    def take(
+        self, notify: Notify, ticket: UnicastTicket, client: int, age: int, receiver: str
+    ) -> list[Action]:
+        """Another server has chosen a registration of a client here for its unicast.
+
+        Returns:
+            What is to be done; without a ``Deliver`` in it, nobody has got the unicast.
+        """
+        found = self._clients.get(client)
+        if found is None or found.node or notify.to not in (ANY, receiver):
+            return []
+        registration = found.registrations.get((notify.notification, receiver))
+        if registration is None or registration.age != age:
+            return []
+        if not self._let_in(notify):  # NFY-G17
+            return [Refused(0, "in", notify, ticket.node)]
+        if not registration.local and not self._may_leave(notify):
+            return [Refused(0, "out", notify, ticket.node)]
+        return self._hand(Unicast(0, self._referenced(notify), ticket), registration)
+
+    def take_broadcast(self, notify: Notify, node: str) -> list[Action]:
+        """Another server has passed on a broadcast; it goes to clients of this server alone."""
+        if not self._let_in(notify):
+            return [Refused(0, "in", notify, node)]
+        found = self._candidates(notify)
+        refused = len(found.own) < len(_matching(self._topics, notify))
+        actions: list[Action] = [Refused(0, "out", notify, node)] if refused else []
+        return actions + self._deliver_to_all(found.own, self._referenced(notify))
+
+    def not_taken(self, unicast: Unicast, holder: int) -> list[Action]:
+        """The other server could not deliver; this is as if its client had sent it back."""
+        return self._offer(unicast) if unicast.holder == holder else []
+
+    def given_back(self, ticket: UnicastTicket) -> list[Action]:
+        """The other server's client has sent a unicast back."""
+        holder = self._clients.get(ticket.holder)
+        if holder is not None and holder.node != ticket.node:
+            return []
+        return self._returned(ticket.holder, self._remembered.get(ticket.reference))
+
+    def lost(self, unicast: Unicast, holder: int) -> list[Action]:
+        """Nobody knows what has become of a unicast; no other client gets it (NFY-G13)."""
+        return self._fail(unicast) if unicast.holder == holder else []
 
     # --- what comes back
 
@@ -330,20 +375,14 @@ class Router:
             return []  # a broadcast, or sent back before, or too late (NFY-B4, NFY-B5)
         return self._offer(unicast)  # NFY-B3
 
-    def _remember(self, unicast: Unicast) -> None:
-        if unicast.notify.reference in self._unicasts:
-            return
-        self._unicasts[unicast.notify.reference] = unicast
-        self._remembered.append(unicast)
-        self._remembered_size += len(unicast.notify.parameter)
-        while len(self._remembered) > REMEMBERED or self._remembered_size > REMEMBERED_SIZE:
-            oldest = self._remembered.popleft()
-            self._remembered_size -= len(oldest.notify.parameter)
-            self._unicasts.pop(oldest.notify.reference, None)
-
 
 def _same_way(one: Notify, other: Notify) -> bool:
     return (one.sender, one.to, one.notification) == (other.sender, other.to, other.notification)
+
+
+def _matching(topics: dict[str, Topic[Registration]], notify: Notify) -> list[Registration]:
+    topic = topics.get(notify.notification)
+    return topic.candidates(notify.to) if topic is not None else []
 
 
 def _error(notify: Notify) -> UnicastError:

@@ -7,16 +7,21 @@ large) and when a client that does not read is disconnected.
 from __future__ import annotations
 
 import asyncio
+import platform
 import secrets
 import ssl as tls
+import time
 from collections.abc import Generator, Iterable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from .. import aio
 from ..transport.logs import NOTICE, shown
+from .actions import Action, Deliver, Observed, Refused, TellUndeliverable
 from .allow import AllowList
+from .bus import Bus
+from .bus_link import BusLink
 from .client_queue import Guest
 from .json_members import MalformedPayload
 from .keepalive import is_local, keep_alive
@@ -33,7 +38,8 @@ from .messages import (
     decode,
     encode,
 )
-from .router import MAX_REMOTE, Action, Deliver, Observed, Refused, Router, TellUndeliverable
+from .node import Node
+from .router import MAX_REMOTE, Router
 
 __all__ = ["MAX_QUEUE", "MAX_QUEUE_SIZE", "PendingService", "Service", "serve"]
 
@@ -60,6 +66,8 @@ def serve(
     max_queue: int = MAX_QUEUE,
     max_queue_size: int = MAX_QUEUE_SIZE,
     max_connections: int | None = None,
+    bus: Bus | None = None,
+    node: str | None = None,
 ) -> PendingService:
     """A notification server, when the result is awaited or entered with ``async with``.
 
@@ -73,30 +81,38 @@ def serve(
         max_queue: messages that may wait for a client before it is disconnected.
         max_queue_size: bytes of payloads that may wait for a client before it is disconnected.
         max_connections: clients of each address at once; None sets no limit.
+        bus: connects this server with others, so that all of them are as one: a ``NatsBus``.
+        node: what no other server on the bus is called; the name of this host if None.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
         OSError: it cannot listen there. Raised when awaited.
+        BusError: there is no connection to the bus, it is not fit, or another server has the name.
+            Raised when awaited.
     """
     if not addresses:
         raise ValueError("a notification server needs an address to listen on")
-    limits = {"max_payload": max_payload, "max_queue": max_queue, "max_queue_size": max_queue_size}
-    for name, value in limits.items():
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-        if value < 1:
-            raise ValueError(f"{name} is {value}, but must be 1 or more")
-    if isinstance(max_remote, bool) or not isinstance(max_remote, int):
-        raise TypeError(f"max_remote must be an int, not {type(max_remote).__name__}")
-    if max_remote < 0:
-        raise ValueError(f"max_remote is {max_remote}, but must be 0 or more")
+    _check_limits(1, max_payload=max_payload, max_queue=max_queue, max_queue_size=max_queue_size)
+    _check_limits(0, max_remote=max_remote)
     if allow is not None and not isinstance(allow, AllowList):
         raise TypeError(f"allow must be an AllowList or None, not {type(allow).__name__}")
     encrypted = [str(address).lower().startswith("tls://") for address in addresses]
     if ssl is not None and not any(encrypted):
         raise ValueError("ssl= is for tls:// addresses, and none is given")
-    router = Router(allow, max_remote=max_remote, first_reference=1 + secrets.randbelow(2**52))
+    if bus is not None and not isinstance(bus, Bus):
+        raise TypeError(f"bus must be a Bus or None, not {type(bus).__name__}")
+    if node is not None and bus is None:
+        raise ValueError("node= is the name of this server on a bus, and there is no bus")
+    router = Router(
+        allow,
+        max_remote=max_remote,
+        first_reference=1 + secrets.randbelow(2**52),
+        shared=bus is not None,
+    )
     service = Service(router, max_payload, max_queue, max_queue_size)
+    if bus is not None:
+        own = Node(platform.node() if node is None else node, router, sessions=_session)
+        service._link = BusLink(own, bus, max_payload, service._carry_out_for_others)
     servers = [
         aio.serve(
             service._serve,
@@ -111,6 +127,25 @@ def serve(
         for address, is_encrypted in zip(addresses, encrypted)
     ]
     return PendingService(service, servers)
+
+
+def _check_limits(least: int, **limits: int) -> None:
+    for name, value in limits.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+        if value < least:
+            raise ValueError(f"{name} is {value}, but must be {least} or more")
+
+
+def _session() -> str:
+    """A word that no other server has, and that sorts by time (NFY-G4)."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
+class Sender(Protocol):
+    """Who causes something: a client, or the bus. It is told when a queue grows."""
+
+    should_yield: bool
 
 
 class PendingService:
@@ -148,6 +183,7 @@ class Service:
         self._guests: dict[int, Guest] = {}
         self._servers = AsyncExitStack()
         self._addresses: tuple[str, ...] = ()
+        self._link: BusLink | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -160,11 +196,26 @@ class Service:
         return len(self._guests)
 
     async def aclose(self) -> None:
-        """Stops listening and disconnects all clients."""
+        """Stops listening, disconnects all clients, and leaves the other servers."""
         await self._servers.aclose()
+
+    async def run(self) -> None:
+        """Returns when this server can no longer be one with the others on the bus.
+
+        That is when another one has its name and was first, which only happens where both were not
+        connected with each other. Notifications stay on this server then. Without a bus it waits
+        for ever.
+        """
+        if self._link is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self._link.name_taken.wait()
 
     async def _start(self, servers: Iterable[Any]) -> Service:
         async with AsyncExitStack() as stack:
+            if self._link is not None:
+                await self._link.start()
+                stack.push_async_callback(self._link.aclose)
             started = [await stack.enter_async_context(server) for server in servers]
             self._addresses = tuple(server.address for server in started)
             self._servers = stack.pop_all()
@@ -186,6 +237,8 @@ class Service:
                 if guest.should_yield:
                     guest.should_yield = False
                     await asyncio.sleep(0)  # lets the tasks write that empty the queues
+        except OSError as reason:  # a client may end its connection as it likes
+            server_logger.debug("%s: %s", guest, reason)
         finally:
             if connection.discarded:
                 self._complain(guest, _DISCARDED)
@@ -216,30 +269,47 @@ class Service:
         if len(payload) > self._max_payload and not self._comes_back(message):
             self._complain(guest, f"sent {len(payload)} bytes, {self._max_payload} are allowed")
             return
-        number, router = guest.number, self._router
         if type(message) is Notify:
-            self._carry_out(router.notify(number, message), guest)
-        elif isinstance(message, Register):
+            self._carry_out(self._router.notify(guest.number, message), guest)
+        else:
+            self._keep(guest, message)
+
+    def _keep(self, guest: Guest, message: Message) -> None:
+        """What a client wants to get."""
+        number, router = guest.number, self._router
+        if isinstance(message, Register):
             if not router.register(number, message):
                 server_logger.info("%s: no room for another remote registration", guest)
         elif isinstance(message, Unregister):
             router.unregister(number, message)
         elif isinstance(message, Observe):
             router.observe(number, wanted=message.wanted)
+        if self._link is not None:
+            self._link.changed()
 
     def _comes_back(self, message: Message) -> bool:
         return isinstance(message, Notify) and self._router.has_issued(message.reference)
 
     # --- what the router wants
 
-    def _carry_out(self, actions: Iterable[Action], sender: Guest | None = None) -> None:
+    def _carry_out(self, actions: Iterable[Action], sender: Sender | None = None) -> None:
         """Does what the router wants.
 
         Args:
             actions: what that is.
-            sender: the client that caused it. None when the queue of a disconnected client is
-                redistributed; that does not count towards queue limits.
+            sender: who caused it. None when the queue of a disconnected client is redistributed;
+                that does not count towards queue limits.
         """
+        if self._link is not None:
+            actions = self._link.sift(actions)
+            if sender is not None and self._link.is_crowded:
+                sender.should_yield = True
+        self._perform(actions, sender)
+
+    def _carry_out_for_others(self, actions: Iterable[Action]) -> None:
+        self._perform(actions, self._link)
+
+    def _perform(self, actions: Iterable[Action], sender: Sender | None) -> None:
         for action in actions:
             if isinstance(action, Deliver):
                 self._put(action.client, action.payload, action, sender)
@@ -249,11 +319,11 @@ class Service:
                 payload = encode(action.observation)
                 for observer in action.clients:
                     self._put(observer, payload, None, sender)
-            else:
+            elif isinstance(action, Refused):
                 self._log_refused(action)
 
     def _put(
-        self, number: int, payload: bytes, delivery: Deliver | None, sender: Guest | None
+        self, number: int, payload: bytes, delivery: Deliver | None, sender: Sender | None
     ) -> None:
         guest = self._guests.get(number)
         if guest is None:
@@ -292,6 +362,9 @@ class Service:
 
     def _log_refused(self, refused: Refused) -> None:
         notify = refused.notify
+        sender: object = self._guests.get(refused.client, "a client that is gone")
+        if refused.node:
+            sender = f"server {shown(refused.node)}"
         server_logger.log(  # NFY-A6
             NOTICE,
             "not allowed %s: %s from %s to %s, sent by %s",
@@ -299,5 +372,5 @@ class Service:
             shown(notify.notification),
             shown(notify.sender),
             shown(notify.to),
-            self._guests.get(refused.client, "a client that is gone"),
+            sender,
         )

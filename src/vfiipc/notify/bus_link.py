@@ -1,0 +1,179 @@
+"""Drives the protocol between servers: between the bus and ``Node``, with a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ..transport.logs import shown
+from .actions import Action
+from .bus import Arrival, Bus, BusError, BusListener, Publish, Subscribe, Unsubscribe
+from .envelopes import HEAD
+from .loggers import server_logger
+from .node import Node
+from .outbox import LogLine, NameTaken, Output
+
+__all__ = ["BusLink"]
+
+#: Seconds between looks at what is due.
+_TICK: Final = 0.25
+#: How many messages are dealt with before other tasks run.
+_BATCH: Final = 256
+
+
+class BusLink:
+    """One server's connection with the others.
+
+    Args:
+        node: this server.
+        bus: connects it with the others.
+        max_payload: the most bytes of a notification.
+        carry_out: does what is to be done for the clients of this server.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        bus: Bus,
+        max_payload: int,
+        carry_out: Callable[[Iterable[Action]], None],
+    ) -> None:
+        self._node = node
+        self._bus = bus
+        self._max_payload = max_payload
+        self._carry_out = carry_out
+        self._arrived: deque[Arrival] = deque()
+        self._wanted = asyncio.Event()
+        self._reading: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._changing: asyncio.Handle | None = None
+        self._joined: asyncio.Future[None] | None = None
+        #: Set when another server has the name of this one.
+        self.name_taken = asyncio.Event()
+        #: Other tasks should get a chance to write.
+        self.should_yield = False
+
+    async def start(self) -> None:
+        """Joins the other servers.
+
+        Raises:
+            BusError: the bus cannot be reached, is not fit, or the name is taken.
+        """
+        loop = asyncio.get_running_loop()
+        await self._bus.connect(BusListener(self._received, self._connected, self._lost))
+        try:
+            needed = self._max_payload + HEAD
+            if self._bus.max_payload < needed:
+                raise BusError(
+                    f"the bus at {self._bus.address} takes messages of {self._bus.max_payload}"
+                    f" bytes, but {needed} are needed: raise its max_payload, or lower this"
+                    " server's"
+                )
+            self._joined = loop.create_future()
+            self._reading = loop.create_task(self._read())
+            self._do(self._node.join(loop.time()))
+            self._tick()
+            await self._joined
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Leaves the other servers."""
+        self._do(self._node.leave(asyncio.get_running_loop().time()))
+        for pending in (self._timer, self._changing, self._reading):
+            if pending is not None:
+                pending.cancel()
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+        await self._bus.aclose()
+
+    # --- from this server
+
+    def sift(self, actions: Iterable[Action]) -> list[Action]:
+        """Does what concerns other servers, and gives back the rest."""
+        return self._sift(self._node.carry(asyncio.get_running_loop().time(), actions))
+
+    def changed(self) -> None:
+        """Registrations have changed, or observers; the others are told soon."""
+        if self._changing is None:
+            self._changing = asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._changing = None
+        self._carry_out(self.sift(()))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the bus should get a chance to send."""
+        return self._bus.is_crowded
+
+    # --- from the bus
+
+    def _received(self, incoming: Arrival) -> None:
+        self._arrived.append(incoming)
+        self._wanted.set()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._arrived:
+                count = min(_BATCH, len(self._arrived))
+                batch = [self._arrived.popleft() for _ in range(count)]
+                self._do(self._node.receive(loop.time(), batch))
+                await asyncio.sleep(0)
+
+    def _connected(self) -> None:
+        server_logger.warning("connected to the bus at %s again", self._bus.address)
+        self._do(self._node.connected(asyncio.get_running_loop().time()))
+
+    def _lost(self, reason: str) -> None:
+        text = "the bus at %s is lost: %s; notifications stay on this server meanwhile"
+        server_logger.warning(text, self._bus.address, reason)
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_TICK, self._tick)
+        self._do(self._node.tick(loop.time()))
+
+    # --- what is to be done
+
+    def _do(self, outputs: Iterable[Output]) -> None:
+        actions = self._sift(outputs)
+        if actions:
+            self._carry_out(actions)
+        if self._joined is not None and self._node.is_joined and not self._joined.done():
+            self._joined.set_result(None)
+
+    def _sift(self, outputs: Iterable[Output]) -> list[Action]:
+        actions: list[Action] = []
+        for output in outputs:
+            if isinstance(output, Publish):
+                if not self._bus.publish(output):
+                    now = asyncio.get_running_loop().time()
+                    actions += self._sift(self._node.unsent(now, output))
+            elif isinstance(output, Subscribe):
+                self._bus.subscribe(output.subject)
+            elif isinstance(output, Unsubscribe):
+                self._bus.unsubscribe(output.subject)
+            elif isinstance(output, LogLine):
+                level = logging.WARNING if output.is_warning else logging.INFO
+                server_logger.log(level, output.text, shown(output.about))
+            elif isinstance(output, NameTaken):
+                self._give_way(output.name)
+            else:
+                actions.append(output)
+        return actions
+
+    def _give_way(self, name: str) -> None:
+        error = f"another server on the bus at {self._bus.address} is called {shown(name)}"
+        if self._joined is not None and not self._joined.done():
+            self._joined.set_exception(BusError(f"{error}; choose another name"))
+            return
+        server_logger.error("%s, and was first; this one leaves", error)
+        self.name_taken.set()
