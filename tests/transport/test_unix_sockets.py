@@ -8,10 +8,12 @@ import itertools
 import os
 import socket
 import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -326,6 +328,24 @@ class TestModes:
         with Pipe() as pipe, pytest.raises(TypeError):
             pipe.listen(path, "600")  # type: ignore[arg-type]
         assert not path.exists()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere sockets have no mode")
+    def test_the_file_begins_with_it(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:  # IPC-U4
+        former, chmod, modes = os.umask(0), os.chmod, []
+
+        def watched(*arguments: Any, **keywords: Any) -> None:
+            modes.append(stat.S_IMODE(path.stat().st_mode))
+            chmod(*arguments, **keywords)
+
+        monkeypatch.setattr(os, "chmod", watched)
+        try:
+            with Pipe() as server:
+                assert server.listen(path, 0o640), server.last_error
+        finally:
+            os.umask(former)
+        assert modes == [0o640]
 
     @forks
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")

@@ -188,10 +188,14 @@ def bound_socket(
 
 
 def _listen(sock: socket.socket, path: str, mode: int | None, backlog: int) -> SocketFile:
+    if mode is not None:
+        # Nobody can connect before the socket listens (IPC-U4). But a client that the file let in
+        # then may go on when the socket listens. On Linux, the file begins with the socket's mode.
+        with suppress(OSError):
+            os.fchmod(sock.fileno(), mode)
     file = _bound_file(sock, path)
     try:
-        # Nobody can connect before the socket listens, whatever mode the file has then (IPC-U4).
-        if mode is not None:
+        if mode is not None:  # the umask may have taken bits away
             file.set_mode(mode)
         sock.listen(backlog)
         if not file.is_there():
