@@ -37,7 +37,7 @@ def test_a_signal_cancels_the_work_once(number: int, times: int) -> None:
 
     before = signal.getsignal(number)
     with pytest.raises((KeyboardInterrupt, Ended)):
-        run_task(work())
+        run_task(work)
     assert done == ["cleaned up"]
     assert signal.getsignal(number) is before
 
@@ -57,7 +57,7 @@ def test_a_signal_while_the_loop_begins_leaves_nothing_behind(
     monkeypatch.setattr(asyncio.events, "new_event_loop", new_event_loop)
     # Warnings are errors here: of a coroutine never awaited, of a loop never closed.
     with pytest.raises((KeyboardInterrupt, Ended)):
-        run_task(cleaned_up(done))
+        run_task(lambda: cleaned_up(done))
 
 
 def test_what_is_ignored_stays_ignored() -> None:
@@ -69,6 +69,6 @@ def test_what_is_ignored_stays_ignored() -> None:
             await asyncio.sleep(0.01)
             return "done"
 
-        assert run_task(work()) == "done"
+        assert run_task(work) == "done"
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -77,6 +78,14 @@ def nats_server(folder: Path, config: str = "") -> Iterator[NatsServer]:
         server.kill()
 
 
+class Published(NamedTuple):
+    """A message that somebody has published."""
+
+    subject: bytes
+    reply: bytes
+    data: bytes
+
+
 class RawNats:
     """Publishes what it likes, and counts what others publish."""
 
@@ -101,26 +110,39 @@ class RawNats:
     def publish(self, subject: str, data: bytes) -> None:
         self._send(b"PUB %b %d" % (subject.encode(), len(data)), data + b"\r\n")
 
-    def sync(self) -> list[bytes]:
+    def sync(self) -> list[Published]:
         """What has been published up to now."""
         self._send(b"PING")
-        published: list[bytes] = []
+        published: list[Published] = []
         while True:
             words = self._file.readline().split()
             if words[0] == b"PONG":
                 return published
             if words[0] in (b"MSG", b"HMSG"):
-                published.append(self._file.read(int(words[-1]) + 2)[:-2])
+                sizes = 1 if words[0] == b"MSG" else 2
+                reply = words[3] if len(words) > 3 + sizes else b""
+                data = self._file.read(int(words[-1]) + 2)[:-2]
+                published.append(Published(words[1], reply, data))
 
-    def kinds(self, **expected: int) -> Counter[str]:
-        """The same, counted by kind: as soon as there are so many, and what comes on top."""
+    def kinds(self, notification: str, **expected: int) -> Counter[str]:
+        """Envelopes with this notification, and replies to them, counted by kind.
+
+        As soon as there are so many, and what comes on top. Traffic of earlier notifications may
+        still be under way.
+        """
         found: Counter[str] = Counter()
+        replies: set[bytes] = set()
         end = time.monotonic() + SECONDS
         while True:
             is_enough = all(found[kind] >= count for kind, count in expected.items())
             assert is_enough or time.monotonic() < end, found
             time.sleep(0.05)
-            heads = [json.loads(data.partition(b"\n")[0]) for data in self.sync()]
-            found += Counter(head["type"] for head in heads)
+            for one in self.sync():
+                head, _, body = one.data.partition(b"\n")
+                kind = json.loads(head)["type"]
+                is_about = json.dumps(notification).encode() in body
+                if is_about or one.subject in replies or kind == "returned":  # which has no body
+                    found[kind] += 1
+                    replies.add(one.reply)
             if is_enough:
                 return found

@@ -33,6 +33,8 @@ from vfiipc.notify.envelopes import (
 )
 from vfiipc.notify.messages import MAX_PAYLOAD
 
+pytestmark = pytest.mark.nats
+
 LONGEST = 10.0 if os.environ.get("SOAK") else 4.0
 NAMES = ("a", "b", "c")
 ODD = ["*", ">", "a b", "a.b.>", "x.*", "\r\nPUB x 1", "\N{SNOWMAN}" * 85]
@@ -149,7 +151,7 @@ def test_a_unicast_goes_to_the_highest_priority_and_back_to_the_next(servers: Se
             sender.notify("sender", "1", "status", number)
             assert two.receive()["parameter"] == number
         # Two of them came over the bus: each one request, and one reply.
-        kinds = nats.kinds(unicast=2, taken=2)
+        kinds = nats.kinds("status", unicast=2, taken=2)
         assert (kinds["unicast"], kinds["taken"], kinds["broadcast"]) == (2, 2, 0)
         senders[0].notify("sender", "printer", "status", {"amount": 1.5})
         for receiver in (two, three, one):
@@ -157,7 +159,7 @@ def test_a_unicast_goes_to_the_highest_priority_and_back_to_the_next(servers: Se
             assert (came["type"], came["parameter"]) == ("notify", {"amount": 1.5})
             receiver.send(**came)  # back to its server
         assert senders[0].receive()["type"] == "unicast_error"
-        kinds = nats.kinds(unicast=2, taken=2, returned=2)
+        kinds = nats.kinds("status", unicast=2, taken=2, returned=2)
         assert (kinds["unicast"], kinds["taken"], kinds["returned"]) == (2, 2, 2)
 
 
@@ -193,10 +195,10 @@ def test_a_broadcast_arrives_once_and_observers_see_all(servers: Servers) -> Non
         each = [f"{order} {name}" for name in NAMES for order in ("first", "second")]
         for observer in observers:
             assert Counter(seen(observer, 5 * 6)) == Counter(each * 5)
-        kinds = nats.kinds(broadcast=5, observation=5 * 6)
+        kinds = nats.kinds("all", broadcast=5, observation=5 * 6)
         # No loops: each broadcast crosses the bus once, and so does each observation.
         assert kinds["broadcast"] == 5
-        assert 5 * 6 <= kinds["observation"] <= 5 * 6 + len(NAMES)  # of what `sync` sends
+        assert kinds["observation"] == 5 * 6
 
 
 def seen(observer: RawClient, count: int) -> list[str]:
@@ -454,9 +456,10 @@ def test_what_is_wanted_without_a_connection_comes_once(tmp_path: Path) -> None:
         nats.start()
         await asyncio.wait_for(again.wait(), SECONDS)
         with RawNats(nats.address) as raw:
-            bus.publish(Publish("nfy.1.subscribed", b"x"))  # behind both
+            # Behind both. What is published while a connection ends is lost, so once may be too few.
             while not raw.sync():
-                await asyncio.sleep(0.01)
+                bus.publish(Publish("nfy.1.subscribed", b"x"))
+                await asyncio.sleep(0.05)
             for subject in ("nfy.1.first", "nfy.1.second", "nfy.1.first"):
                 raw.publish(subject, b"x")
         while came.count("nfy.1.first") < 2:

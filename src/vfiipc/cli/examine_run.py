@@ -179,7 +179,7 @@ def _bound(place: Address) -> socket.socket:
 def _examine(examination: Examination) -> int | None:
     """Runs until the end or a signal; returns the number of that signal."""
     try:
-        run_task(examination.run())
+        run_task(examination.run)
     except KeyboardInterrupt:
         return signal.SIGINT
     except Ended as ended:

@@ -27,7 +27,7 @@ _WAITING: Final = 1024  # notifications that may wait to be printed
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the command that was parsed."""
-    return run_task(_connected(parsed))
+    return run_task(lambda: _connected(parsed))
 
 
 async def _connected(parsed: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ def run() -> int:
         say(f"  terminal             process {terminal.process.pid}")
         say(f"  till                 process {os.getpid()}")
         say()
-        good = run_task(_till(server.said))
+        good = run_task(lambda: _till(server.said))
     say()
     say("All arrived as they should." if good else styled("NOT ALL ARRIVED", "bad"))
     return 0 if good else 1

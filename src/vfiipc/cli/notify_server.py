@@ -31,7 +31,7 @@ def run(parsed: argparse.Namespace) -> int:
     bus = _bus(parsed)
     if "NFY_LOGMASK" not in os.environ:
         follow_masks({"NFY_LOGMASK": _MASK})
-    return run_task(_serve(parsed, allow, bus))
+    return run_task(lambda: _serve(parsed, allow, bus))
 
 
 def _allow_list(path: str | None) -> AllowList | None:

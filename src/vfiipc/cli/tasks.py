@@ -19,8 +19,11 @@ T = TypeVar("T")
 _ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-def run_task(work: Coroutine[Any, Any, T]) -> T:
+def run_task(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs a coroutine in a loop of its own. The first signal cancels it, so that it can clean up.
+
+    Args:
+        work: makes the coroutine, once signals are heard.
 
     Raises:
         KeyboardInterrupt, Ended: a signal has cancelled it.
@@ -35,7 +38,7 @@ def run_task(work: Coroutine[Any, Any, T]) -> T:
 
     async def main() -> T:
         nonlocal cancel
-        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work())
         cancel = partial(loop.call_soon_threadsafe, task.cancel)
         if received:
             task.cancel()
