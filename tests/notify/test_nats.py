@@ -456,7 +456,7 @@ def test_what_is_wanted_without_a_connection_comes_once(tmp_path: Path) -> None:
         nats.start()
         await asyncio.wait_for(again.wait(), SECONDS)
         with RawNats(nats.address) as raw:
-            # Behind both. What is published while a connection ends is lost, so once may be too few.
+            # Behind both. What is published while a connection ends is lost: once may be too few.
             while not raw.sync():
                 bus.publish(Publish("nfy.1.subscribed", b"x"))
                 await asyncio.sleep(0.05)
