@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
+
+from vfiipc import TCP
+from vfiipc.blocking.schemes import is_tls
+from vfiipc.transport.sockets import is_tls_socket
 
 #: Slow to import, and needed by few programs.
 SLOW = {
@@ -64,6 +70,16 @@ def test_a_name_brings_its_module_when_it_is_used(name: str, module: str) -> Non
 def test_the_help_of_a_command_brings_nothing_slow(command: str) -> None:
     shown = f"from vfiipc.__main__ import main; assert main(['{command}', '--help']) == 0; print()"
     assert brought_by(shown) & ((SLOW - {"ipaddress", "pathlib", "urllib"}) | EXTRAS) == set()
+
+
+@pytest.mark.parametrize("name", ["ssl", "vfiipc.transport.tls"])
+def test_what_another_thread_is_importing_disturbs_nobody(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    with TCP() as tcp, socket.socket() as sock:
+        assert not is_tls(tcp)
+        assert not is_tls_socket(sock)
 
 
 def test_names_that_are_imported_later_are_listed() -> None:

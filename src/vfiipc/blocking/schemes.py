@@ -32,8 +32,9 @@ def object_for(scheme: str, tls: TLS | None = None) -> SchemeIPC:
 
 def is_tls(ipc: object) -> TypeGuard[TLS]:
     """Whether it is a ``TLS``: nothing is one before its module was imported."""
-    tls: Any = sys.modules.get("vfiipc.transport.tls")
-    return tls is not None and isinstance(ipc, tls.TLS)
+    # Another thread may be importing it: then it has no such name yet.
+    tls: Any = getattr(sys.modules.get("vfiipc.transport.tls"), "TLS", ())
+    return isinstance(ipc, tls)
 
 
 def connect_to(ipc: SchemeIPC, target: Address, timeout_msec: float) -> bool:

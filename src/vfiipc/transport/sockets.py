@@ -136,6 +136,7 @@ class SocketListener(Listening):
 
 def is_tls_socket(sock: object) -> bool:
     """Whether it is an ``ssl.SSLSocket``, whose descriptor carries encrypted bytes."""
-    # Without ssl imported there can be none, and importing it is slow.
-    ssl: Any = sys.modules.get("ssl")
-    return ssl is not None and isinstance(sock, ssl.SSLSocket)
+    # Importing ssl is slow, and without it there can be none. Another thread may be importing it:
+    # then it has no such name yet.
+    tls_socket: Any = getattr(sys.modules.get("ssl"), "SSLSocket", ())
+    return isinstance(sock, tls_socket)
