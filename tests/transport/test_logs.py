@@ -13,6 +13,7 @@ from types import FrameType
 
 import pytest
 
+from tests.helpers.profiling import profiled
 from vfiipc import IPC, TCP, Loopback, Pipe, loopback_pair
 from vfiipc.codec import encode
 from vfiipc.transport import TLS, logs
@@ -244,16 +245,13 @@ def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> 
             called.append(frame.f_code.co_name)
 
     with first, second:
-        sys.setprofile(note)
-        try:
+        with profiled(note):
             assert first.write_msg(PREFIX, 1, b"")
             assert first.write_msgs(PREFIX, [(2, b""), (3, b"")])
             assert first.write(b"no message" + encode(PREFIX, 4, b""))
             assert second.read_msg(PREFIX, LIMIT, LONG) == (1, b"")
             assert second.read_msgs(PREFIX, LIMIT, LONG) == [(2, b""), (3, b""), (4, b"")]
             assert second.read_msg(PREFIX, LIMIT, 0) is None
-        finally:
-            sys.setprofile(None)
         assert second.discarded
     assert called == []
     assert caplog.records == []
