@@ -336,6 +336,7 @@ def test_a_peer_that_dies_in_the_middle_and_stays_dead() -> None:
     assert set(found[2:]) == {"INCONCLUSIVE"}
 
 
+@pytest.mark.long
 def test_known_deviations(tmp_path: Path) -> None:
     known = tmp_path / "known.json"
     command = ["--exec", broken("minimum 3"), "--limit", "100"]

@@ -40,7 +40,14 @@ PAYLOAD = 'Ż {"a": 1}'.encode()
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell or terminal")
 
 
-@pytest.fixture(params=ENCODINGS)
+LONG = {"cp1252", "replace"}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in ENCODINGS
+    ]
+)
 def terminal(request: pytest.FixtureRequest) -> dict[str, str]:
     return ENCODINGS[request.param]
 

@@ -68,7 +68,7 @@ def quick_cases(name: str) -> list[Case]:
 
 def is_measured(name: str) -> bool:
     """Whether times decide about the peer. Then it is examined alone, for others would delay it."""
-    return any(case.measures for case in quick_cases(name))
+    return any(case.measures for case in chosen(ALWAYS.get(name, "")))
 
 
 async def examine(name: str, cases: Collection[Case], limit: int = LIMIT) -> Outcome:

@@ -87,6 +87,7 @@ def echo_in_c(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(built)
 
 
+@pytest.mark.long
 def test_an_echo_in_c(echo_in_c: str) -> None:
     check(examined([echo_in_c, "{port}", "{prefix}", "{limit}"]))
 

@@ -26,6 +26,8 @@ TERMINAL = """
 import asyncio, sys
 from vfiipc import notify
 
+pytestmark = pytest.mark.long
+
 async def main(address):
     async with notify.connect(address, app_id="terminal") as client:
         async def answer(request):
