@@ -20,13 +20,13 @@ from tests.notify.servers import server
 from vfiipc import ConnectionClosed, notify
 from vfiipc.notify import Notification, Undeliverable
 
+pytestmark = pytest.mark.long
+
 SECONDS = 40.0
 
 TERMINAL = """
 import asyncio, sys
 from vfiipc import notify
-
-pytestmark = pytest.mark.long
 
 async def main(address):
     async with notify.connect(address, app_id="terminal") as client:
