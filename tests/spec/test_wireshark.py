@@ -77,6 +77,7 @@ def shown(request: pytest.FixtureRequest, all_vectors: Path) -> Shown:
     return dissect(all_vectors, *ORDERED, *settings_by_port(), *options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_the_vectors_are_shown_as_a_receiver_takes_them(
     way: Callable[[Stream], list[Segment]], shown: Shown
@@ -114,6 +115,7 @@ def test_the_table_is_what_the_library_declares() -> None:
     assert rows == [row_of(part) for part in MESSAGE.subcons]
 
 
+@pytest.mark.long
 def test_the_fields_are_registered_as_declared() -> None:
     lines = [line.split("\t") for line in glossary("fields")]
     fields = {line[2]: line for line in lines if line[2].startswith("vfiipc.")}
@@ -133,6 +135,7 @@ def test_another_declaration_is_noticed(replaced: str, by: str) -> None:
     assert rows != [row_of(part) for part in changed_message(replaced, by).subcons]
 
 
+@pytest.mark.long
 def test_the_dissector_follows_its_table(tmp_path: Path) -> None:
     text = PLUGIN.read_text(encoding="utf-8")
     changed = text.replace('{ "size", 4, "unsigned", "big"', '{ "size", 2, "unsigned", "little"')
@@ -220,6 +223,7 @@ def test_the_limit_counts_data(tmp_path: Path) -> None:
     assert found == counts
 
 
+@pytest.mark.long
 def test_the_defaults_are_those_of_the_command_line() -> None:
     lines = glossary("defaultprefs")
     assert f"#vfiipc.prefix: {arguments.show_prefix(arguments.DEFAULT_PREFIX)}" in lines

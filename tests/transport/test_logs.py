@@ -72,6 +72,7 @@ def test_without_a_mask_all_is_silent_but_for_what_others_log() -> None:  # IPC-
         assert done.stderr == b""
 
 
+@pytest.mark.long
 def test_each_bit_selects_its_level() -> None:  # IPC-L1
     expected = {
         "1": [r"IPC from elsewhere"],
