@@ -61,6 +61,15 @@ class NatsServer:
                 assert time.monotonic() < end
                 time.sleep(0.01)
 
+    def freeze(self) -> None:
+        """Neither reads nor writes from now on, until ``thaw`` or ``kill``."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import os
@@ -23,8 +22,6 @@ from tests.cli.program import Running, run, started
 from tests.notify.nats_servers import SECONDS, NatsServer, RawNats, nats_program, nats_server
 from tests.notify.raw import RawClient
 from vfiipc.__main__ import main
-from vfiipc.notify import NatsBus
-from vfiipc.notify.bus import BusListener, Publish
 from vfiipc.notify.envelopes import (
     HEAD,
     broadcast_subject,
@@ -422,50 +419,3 @@ def test_nats_is_imported_for_a_bus_only() -> None:
     code = "import sys, vfiipc, vfiipc.notify; print([n for n in sys.modules if n == 'nats'])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert printed.stdout == "[]\n"
-
-
-def test_closing_with_much_to_say_ends(servers: Servers) -> None:
-    """``nats-py`` keeps a cancellation to itself while it sends."""
-
-    async def main() -> None:
-        bus = NatsBus(servers.nats.url)
-        await bus.connect(BusListener(lambda _: None, lambda: None, lambda _: None))
-        for number in range(20_000):
-            bus.subscribe(f"x.{number}")
-        await asyncio.sleep(0.05)
-        await asyncio.wait_for(bus.aclose(), SECONDS)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(main())
-
-
-def test_what_is_wanted_without_a_connection_comes_once(tmp_path: Path) -> None:
-    async def main(nats: NatsServer) -> None:
-        lost, again = asyncio.Event(), asyncio.Event()
-        came: list[str] = []
-        bus = NatsBus(nats.url)
-        listener = BusListener(
-            lambda arrived: came.append(arrived.subject), again.set, lambda _: lost.set()
-        )
-        await bus.connect(listener)
-        bus.subscribe("nfy.1.first")
-        nats.kill()
-        await asyncio.wait_for(lost.wait(), SECONDS)
-        bus.subscribe("nfy.1.second")
-        assert not bus.publish(Publish("nfy.1.x", b""))
-        nats.start()
-        await asyncio.wait_for(again.wait(), SECONDS)
-        with RawNats(nats.address) as raw:
-            # Behind both. What is published while a connection ends is lost: once may be too few.
-            while not raw.sync():
-                bus.publish(Publish("nfy.1.subscribed", b"x"))
-                await asyncio.sleep(0.05)
-            for subject in ("nfy.1.first", "nfy.1.second", "nfy.1.first"):
-                raw.publish(subject, b"x")
-        while came.count("nfy.1.first") < 2:
-            await asyncio.sleep(0.01)
-        await bus.aclose()
-        assert sorted(came) == ["nfy.1.first", "nfy.1.first", "nfy.1.second"]
-
-    with nats_server(tmp_path) as nats:
-        asyncio.run(main(nats))
