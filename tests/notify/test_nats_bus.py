@@ -182,6 +182,7 @@ def impostor(address: str, says: bytes) -> Iterator[None]:
             thread.join(SECONDS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "says",
     [b"INFO {}\r\n", b"INFO []\r\n", b"INFO \xff\r\n", b"INFO\r\n", b"\r\n", b"+OK\r\n", b""],
@@ -222,6 +223,7 @@ async def abandon(bus: NatsBus, turns: int) -> None:
     assert failed is None or isinstance(failed, (BusError, asyncio.CancelledError))
 
 
+@pytest.mark.long
 def test_many_connections_leave_nothing_behind(
     nats: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -238,6 +240,7 @@ def test_many_connections_leave_nothing_behind(
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
+@pytest.mark.long
 def test_closing_while_it_connects_again(nats: NatsServer) -> None:
     async def main() -> None:
         before = descriptors()
