@@ -9,7 +9,7 @@ from ..codec import Message
 from .matching import shown
 from .script import Expectation, Script
 
-__all__ = ["PeerFailure", "Received", "explain_unexpected", "report"]
+__all__ = ["PeerFailure", "Received", "explain_unexpected", "named", "report"]
 
 _MOST = 12  # expectations or messages that are listed
 
@@ -33,7 +33,7 @@ def explain_unexpected(script: Script, received: Received) -> str:
     if not candidates:
         lines.append("  expected: no further message")
     elif len(candidates) == 1:
-        lines.append(f"  expected: {_named(script, candidates[0])}")
+        lines.append(f"  expected: {named(script, candidates[0])}")
     else:
         lines.append(f"  expected: one of {len(candidates)}, see the script")
     lines.append(f"  came:     {shown(message)} (connection {connection})")
@@ -47,13 +47,13 @@ def _nearest_miss(
     connection, message = received
     for other in script.expectations:
         if other not in candidates and not other.differences(message):
-            return [f"nearest:  {_named(script, other)}", f"  which {_closed(other, connection)}"]
+            return [f"nearest:  {named(script, other)}", f"  which {_closed(other, connection)}"]
     if not candidates:
         return []
     differences = [candidate.differences(message) for candidate in candidates]
     nearest = min(range(len(candidates)), key=lambda at: len(differences[at]))
-    named = [f"nearest:  {_named(script, candidates[nearest])}"] if len(candidates) > 1 else []
-    return named + [f"  {line}" for line in differences[nearest]]
+    title = [f"nearest:  {named(script, candidates[nearest])}"] if len(candidates) > 1 else []
+    return title + [f"  {line}" for line in differences[nearest]]
 
 
 def _closed(expectation: Expectation, connection: int) -> str:
@@ -82,7 +82,7 @@ def report(
     shown_ones = script.expectations[-_MOST:] if not unmet else _around(script, unmet[0])
     for expectation in shown_ones:
         mark = " " if expectation.is_met else ">"
-        lines.append(f"  {mark} {_named(script, expectation)}: {_progress(expectation)}")
+        lines.append(f"  {mark} {named(script, expectation)}: {_progress(expectation)}")
     hidden = len(script.expectations) - len(shown_ones)
     if hidden:
         lines.append(f"    and {hidden} more")
@@ -95,7 +95,7 @@ def _explain_unmet(
     count = len(script.expectations)
     were = "was" if len(unmet) == 1 else "were"
     lines = [f"{place}: {len(unmet)} of {count} expectations {were} not met"]
-    lines.append(f"  expected: {_named(script, unmet[0])}")
+    lines.append(f"  expected: {named(script, unmet[0])}")
     if not received:
         lines.append("  came:     no message")
     else:
@@ -111,7 +111,8 @@ def _around(script: Script, expectation: Expectation) -> Sequence[Expectation]:
     return script.expectations[start : start + _MOST]
 
 
-def _named(script: Script, expectation: Expectation) -> str:
+def named(script: Script, expectation: Expectation) -> str:
+    """An expectation with its number in the script and its place in the test."""
     number = script.expectations.index(expectation) + 1
     return f"#{number} {expectation} ({expectation.where})"
 

@@ -14,13 +14,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..codec import PREFIX, Message, check_integer, encode
-from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait
+from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait, check_seconds
 from .matching import ANYTHING, Criterion
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
-__all__ = ["Answer", "Expectation", "Reaction", "Script", "actions", "answer_data"]
+__all__ = [
+    "Answer",
+    "Expectation",
+    "FunctionFailed",
+    "Reaction",
+    "Script",
+    "actions",
+    "answer_data",
+]
 
 #: Seconds between pieces, so that they also arrive as pieces.
 _PAUSE: Final = 0.001
@@ -63,6 +71,13 @@ class Answer:
 _Step = Answer | Wait | Send | End
 
 
+class FunctionFailed(Exception):
+    """A function of the test has raised; the text says which, and what."""
+
+    def __init__(self, where: object, error: BaseException) -> None:
+        super().__init__(f"{where} raised {type(error).__name__}: {error}")
+
+
 def answer_data(data: Buffer | str, json: Any) -> bytes:
     """The data of an answer.
 
@@ -76,7 +91,7 @@ def answer_data(data: Buffer | str, json: Any) -> bytes:
     try:
         return bytes(memoryview(data))  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"an answer must be bytes-like, not {type(data).__name__}") from None
+        raise TypeError(f"data must be bytes-like, not {type(data).__name__}") from None
 
 
 def actions(
@@ -85,7 +100,7 @@ def actions(
     """What to do for these steps, in order.
 
     Raises:
-        ValueError: an answer is shorter than its cut; an answer was computed that cannot be sent.
+        ValueError: an answer is too short for its faults; one was computed that cannot be sent.
         TypeError: the same. Whatever a function that computes answers raises comes out, too.
     """
     for step in steps:
@@ -102,6 +117,11 @@ def _sent(answer: Answer, message: Message, prefix: int, size_limit: int) -> Ite
     cut = answer.delivery.cut_after
     if cut is not None and cut > len(stream):
         raise ValueError(f"at={cut} is beyond the end of the answer, which has {len(stream)} bytes")
+    last = max(answer.delivery.damage, default=0)
+    if last >= len(stream):
+        raise ValueError(
+            f"offset {last} is not in the answer, which has {len(stream)} bytes, header included"
+        )
     yield from Planner(answer.delivery).feed(stream)
 
 
@@ -109,7 +129,9 @@ class Reaction:
     """The steps of a reaction. Every method returns the object, so that calls can be chained.
 
     ``answer``, ``delay``, ``garbage``, ``close`` and ``silence`` append a step. The other methods
-    change the last answer; ``cut`` and ``reset`` without ``at`` come after it.
+    change the last answer; ``cut`` and ``reset`` without ``at`` come after it. All raise
+    ``TypeError`` or ``ValueError`` for arguments that are wrong, and for steps after the end of the
+    connection, which nothing would perform.
     """
 
     def __init__(self) -> None:
@@ -143,7 +165,7 @@ class Reaction:
 
     def delay(self, seconds: float) -> Self:
         """Waits before the next step."""
-        return self._then(Wait(Delivery(delay=seconds).delay))
+        return self._then(Wait(check_seconds("delay", seconds)))
 
     def garbage(self, data: Buffer) -> Self:
         """Sends bytes that are not a message."""
@@ -180,12 +202,22 @@ class Reaction:
             sizes: of all pieces, or of one after another; the rest then comes at once.
             pause: seconds between pieces.
         """
-        sizes = sizes if isinstance(sizes, int) else tuple(sizes)
+        if isinstance(sizes, Iterable):
+            sizes = tuple(check_integer("a size of pieces", size, 1) for size in sizes)
+            if not sizes:
+                raise ValueError("pieces needs at least one size")
+        else:
+            check_integer("pieces", sizes, 1)
         return self._spoil(pieces=sizes, pause=pause)
 
     def slow(self, bytes_per_second: float) -> Self:
         """Sends the last answer this slowly."""
-        if not 0 < bytes_per_second < math.inf:
+        try:
+            is_speed = 0 < bytes_per_second < math.inf
+        except TypeError:
+            kind = type(bytes_per_second).__name__
+            raise TypeError(f"bytes_per_second must be a number, not {kind}") from None
+        if not is_speed:
             raise ValueError(
                 f"bytes_per_second is {bytes_per_second}, but must be above 0 and finite"
             )
@@ -198,6 +230,7 @@ class Reaction:
         Args:
             bits: offsets in the answer, its header included, and the bits (1..255) to flip there.
         """
+        Delivery(damage=bits)  # raises where they are wrong
         return self._spoil(damage=dict(bits))
 
     def oversize(self) -> Self:
@@ -212,11 +245,15 @@ class Reaction:
         return self._change(prefix=lambda _: prefix)
 
     def _then(self, step: _Step) -> Self:
+        if self.steps and _ends_connection(self.steps[-1]):
+            raise ValueError("the step before ends the connection, so nothing can follow it")
         self.steps += (step,)
         return self
 
     def _end(self, ending: Ending, at: int | None) -> Self:
-        return self._then(End(ending)) if at is None else self._spoil(cut_after=at, ending=ending)
+        if at is None:
+            return self._then(End(ending))
+        return self._spoil(cut_after=check_integer("at", at, 0), ending=ending)
 
     def _spoil(self, **faults: Any) -> Self:
         delivery = self._last_answer().delivery
@@ -231,6 +268,13 @@ class Reaction:
         if not isinstance(last, Answer):
             raise ValueError("this changes an answer, so it must follow answer(...)")
         return last
+
+
+def _ends_connection(step: _Step) -> bool:
+    if isinstance(step, Answer):  # a function may compute none
+        cut = step.delivery.cut_after is not None
+        return cut and isinstance(step.data, bytes) and step.delivery.ending != "silence"
+    return isinstance(step, End) and step.ending != "silence"
 
 
 class Expectation(Reaction):
@@ -262,9 +306,12 @@ class Expectation(Reaction):
             most: the greatest number, ``math.inf`` for any; by default the same as ``least``.
         """
         most = least if most is None else most
+        for name, count in (("least", least), ("most", most)):
+            if not (isinstance(count, int) or count == math.inf):
+                raise TypeError(f"{name} must be an int, not {type(count).__name__}")
         if not 0 <= least <= most or not most or least == math.inf:
             raise ValueError(f"times({least}, {most}) needs 0 <= least <= most, and most above 0")
-        self.least, self.most = check_integer("least", least, 0), most
+        self.least, self.most = least, most
         return self
 
     def any_order(self) -> Self:
@@ -278,8 +325,15 @@ class Expectation(Reaction):
         return self.met >= self.least
 
     def differences(self, message: Message) -> list[str]:
-        """How the message differs from what is expected, as lines; none if it does not."""
-        return [line for criterion in self.criteria for line in criterion.differences(message)]
+        """How the message differs from what is expected, as lines; none if it does not.
+
+        Raises:
+            FunctionFailed: a function of the test has raised.
+        """
+        try:
+            return [line for criterion in self.criteria for line in criterion.differences(message)]
+        except BaseException as error:  # pytest.fail() raises one that is not an Exception
+            raise FunctionFailed(f"{self} ({self.where})", error) from error
 
     def __str__(self) -> str:
         texts = [criterion.text for criterion in self.criteria]
