@@ -32,7 +32,8 @@ from tests.cli.program import (
 from tests.helpers.source import ROOT
 from tests.transport.certificates import Certificates
 from vfiipc.__main__ import main
-from vfiipc.conformance import CASES
+from vfiipc.cli.examine_output import Output
+from vfiipc.conformance import CASES, Result, Verdict
 
 QUICK = ["--only", "1.1", "--only", "2.*", "--only", "4.1", "--only", "5.1.4"]
 RUN_PEER = str(ROOT / "tests" / "conformance" / "run_peer.py")
@@ -255,6 +256,22 @@ def test_a_failure_quotes_its_rule_and_what_was_seen(tmp_path: Path) -> None:
     assert failure is not None
     assert "rule: FRM-R5: Read S" in (failure.text or "")
     check_page(files["html"].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("300", 100), ("5", 40)])
+def test_a_failure_fits_the_terminal(
+    columns: str,
+    widest: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    case = next(case for case in CASES if case.id == "5.1.4")
+    failed = Result(case.id, "", case.rule, Verdict.FAILED, "clean", 0.0, "A, Z", "nothing " * 30)
+    Output([case], quiet=False).report(failed)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert widest - 20 < max(map(len, lines)) <= widest
 
 
 def check_page(page: str) -> None:
