@@ -557,8 +557,10 @@ def under_way(*options: str) -> Iterator[Any]:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_gives_what_is_known(tmp_path: Path, number: int, status: int) -> None:
-    path = tmp_path / "report.json"
-    with under_way("--json", str(path)) as running:
+    path, junit, known = tmp_path / "report.json", tmp_path / "junit.xml", tmp_path / "known.json"
+    known.write_text("known before")
+    files = ["--json", str(path), "--junit", str(junit), "--save-expect", str(known)]
+    with under_way(*files) as running:
         for _ in range(4):  # the first counts; the others come while the report is made
             running.send_signal(number)
             time.sleep(0.02)
@@ -567,6 +569,13 @@ def test_a_signal_gives_what_is_known(tmp_path: Path, number: int, status: int) 
     assert done.status == status
     assert "interrupted: these are the results so far" in done.err
     assert (report["complete"], verdicts(report)) == (False, {"1.1": "OK"})
+    suite = ElementTree.fromstring(junit.read_text())[0]
+    assert (suite.get("tests"), suite.get("errors")) == ("2", "1")
+    error = suite.find("testcase[@name='the whole run']/error")
+    assert error is not None
+    assert (error.get("message") or "").startswith("the run was ended early")
+    assert known.read_text() == "known before"
+    assert f"{known} was left as it was, because not all cases have run" in done.err
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

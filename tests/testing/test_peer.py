@@ -401,6 +401,7 @@ def test_a_time_out_is_a_number_of_seconds(timeout: Any) -> None:
         (lambda reaction: reaction.delay("1"), "delay must be a number of seconds, not str"),
         (lambda reaction: reaction.garbage("text"), "data must be bytes-like, not str"),
         (lambda reaction: reaction.answer("text"), "data must be bytes-like, not str"),
+        (lambda reaction: reaction.answer(json=float("nan")), "JSON compliant"),
         (lambda reaction: reaction.answer(b"x", json=1), "data or json, not both"),
         (lambda reaction: reaction.answer(lambda _: b"", json=1), "data or json, not both"),
     ],

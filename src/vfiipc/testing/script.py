@@ -87,7 +87,7 @@ def answer_data(data: Buffer | str, json: Any) -> bytes:
     if json is not ANYTHING:
         if data != b"":
             raise TypeError("an answer takes data or json, not both")
-        return json_module.dumps(json).encode()
+        return json_module.dumps(json, allow_nan=False).encode()
     try:
         return bytes(memoryview(data))  # type: ignore[arg-type]
     except TypeError:
