@@ -297,6 +297,13 @@ def test_following_and_pausing() -> None:
         await screen.until(lambda: screen.table.place == 51)
         await screen.press("f")
         assert "paused" in screen.state()
+        # While nothing arrives, and though the cursor is on the last row already.
+        await screen.press("end")
+        assert "following" in screen.state()
+        await screen.press("up")
+        assert "paused" in screen.state()
+        await screen.press("end")
+        assert "following" in screen.state()
 
     inspecting(drive, more)
 

@@ -157,6 +157,7 @@ class Inspector(App[None]):
     def on_table_moved(self) -> None:
         if self._pane.is_attached:  # the last event can arrive after the screen was closed
             self._pane.show(self._table.entry)
+            self._show_status()
 
     # --- navigation
 
