@@ -56,13 +56,18 @@ def test_what_was_queued_for_a_client_that_is_gone_goes_on_to_another_server() -
     assert one.errors == []
 
 
-def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() -> None:  # NFY-G13
+def with_two_candidates() -> tuple[World, Member, Member, Member, int]:
+    """Three servers: the first has a client that sends, the second and third have printers."""
     world = World()
     one, two, three = world.settled("one", "two", "three")
-    sender, second, third = one.client(), two.client(), three.client()
-    two.register(second, "printer", "x", 5)
-    three.register(third, "printer", "x", 1)
+    two.register(two.client(), "printer", "x", 5)
+    three.register(three.client(), "printer", "x", 1)
     world.network.deliver_all()
+    return world, one, two, three, one.client()
+
+
+def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() -> None:  # NFY-G13
+    world, one, two, three, sender = with_two_candidates()
     one.notify(sender, "printer", "x", b"7")
     (request,) = world.network.in_flight
     world.network.lose()
@@ -78,13 +83,60 @@ def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() 
     assert (len(one.errors), taken(three)) == (1, [])
 
 
-def test_nobody_there_means_the_next_candidate() -> None:  # NFY-G12
-    world = World()
-    one, two, three = world.settled("one", "two", "three")
-    sender, second, third = one.client(), two.client(), three.client()
-    two.register(second, "printer", "x", 5)
-    three.register(third, "printer", "x", 1)
+def test_an_error_waits_for_what_the_client_sent_before() -> None:  # NFY-G18
+    world, one, two, three, sender = with_two_candidates()
+    other = one.client()
+    one.notify(sender, "printer", "x", b"1")
+    one.notify(sender, "nobody", "x", b"2")
+    one.notify(other, "nobody", "x", b"3")
+    assert told(one) == [(other, b"3")]  # nobody else waits
     world.network.deliver_all()
+    assert told(one) == [(sender, b"2")]
+    one.notify(sender, "printer", "x", b"4")
+    world.network.lose()
+    one.notify(sender, "nobody", "x", b"5")
+    one.notify(sender, "printer", "x", b"6")
+    world.pass_time(1.75)
+    assert told(one) == []
+    world.pass_time(0.5)
+    assert told(one) == [(sender, b"4"), (sender, b"5")]
+    two.kill()  # three is asked next, and does not answer
+    taken(three)
+    one.notify(sender, "printer", "x", b"7")
+    one.notify(sender, "nobody", "x", b"8")
+    while not three.delivered:
+        world.network.deliver()
+    assert told(one) == []
+    world.network.deliver_all()
+    assert told(one) == [(sender, b"8")]
+    one.notify(sender, "printer", "x", b"9")
+    one.notify(sender, "nobody", "x", b"10")
+    one.gone(sender)
+    world.pass_time(3.0)
+    assert told(one) == [(sender, b"10")]  # for whoever writes to clients to drop
+
+
+def test_not_too_many_errors_wait() -> None:  # NFY-G18
+    _, one, _, _, sender = with_two_candidates()
+    one.notify(sender, "printer", "x", b"1")
+    large = b"9" * 60_000
+    for _ in range(300):
+        one.notify(sender, "nobody", "x", large)
+    assert 10 < len(told(one)) < 290
+    for _ in range(20_000):
+        one.notify(sender, "nobody", "x")
+    assert len(told(one)) > 3_000
+
+
+def told(member: Member) -> list[tuple[int, bytes]]:
+    """The clients that have got unicast errors since the last call, and the parameters."""
+    found = [(each.client, each.error.parameter) for each in member.errors]
+    member.errors.clear()
+    return found
+
+
+def test_nobody_there_means_the_next_candidate() -> None:  # NFY-G12
+    world, one, two, three, sender = with_two_candidates()
     two.kill()
     one.notify(sender, "printer", "x", b"7")
     world.network.deliver_all()

@@ -63,10 +63,14 @@ class Deliver(NamedTuple):
 
 
 class TellUndeliverable(NamedTuple):
-    """``client``, the sender, is told that nobody got its notification."""
+    """``client``, the sender, is told that nobody got what it sent.
+
+    ``reference`` is that of the notification: what it sent later has a higher one.
+    """
 
     client: int
     error: UnicastError
+    reference: int
 
 
 class Observed(NamedTuple):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .actions import Action, Deliver, Forward, GiveBack, Observed, Spread, UnicastTicket
+from .actions import (
+    Action,
+    Deliver,
+    Forward,
+    GiveBack,
+    Observed,
+    Spread,
+    TellUndeliverable,
+    UnicastTicket,
+)
 from .bus import Arrival
 from .envelopes import (
     OBSERVATIONS,
@@ -19,6 +28,7 @@ from .outbox import Outbox
 from .peers import Peers
 from .requests import UnicastRequests
 from .router import Router
+from .unicast_errors import UnicastErrors
 from .windows import Windows
 
 __all__ = ["Traffic"]
@@ -39,6 +49,7 @@ class Traffic:
         self._peers = peers
         self._windows = Windows()
         self._requests = UnicastRequests()
+        self._errors = UnicastErrors()
 
     # --- to others
 
@@ -54,6 +65,8 @@ class Traffic:
                 node, reference, holder = action.ticket
                 head: dict[str, object] = {"reference": reference, "holder": holder}
                 self._outbox.publish(node_subject(node), "returned", head=head)
+            elif isinstance(action, TellUndeliverable):
+                self._tell(self._errors.tell(action))
             else:
                 if isinstance(action, Observed) and self._router.is_watched:  # NFY-G15
                     body = encode(action.observation)
@@ -78,13 +91,21 @@ class Traffic:
         body = encode(unicast.notify)
         reply = self._outbox.request(node_subject(node), "unicast", body, head)
         self._requests.add(reply, forward, now)
+        self._errors.asked(unicast)
+
+    def _tell(self, errors: Iterable[TellUndeliverable]) -> None:
+        for error in errors:
+            self._outbox.add(error)
 
     def answered(self, reply: str, kind: str, now: float) -> None:
         """A reply, ``taken`` or ``gone``, or ``nobody`` if there will be none (NFY-G12)."""
         forward = self._requests.pop(reply)
-        if forward is not None and kind != "taken":
+        if forward is None:
+            return
+        if kind != "taken":
             holder = forward.registration.client
             self.carry(self._router.not_taken(forward.unicast, holder), now)
+        self._tell(self._errors.decided(forward.unicast))
 
     def excuse(self, seconds: float) -> None:
         """This server could not listen for some time."""
@@ -94,6 +115,7 @@ class Traffic:
         """Time has passed."""
         for forward in self._requests.overdue(now):
             self.carry(self._router.lost(forward.unicast, forward.registration.client), now)
+            self._tell(self._errors.decided(forward.unicast))
 
     # --- from others
 
