@@ -329,6 +329,31 @@ def test_an_interruption_of_the_bus_leaves_local_routing_alone() -> None:  # NFY
     assert taken(two) == [b"2"]
 
 
+def test_many_candidates_are_not_tried_in_vain() -> None:  # NFY-G12, NFY-G16
+    world = World()
+    one, two, three = world.settled("one", "two", "three")
+    sender, local = one.client(), one.client()
+    one.register(local, "app", "x", 1)
+    for _ in range(3000):
+        two.register(two.client(), "app", "x", 9)
+    three.register(three.client(), "app", "x", 5)
+    world.network.deliver_all()
+    one.bus.cut()
+    one.notify(sender, "app", "x", b"1")
+    assert taken(one) == [b"1"]
+    one.unregister(local, "app", "x")
+    one.notify(sender, "app", "x", b"2")
+    assert told(one) == [(sender, b"2")]
+    one.bus.mend()
+    world.pass_time(1.0)
+    two.kill()  # nobody hears what is for it
+    before = one.published["to"]
+    one.notify(sender, "app", "x", b"3")
+    world.network.deliver_all()
+    assert taken(three) == [b"3"]
+    assert one.published["to"] - before == 2
+
+
 def test_changes_survive_encoding_in_parts_of_moderate_size() -> None:  # NFY-G7
     changes: list[Change] = []
     for number in range(400):

@@ -39,14 +39,15 @@ class Unicast:
         ticket: what the other server calls it. Such a unicast has one candidate only.
     """
 
-    __slots__ = ("holder", "notify", "sender", "ticket", "tried")
+    __slots__ = ("holder", "notify", "sender", "ticket", "tried", "unreachable")
 
     def __init__(self, sender: int, notify: Notify, ticket: UnicastTicket | None = None) -> None:
         self.sender = sender
         self.notify = notify
         self.ticket = ticket
         self.holder = 0  # the client that has it now; 0 for none
-        self.tried: list[int] = []  # clients that got it
+        self.tried: set[int] = set()  # clients that got it
+        self.unreachable: set[str] = set()  # servers that cannot be asked
 
 
 class Deliver(NamedTuple):

@@ -155,7 +155,7 @@ class Node:
         """What was to be published could not be sent, so that it reaches nobody."""
         self._now = now
         if publish.reply:
-            self._answered(publish.reply, "nobody")
+            self._answered(publish.reply, "unsent")
         return self._done()
 
     def _wake(self, now: float) -> None:
@@ -316,7 +316,7 @@ class Node:
 
     def _answered(self, subject: str, kind: str) -> None:
         if subject == self._claim_reply:
-            if kind == "nobody" and self._claimed:
+            if kind in ("nobody", "unsent") and self._claimed:
                 self._name_is_free()
             return
         self._traffic.answered(subject, kind, self._now)

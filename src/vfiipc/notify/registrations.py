@@ -36,9 +36,9 @@ class Registration:
         return self.rank[2]
 
     @property
-    def is_imported(self) -> bool:
-        """Whether it is a registration with another server."""
-        return self.rank[1] != ""
+    def node(self) -> str:
+        """The other server that has it; empty for this one."""
+        return self.rank[1]
 
 
 R = TypeVar("R", bound=Registration)

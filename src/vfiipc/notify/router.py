@@ -292,17 +292,17 @@ class Router:
         notify = unicast.notify
         found = self._candidates(notify)
         both = merge(found.own, found.imported) if found.imported else found.own
-        for registration in both:  # NFY-N2
-            if registration.client not in unicast.tried:
-                return self._hand(unicast, registration)
+        for made in both:  # NFY-N2
+            if made.client not in unicast.tried and made.node not in unicast.unreachable:
+                return self._hand(unicast, made)
         refused: list[Action] = [Refused(unicast.sender, "out", notify)] if found.refused else []
         return refused + self._fail(unicast)
 
     def _hand(self, unicast: Unicast, registration: Registration) -> list[Action]:
         unicast.holder = registration.client
-        unicast.tried.append(registration.client)
+        unicast.tried.add(registration.client)
         self._remembered.add(unicast)
-        if registration.is_imported:
+        if registration.node:
             return [Forward(registration, unicast)]
         receivers = (registration.receiver,)
         delivery = Deliver(registration.client, encode(unicast.notify), receivers, unicast)
@@ -372,6 +372,7 @@ class Router:
     def _returned(self, number: int, unicast: Unicast | None) -> list[Action]:
         if unicast is None or unicast.holder != number:
             return []  # a broadcast, or sent back before, or too late (NFY-B4, NFY-B5)
+        unicast.unreachable.clear()  # they may be back
         return self._offer(unicast)  # NFY-B3
 
 

@@ -98,14 +98,21 @@ class Traffic:
             self._outbox.add(error)
 
     def answered(self, reply: str, kind: str, now: float) -> None:
-        """A reply, ``taken`` or ``gone``, or ``nobody`` if there will be none (NFY-G12)."""
+        """A reply, ``taken`` or ``gone``, or why there is none (NFY-G12).
+
+        That is ``nobody`` if the server is not there, and ``unsent`` without the bus.
+        """
         forward = self._requests.pop(reply)
         if forward is None:
             return
+        registration, unicast = forward
+        if kind == "nobody":
+            unicast.unreachable.add(registration.node)
+        elif kind == "unsent":
+            unicast.unreachable.update(peer.node for peer in self._peers)
         if kind != "taken":
-            holder = forward.registration.client
-            self.carry(self._router.not_taken(forward.unicast, holder), now)
-        self._tell(self._errors.decided(forward.unicast))
+            self.carry(self._router.not_taken(unicast, registration.client), now)
+        self._tell(self._errors.decided(unicast))
 
     def excuse(self, seconds: float) -> None:
         """This server could not listen for some time."""
