@@ -115,6 +115,7 @@ class Node:
         """Time has passed; to be called several times a second."""
         self._wake(now)
         self._peers.expire(now)
+        self._look_for_observers()
         self._traffic.tick(now)
         if self._claimed and now >= self._claimed:
             self._name_is_free()  # whoever had it does not live
@@ -149,6 +150,7 @@ class Node:
                 self._take(envelope, incoming)
             except MalformedPayload as fault:
                 self._complain(fault)
+        self._look_for_observers()
         return self._done()
 
     def unsent(self, now: float, publish: Publish) -> list[Output]:
@@ -173,8 +175,10 @@ class Node:
     def _done(self) -> list[Output]:
         if self.is_joined:
             self._tell_changes()
-        self._router.is_watched = any(peer.observes for peer in self._peers)
         return self._outbox.take()
+
+    def _look_for_observers(self) -> None:
+        self._router.is_watched = any(peer.observes for peer in self._peers)
 
     def _complain(self, fault: MalformedPayload) -> None:
         if not self._complained:  # NFY-G3
