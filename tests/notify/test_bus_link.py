@@ -9,9 +9,14 @@ from collections.abc import Iterable
 import pytest
 
 from vfiipc.notify.actions import Action, Deliver
-from vfiipc.notify.bus import MemoryBus, MemoryNetwork, Publish
+from vfiipc.notify.bus import BusError, MemoryBus, MemoryNetwork, Publish
 from vfiipc.notify.bus_link import BusLink
-from vfiipc.notify.envelopes import broadcast_subject, encode_envelope
+from vfiipc.notify.envelopes import (
+    HEAD,
+    REGISTRATIONS_BODY,
+    broadcast_subject,
+    encode_envelope,
+)
 from vfiipc.notify.messages import Notify, Register, encode
 from vfiipc.notify.node import Node
 from vfiipc.notify.router import Router
@@ -20,11 +25,11 @@ from vfiipc.notify.router import Router
 class Linked:
     """A server on a bus, which has one client."""
 
-    def __init__(self) -> None:
+    def __init__(self, bus_takes: int = 1 << 20) -> None:
         self.network = MemoryNetwork()
         router = Router(shared=True)
         node = Node("own", router, sessions=lambda: "1")
-        self.link = BusLink(node, MemoryBus(self.network), 65536, self.carry_out)
+        self.link = BusLink(node, MemoryBus(self.network, bus_takes), 1000, self.carry_out)
         router.register(router.join(local=True), Register("app", "x"))
         self.got: list[Deliver] = []
         self.fails = False
@@ -52,6 +57,18 @@ class Linked:
         await asyncio.wait_for(more(), 30)
         await asyncio.sleep(0.01)
         return len(self.got)
+
+
+def test_a_bus_has_to_take_registrations_even_if_notifications_are_small() -> None:
+    async def main() -> None:
+        least = HEAD + REGISTRATIONS_BODY
+        with pytest.raises(BusError, match=f"takes messages of {least - 1} bytes, but {least} are"):
+            await Linked(least - 1).link.start()
+        link = Linked(least).link
+        await link.start()
+        await link.aclose()
+
+    asyncio.run(main())
 
 
 @pytest.mark.long

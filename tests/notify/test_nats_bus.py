@@ -157,6 +157,14 @@ def test_a_frozen_server_does_not_keep_a_bus_from_closing(nats: NatsServer) -> N
     asyncio.run(main())
 
 
+def test_a_server_that_does_not_answer_is_an_error(nats: NatsServer) -> None:
+    nats.freeze()
+    bus = NatsBus(nats.url, connect_timeout=0.2)
+    said = f"no connection to the bus at {nats.url}: no answer in time"
+    with pytest.raises(BusError, match=f"^{said}$"):
+        asyncio.run(bus.connect(BusListener(print, print, print)))
+
+
 @contextmanager
 def impostor(address: str, says: bytes) -> Iterator[None]:
     """Something else at the address of a server, which says this to whoever connects."""

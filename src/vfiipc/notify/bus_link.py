@@ -11,7 +11,7 @@ from typing import Final
 from ..transport.logs import shown
 from .actions import Action
 from .bus import Arrival, Bus, BusError, BusListener, Publish, Subscribe, Unsubscribe
-from .envelopes import HEAD
+from .envelopes import HEAD, REGISTRATIONS_BODY
 from .loggers import server_logger
 from .node import Node
 from .outbox import LogLine, NameTaken, Output
@@ -70,13 +70,7 @@ class BusLink:
         loop = asyncio.get_running_loop()
         await self._bus.connect(BusListener(self._received, self._connected, self._lost))
         try:
-            needed = self._max_payload + HEAD
-            if self._bus.max_payload < needed:
-                raise BusError(
-                    f"the bus at {self._bus.address} takes messages of {self._bus.max_payload}"
-                    f" bytes, but {needed} are needed: raise its max_payload, or lower this"
-                    " server's"
-                )
+            self._check_size()
             self._joined = loop.create_future()
             self._reading = loop.create_task(self._read())
             self._do(self._node.join(loop.time()))
@@ -85,6 +79,14 @@ class BusLink:
         except BaseException:
             await self.aclose()
             raise
+
+    def _check_size(self) -> None:
+        needed, allowed = HEAD + max(self._max_payload, REGISTRATIONS_BODY), self._bus.max_payload
+        if allowed < needed:
+            raise BusError(
+                f"the bus at {self._bus.address} takes messages of {allowed} bytes, but {needed}"
+                " are needed: raise its max_payload"
+            )
 
     async def aclose(self) -> None:
         """Leaves the other servers."""

@@ -30,6 +30,7 @@ __all__ = [
     "HEAD",
     "OBSERVATIONS",
     "REGISTRATIONS",
+    "REGISTRATIONS_BODY",
     "Envelope",
     "broadcast_subject",
     "decode_changes",
@@ -49,9 +50,10 @@ _ROOT: Final = "nfy.1"
 REGISTRATIONS: Final = f"{_ROOT}.reg.*"
 OBSERVATIONS: Final = f"{_ROOT}.seen"
 
-#: The most bytes of a head.
+#: The most bytes of a head, and of the body of an envelope with registrations.
 HEAD: Final = 4096
-#: Bytes of registrations in one envelope, at most.
+REGISTRATIONS_BODY: Final = 64 * 1024
+#: Bytes of registrations after which another envelope begins.
 _PART: Final = 48 * 1024
 
 _NUMBERS: Final = range(2**53)
