@@ -1,4 +1,4 @@
-"""Peers that keep to the protocol get nothing worse than NON-STRICT, and few of those."""
+"""Correct peers pass every case."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.helpers.requirements import program
 from tests.helpers.source import ROOT
 
 HERE = Path(__file__).parent
-#: Cases that wait for seconds; ``tests.conformance.matrix`` has them all.
+#: Cases that wait for seconds; ``tests.conformance.matrix`` runs them.
 WAITING = ["7.4", "7.7", "9.5"]
 VFIIPC = [sys.executable, "-m", "vfiipc", "echo", "{port}", "--prefix", "{prefix}"]
 PEERS = {
@@ -60,14 +60,14 @@ def check(report: dict[str, Any]) -> None:
     assert {number: case["verdict"] for number, case in bad.items()} == {"7.6": "INFORMATIONAL"}
 
 
-def one_of_each(names: Sequence[str]) -> list[Any]:
-    """All of them, of which each but the first takes long and shows the same once more."""
-    again = pytest.mark.long
-    return [pytest.param(name, marks=again if at else ()) for at, name in enumerate(names)]
+def first_quickly(names: Sequence[str]) -> list[Any]:
+    """Parameters of which all but the first are marked ``long``: they repeat the same test."""
+    long = pytest.mark.long
+    return [pytest.param(name, marks=long if at else ()) for at, name in enumerate(names)]
 
 
-@pytest.mark.parametrize("name", one_of_each([*PEERS]))
-def test_our_own(name: str) -> None:
+@pytest.mark.parametrize("name", first_quickly([*PEERS]))
+def test_our_own_peers(name: str) -> None:
     report = examined(PEERS[name], "--limit", "1M")
     check(report)
     strict = "strict" in name
@@ -92,13 +92,13 @@ def test_an_echo_in_c(echo_in_c: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", one_of_each(["0xABABABAB", "0x00000000", "0x004E4659", "0xFFFEFDFC"])
+    "prefix", first_quickly(["0xABABABAB", "0x00000000", "0x004E4659", "0xFFFEFDFC"])
 )
 def test_any_prefix(echo_in_c: str, prefix: str) -> None:
     options = ["--prefix", prefix, "--limit", "100", "--only", "[1-6].*", "--exclude", "4.9.*"]
-    check_but_one(examined([echo_in_c, "{port}", "{prefix}", "{limit}"], *options))
+    check_all_ok(examined([echo_in_c, "{port}", "{prefix}", "{limit}"], *options))
 
 
-def check_but_one(report: dict[str, Any]) -> None:
+def check_all_ok(report: dict[str, Any]) -> None:
     assert {case["verdict"] for case in report["cases"]} == {"OK"}
     assert len(report["cases"]) > 40

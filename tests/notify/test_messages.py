@@ -150,7 +150,7 @@ def test_values_are_checked() -> None:  # NFY-M5, NFY-M6
         with pytest.raises(ValueError, match=r"^to h"):
             check_id(wrong, "to")
     for wrong in ("1", "*"):
-        with pytest.raises(ValueError, match="stands for any or all"):
+        with pytest.raises(ValueError, match="means any or all"):
             check_application(wrong, "app_id")
     assert check_priority(-(2**31)) == -(2**31)
     assert check_flags(2**32 - 1) == 2**32 - 1

@@ -1,9 +1,9 @@
 """Test tools: a scripted peer, a check for framers, and Hypothesis strategies for streams.
 
-``ScriptedPeer`` stands in for a terminal, and the fixture ``ipc_peer`` is one (``pytest`` finds it
-by itself). ``check_framer`` examines a framer of your own. The strategies draw messages, garbage
-and whole streams. They and ``check_framer`` need Hypothesis, the extra ``testing``; it is not
-imported before one of them is used.
+``ScriptedPeer`` replaces a terminal in tests; pytest provides one as the fixture ``ipc_peer``.
+``check_framer`` checks a framer of your own. The strategies generate messages, garbage and whole
+streams. They and ``check_framer`` need Hypothesis (extra ``testing``), which is imported at first
+use.
 """
 
 from __future__ import annotations
