@@ -57,7 +57,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test
 test: $(VENV)/.dev ## run the quick tests
-	@$(PYTEST) -m 'not long and not nats' $(ARGS)
+	@$(PYTEST) -m 'not long and not nats' --hypothesis-profile=quick $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/.dev ## run the long tests: stress, thousands of connections, builds

@@ -14,6 +14,7 @@ pytest.register_assert_rewrite(
 
 # Machines are slow at times, which is no failure. Under CI=true each run tries the same examples.
 settings.register_profile("vfiipc", settings(), deadline=None, print_blob=True)
+settings.register_profile("quick", settings.get_profile("vfiipc"), max_examples=25)
 settings.load_profile("vfiipc")
 
 

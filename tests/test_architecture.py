@@ -145,6 +145,7 @@ RULES: list[Rule] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_rule_holds(rule: Rule) -> None:
     assert [broken for source in SOURCES.values() for broken in rule(source)] == []

@@ -48,6 +48,7 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 7
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_it_prints_what_its_header_says(path: Path, tmp_path: Path) -> None:
     _skip_without_its_packages(path)

@@ -218,6 +218,7 @@ def test_every_case_of_the_notification_service_runs(monkeypatch: pytest.MonkeyP
     assert_measured(results)
 
 
+@pytest.mark.long
 def test_every_case_of_several_notification_servers_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     nats_program()
     monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)

@@ -51,6 +51,7 @@ def _needs(shell: str) -> str:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("shell", "script"), [("bash", _BASH), ("fish", _FISH)])
 def test_words_are_completed(shell: str, script: str, tmp_path: Path) -> None:
     name = [shell] if shell == "bash" else []  # which takes its first argument for its name
@@ -65,6 +66,7 @@ def test_words_are_completed(shell: str, script: str, tmp_path: Path) -> None:
     assert done.stdout.split() == list(CASES.values())
 
 
+@pytest.mark.long
 def test_words_are_completed_in_zsh() -> None:
     with at_a_terminal([_needs("zsh"), "-f", "-i"], ENV, TIMEOUT) as terminal:
         terminal.type(b"PS1=; autoload -U compinit; compinit -D -u\r")

@@ -165,6 +165,7 @@ def test_a_report_can_go_to_a_pipe() -> None:
     assert b"<testsuites>" in done.out
 
 
+@pytest.mark.long
 def test_what_xml_cannot_hold_is_escaped(tmp_path: Path) -> None:
     """Commands and the output of a peer may hold any byte."""
     script = "import sys; sys.stderr.buffer.write(b'\\x1b\\xff'); exit(1)"
@@ -277,6 +278,7 @@ def test_what_a_peer_says_is_never_markup(tmp_path: Path) -> None:
 # Verdicts and exit status
 
 
+@pytest.mark.long
 def test_non_strict_fails_with_strict_only() -> None:
     command = ["--exec", broken("stays after a fault"), "--only", "10.*", "--mode", "strict"]
     assert run("examine", *command, "--timeout-scale", "0.5").status == 0
@@ -303,6 +305,7 @@ def test_a_peer_that_does_not_start(command: str) -> None:
     assert "no such file" in observed or "its process exited with status 7" in observed
 
 
+@pytest.mark.long
 def test_a_peer_that_dies_in_the_middle_is_started_again() -> None:
     options = ["--only", "5.1.*", "--only", "1.1", "--json", "-"]
     done = run("examine", "--exec", broken("crashes"), *options)
@@ -336,6 +339,7 @@ def test_a_peer_that_dies_in_the_middle_and_stays_dead() -> None:
     assert set(found[2:]) == {"INCONCLUSIVE"}
 
 
+@pytest.mark.long
 def test_known_deviations(tmp_path: Path) -> None:
     known = tmp_path / "known.json"
     command = ["--exec", broken("minimum 3"), "--limit", "100"]
@@ -436,6 +440,7 @@ def files_of(certificates: Certificates) -> list[str]:
     return ["--cert", str(certificate), "--key", str(key)]
 
 
+@pytest.mark.long
 def test_tls(certificates: Certificates) -> None:
     with echo("tls://127.0.0.1:0", *files_of(certificates)) as (_, address):
         options = ["--ca", str(certificates.ca), *QUICK, "--only", "8.*", "--json", "-"]
@@ -446,6 +451,7 @@ def test_tls(certificates: Certificates) -> None:
     assert {number: verdict for number, verdict in found.items() if verdict != "OK"} == wanted
 
 
+@pytest.mark.long
 def test_tls_that_is_not_trusted(certificates: Certificates) -> None:
     with echo("tls://127.0.0.1:0", *files_of(certificates)) as (_, address):
         done = run("examine", address, "--only", "1.1", "--json", "-")
@@ -454,6 +460,7 @@ def test_tls_that_is_not_trusted(certificates: Certificates) -> None:
     assert "certificate" in case["observed"].lower()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets in Python there")
 def test_a_pipe(tmp_path: Path) -> None:
     address = f"pipe://{tmp_path}/socket"
@@ -522,12 +529,14 @@ def _children(parent: int) -> list[int]:
     return [int(word) for word in path.read_text().split()]
 
 
+@pytest.mark.long
 def test_nobody_reads_the_output() -> None:
     with under_way() as running:
         running.close_output()
         assert running.end().status in (0, 141)
 
 
+@pytest.mark.long
 def test_a_peer_without_end_is_no_danger() -> None:
     """It sends as fast as it can; the kit keeps little of it, and says what is wrong."""
     done = run("examine", "--exec", broken("floods"), "--only", "[1-4].1", "--json", "-")

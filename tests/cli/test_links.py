@@ -29,6 +29,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> _Files:
     return names
 
 
+@pytest.mark.long
 def test_over_tls(files: _Files) -> None:
     own = ["--cert", files.cert, "--key", files.key]
     with started("listen", "tls://127.0.0.1:0", "--answer", "OK", *own) as running:
@@ -41,6 +42,7 @@ def test_over_tls(files: _Files) -> None:
         assert f"no connection to {place}: " in err
 
 
+@pytest.mark.long
 def test_over_tls_with_certificates_on_both_sides(files: _Files) -> None:
     both = ["--cert", files.cert, "--key", files.key, "--ca", files.ca]
     with started("echo", "tls://127.0.0.1:0", *both, "--client-auth") as running:
@@ -49,6 +51,7 @@ def test_over_tls_with_certificates_on_both_sides(files: _Files) -> None:
         assert run("send", place, "hello", "--ca", files.ca)[0] == 1
 
 
+@pytest.mark.long
 def test_a_proxy_to_tls(files: _Files) -> None:
     own = ["--cert", files.cert, "--key", files.key]
     with started("echo", "tls://127.0.0.1:0", *own) as server:

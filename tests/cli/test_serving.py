@@ -103,7 +103,14 @@ def test_further_connections_wait(command: str, target: str) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("SIGTERM", 143),
+        pytest.param("SIGHUP", 129, marks=pytest.mark.long),
+        pytest.param("SIGINT", 130, marks=pytest.mark.long),
+    ],
+)
 @every_command
 def test_the_file_of_a_socket_goes(
     command: str, name: str, status: int, target: str, tmp_path: Path

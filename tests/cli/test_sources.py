@@ -58,9 +58,12 @@ FORMS: dict[str, Callable[[Path], bytes]] = {
 
 
 PACKED = ["raw", "hex packed", "pcap", "pcap packed", "pcapng"]
+LONG = {"hex packed", "pcap", "pcapng"}
 
 
-@pytest.fixture(params=PACKED)
+@pytest.fixture(
+    params=[pytest.param(form, marks=[pytest.mark.long] if form in LONG else []) for form in PACKED]
+)
 def packed(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
     form, *packing = request.param.split()
     content = FORMS[form](tmp_path)

@@ -40,7 +40,14 @@ PAYLOAD = 'Ż {"a": 1}'.encode()
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell or terminal")
 
 
-@pytest.fixture(params=ENCODINGS)
+LONG = {"cp1252", "replace"}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in ENCODINGS
+    ]
+)
 def terminal(request: pytest.FixtureRequest) -> dict[str, str]:
     return ENCODINGS[request.param]
 
@@ -92,6 +99,7 @@ def test_send_shows_what_the_terminal_can(terminal: dict[str, str]) -> None:
     assert err == "answer: message ID 0, bytes of data: 11\n"
 
 
+@pytest.mark.long
 def test_dump_and_bench_show_what_the_terminal_can(terminal: dict[str, str]) -> None:
     status, out, _ = run("dump", "-", env=terminal, data=encode(PREFIX, 1, PAYLOAD))
     assert (status, out.count(b"\\u017b")) == (0, 1)

@@ -83,6 +83,7 @@ def test_encoder_and_framer_follow_the_declaration(
     assert (done.returncode, done.stdout) == (0, "followed\n"), done.stderr
 
 
+@pytest.mark.long
 def test_vectors_fail_when_the_byte_order_is_another(tmp_path: Path) -> None:
     copy = copied(tmp_path, "Int32ub", "Int32ul")
     shutil.copy(ROOT / "pyproject.toml", copy)

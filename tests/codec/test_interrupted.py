@@ -11,6 +11,8 @@ import pytest
 from tests.helpers.intrusion import interrupt, intruding
 from vfiipc.codec import Framer, Message, encode
 
+pytestmark = pytest.mark.long
+
 PREFIX = 0x004E4659
 LIMIT = 3 << 20
 MODULES = ["framer.py", "large.py", "backlog.py"]

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 )
 
 from tests.codec.model import Model
+from tests.helpers.examples import examples
 from vfiipc.codec import Framer, SyncLostError, backlog, encode, framer
 from vfiipc.codec import large as large_message
 from vfiipc.testing import garbage, messages, prefixes
@@ -176,11 +177,11 @@ class TinyMachine(Machine):
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(Machine, 25), (SmallMachine, 80), (TinyMachine, 60)]
+    ("machine", "count"), [(Machine, 25), (SmallMachine, 80), (TinyMachine, 60)]
 )
-def test_framer_does_what_the_model_does(machine: type[Machine], examples: int) -> None:
+def test_framer_does_what_the_model_does(machine: type[Machine], count: int) -> None:
     calm = settings(
-        max_examples=examples,
+        max_examples=examples(count),
         stateful_step_count=30,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

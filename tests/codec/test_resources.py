@@ -27,6 +27,7 @@ def made_as_fed(size: int, chunk: int) -> Iterator[bytes]:
         yield bytes(chunk)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("size", "chunk", "ask", "times_the_size"),
     [
@@ -192,6 +193,7 @@ STREAMS: dict[str, Callable[[int], object]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS.keys())
 def test_work_grows_as_the_stream_does(stream: Callable[[int], object]) -> None:
     """FRM-C7."""

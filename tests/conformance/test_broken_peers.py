@@ -17,6 +17,7 @@ from tests.conformance.matrix import (
     chosen,
     differences,
     examine,
+    is_measured,
     quick_cases,
 )
 from vfiipc.conformance import CASES, Case
@@ -31,12 +32,23 @@ async def examine_all(wanted: dict[str, list[Case]]) -> dict[str, Outcome]:
 
 def groups(names: Iterable[str]) -> list[list[str]]:
     """Groups of peers that are examined concurrently, so slow peers are grouped together."""
-    slow_first = sorted(names, key=lambda name: BROKEN[name].about != EVERYTHING)
-    return [slow_first[at : at + SIDE_BY_SIDE] for at in range(0, len(slow_first), SIDE_BY_SIDE)]
+    together = [name for name in names if not is_measured(name)]
+    together.sort(key=lambda name: BROKEN[name].about != EVERYTHING)  # the slow ones first
+    return [together[at : at + SIDE_BY_SIDE] for at in range(0, len(together), SIDE_BY_SIDE)]
 
 
 @pytest.mark.parametrize("names", groups(BROKEN), ids=", ".join)
 def test_broken_peers_get_the_expected_verdicts(names: list[str]) -> None:
+    check(names)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in BROKEN if is_measured(name)])
+def test_a_measured_peer_gets_the_expected_verdicts(name: str) -> None:
+    check([name])
+
+
+def check(names: list[str]) -> None:
     outcomes = asyncio.run(examine_all({name: quick_cases(name) for name in names}))
     wrong = {name: differences(outcome) for name, outcome in outcomes.items()}
     texts = {

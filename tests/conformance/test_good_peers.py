@@ -6,7 +6,6 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +59,8 @@ def check(report: dict[str, Any]) -> None:
     assert {number: case["verdict"] for number, case in bad.items()} == {"7.6": "INFORMATIONAL"}
 
 
-def first_quickly(names: Sequence[str]) -> list[Any]:
-    """Parameters of which all but the first are marked ``long``: they repeat the same test."""
-    long = pytest.mark.long
-    return [pytest.param(name, marks=long if at else ()) for at, name in enumerate(names)]
-
-
-@pytest.mark.parametrize("name", first_quickly([*PEERS]))
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*PEERS])
 def test_our_own_peers(name: str) -> None:
     report = examined(PEERS[name], "--limit", "1M")
     check(report)
@@ -87,12 +81,17 @@ def echo_in_c(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(built)
 
 
+@pytest.mark.long
 def test_an_echo_in_c(echo_in_c: str) -> None:
     check(examined([echo_in_c, "{port}", "{prefix}", "{limit}"]))
 
 
+PREFIXES = ["0x00000000", "0x004E4659", "0xFFFEFDFC"]
+
+
 @pytest.mark.parametrize(
-    "prefix", first_quickly(["0xABABABAB", "0x00000000", "0x004E4659", "0xFFFEFDFC"])
+    "prefix",
+    ["0xABABABAB", *(pytest.param(prefix, marks=pytest.mark.long) for prefix in PREFIXES)],
 )
 def test_any_prefix(echo_in_c: str, prefix: str) -> None:
     options = ["--prefix", prefix, "--limit", "100", "--only", "[1-6].*", "--exclude", "4.9.*"]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.matrix import command
+from tests.transport.suite.base import until
 from vfiipc.conformance import (
     CASES,
     Case,
@@ -51,7 +52,9 @@ def test_a_run_leaves_no_descriptors_or_threads_behind(name: str) -> None:
     run_against(name, cases("1.1"))
     before = descriptors(), threading.active_count()
     run_against(name, cases("1.1", "4.1", "5.1.7", "8.5", "8.6", "8.8", "9.1"))
-    assert (descriptors(), threading.active_count()) == before
+    # On Python 3.11, the thread that waited for the process may end a moment after the loop.
+    until(lambda: threading.active_count() <= before[1])
+    assert descriptors() <= before[0]  # what earlier tests left may be collected meanwhile
 
 
 def test_a_silent_peer_takes_only_a_few_deadlines() -> None:

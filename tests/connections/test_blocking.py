@@ -431,6 +431,7 @@ def test_no_handler_has_to_do_with_a_handshake_that_fails(
     assert [record.levelno for record in told] == [logging.INFO]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="needs Unix sockets")
 def test_greenlets_work_as_threads_do(tmp_path: Path) -> None:
     if find_spec("gevent") is None:

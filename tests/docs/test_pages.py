@@ -58,11 +58,13 @@ def test_what_is_brought_in_is_an_example(page: str) -> None:
         assert name.startswith("examples/") or name in TESTED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", PROGRAMS)
 def test_a_program_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
     assert run_program(block.text, tmp_path, TIMEOUT) == (0, "", block.output)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in PAGES if consoles(page)])
 def test_commands_print_what_is_shown(page: str, tmp_path: Path) -> None:
     with Terminal(tmp_path) as terminal:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from .profiling import profiled
+
 
 @contextmanager
 def intruding(module: str, step: int, act: Callable[[], object]) -> Iterator[list[int]]:
@@ -37,12 +39,8 @@ def intruding(module: str, step: int, act: Callable[[], object]) -> Iterator[lis
             act()
         left[0] -= 1
 
-    former = sys.getprofile()
-    sys.setprofile(look)
-    try:
+    with profiled(look):
         yield happened
-    finally:
-        sys.setprofile(former)
 
 
 def interrupt() -> None:

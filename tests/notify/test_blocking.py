@@ -167,7 +167,7 @@ def test_wrong_arguments_and_no_server() -> None:
         blocking.connect(app_id="")
     with pytest.raises(OSError, match="not connected to"):
         blocking.connect(f"tcp://{unused_address()}", app_id="a", timeout=SECONDS)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # threads of earlier tests may end
 
 
 def test_it_reconnects(tmp_path: Path) -> None:  # NFY-C7

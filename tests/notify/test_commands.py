@@ -135,6 +135,7 @@ def test_signals_end_the_server_and_its_pipe_goes(number: int, status: int, tmp_
         assert not Path(own.pipe).exists()
 
 
+@pytest.mark.long
 def test_over_tls(tmp_path: Path) -> None:
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")

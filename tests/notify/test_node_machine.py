@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests.helpers.examples import examples
 from tests.notify.simulated import Member, World, notify_of
 from vfiipc.notify.actions import Deliver
 
@@ -190,5 +191,5 @@ class ServersMachine(RuleBasedStateMachine):
 
 
 EXAMPLES = 2000 if os.environ.get("SOAK") else 40
-ServersMachine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40)
+ServersMachine.TestCase.settings = settings(max_examples=examples(EXAMPLES), stateful_step_count=40)
 TestServers = ServersMachine.TestCase

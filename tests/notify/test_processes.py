@@ -20,6 +20,8 @@ from tests.notify.servers import server
 from vfiipc import ConnectionClosed, notify
 from vfiipc.notify import Notification, Undeliverable
 
+pytestmark = pytest.mark.long
+
 SECONDS = 40.0
 
 TERMINAL = """

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from tests.helpers.examples import examples
 from tests.notify.model import Model, Wish
 from vfiipc.notify.actions import Action, Deliver, Observed, Refused, TellUndeliverable
 from vfiipc.notify.allow import parse_allow_list
@@ -177,7 +178,7 @@ class RouterMachine(RuleBasedStateMachine):
         assert all(topic.all for topic in self.router._topics.values())
 
 
-RouterMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+RouterMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40)
 TestRouter = RouterMachine.TestCase
 
 

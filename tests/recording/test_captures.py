@@ -8,6 +8,7 @@ from types import FrameType
 
 import pytest
 
+from tests.helpers.profiling import profiled
 from tests.helpers.requirements import program
 from vfiipc.codec import encode
 from vfiipc.recording import (
@@ -153,13 +154,9 @@ def test_the_declaration_is_not_walked_for_each_message(tmp_path: Path) -> None:
         nonlocal interpreted
         interpreted += "construct" in frame.f_code.co_filename
 
-    sys.setprofile(called)
-    try:
-        with Capture(tmp_path / "a") as capture:
-            pieces = [chunk.data for chunk in capture.chunks()]
+    with profiled(called), Capture(tmp_path / "a") as capture:
+        pieces = [chunk.data for chunk in capture.chunks()]
         guess_prefixes(pieces, 100)
         annotator = Annotator(5, 100)
         items = [item for piece in pieces for item in annotator.feed(piece)]
-    finally:
-        sys.setprofile(None)
     assert (len(items), interpreted) == (200, 0)

@@ -82,6 +82,7 @@ def test_a_gap_in_the_middle_of_the_line() -> None:
     assert _read(f"0000   {left}  {right}   {data.decode()}") == data
 
 
+@pytest.mark.long
 def test_a_line_that_would_have_to_be_cut_is_refused() -> None:
     data = bytes(1 << 20)
     assert _read("0000: " + data.hex()) == data

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.profiling import profiled
 from vfiipc.recording.packets import ACK, FIN, SYN, Segment
 from vfiipc.recording.reassembly import Chunk, Reassembly, RecordedConnection
 
@@ -201,11 +201,8 @@ def _work(segments: list[Segment]) -> int:
         nonlocal calls
         calls += 1
 
-    sys.setprofile(called)
-    try:
+    with profiled(called):
         chunks = _chunks([SYNCHRONISED, *segments])
-    finally:
-        sys.setprofile(None)
     assert sum(len(chunk.data) for chunk in chunks) == len(segments)
     return calls
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.codec.test_declared_once import ROOT, copied, run
+
+pytestmark = pytest.mark.long
 
 CHECKS = (
     "tests/spec/test_wireshark.py::test_the_table_is_what_the_library_declares",

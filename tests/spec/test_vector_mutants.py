@@ -277,6 +277,7 @@ def test_the_model_passes_every_vector() -> None:
     assert [case["id"] for case in CASES if notices(case, Model)] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda kind: kind.__name__)
 def test_a_vector_notices_the_mutant(mutant: type[Model]) -> None:
     in_order = sorted(CASES, key=cost, reverse=mutant in COUNTERS)

@@ -77,6 +77,7 @@ def shown(request: pytest.FixtureRequest, all_vectors: Path) -> Shown:
     return dissect(all_vectors, *ORDERED, *settings_by_port(), *options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_the_vectors_are_shown_as_a_receiver_takes_them(
     way: Callable[[Stream], list[Segment]], shown: Shown
@@ -114,6 +115,7 @@ def test_the_table_is_what_the_library_declares() -> None:
     assert rows == [row_of(part) for part in MESSAGE.subcons]
 
 
+@pytest.mark.long
 def test_the_fields_are_registered_as_declared() -> None:
     lines = [line.split("\t") for line in glossary("fields")]
     fields = {line[2]: line for line in lines if line[2].startswith("vfiipc.")}
@@ -133,6 +135,7 @@ def test_another_declaration_is_noticed(replaced: str, by: str) -> None:
     assert rows != [row_of(part) for part in changed_message(replaced, by).subcons]
 
 
+@pytest.mark.long
 def test_the_dissector_follows_its_table(tmp_path: Path) -> None:
     text = PLUGIN.read_text(encoding="utf-8")
     changed = text.replace('{ "size", 4, "unsigned", "big"', '{ "size", 2, "unsigned", "little"')
@@ -171,6 +174,7 @@ def test_both_directions_are_shown_each_by_itself(tmp_path: Path) -> None:
     assert messages(shown[5000, 40000]) == [(1, b"answer" * 10)]
 
 
+@pytest.mark.long
 def test_decode_as_works(tmp_path: Path) -> None:
     capture = one_way(tmp_path, b"garbage" + encode(PREFIX, 1, b"data"))
     assert dissect(capture) == {}
@@ -178,6 +182,7 @@ def test_decode_as_works(tmp_path: Path) -> None:
     assert messages(shown[40000, 5000]) == [(1, b"data")]
 
 
+@pytest.mark.long
 def test_connections_are_recognised_by_prefix_and_size(tmp_path: Path) -> None:
     first, other = encode(PREFIX, 1, b"data"), encode(PREFIX, 2, b"more data")
     capture = one_way(tmp_path, first[:9], first[9:], other[:5], other[5:])
@@ -187,6 +192,7 @@ def test_connections_are_recognised_by_prefix_and_size(tmp_path: Path) -> None:
     assert dissect(capture, "-o", "vfiipc.prefix:ADKI") == {}
 
 
+@pytest.mark.long
 def test_prefixes_that_begin_with_zeros_are_not_guessed(tmp_path: Path) -> None:
     capture = one_way(tmp_path, encode(1, 1, b"data"))
     assert dissect(capture, "-o", "vfiipc.prefix:1") == {}
@@ -194,6 +200,7 @@ def test_prefixes_that_begin_with_zeros_are_not_guessed(tmp_path: Path) -> None:
     assert messages(shown[40000, 5000]) == [(1, b"data")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", ["0x41444B49", "1094994761", "ADKI"])
 def test_a_prefix_is_written_as_on_the_command_line(tmp_path: Path, text: str) -> None:
     capture = one_way(tmp_path, encode(arguments.prefix(text), 1, b"data"))
@@ -201,6 +208,7 @@ def test_a_prefix_is_written_as_on_the_command_line(tmp_path: Path, text: str) -
     assert messages(shown[40000, 5000]) == [(1, b"data")]
 
 
+@pytest.mark.long
 def test_the_limit_counts_data(tmp_path: Path) -> None:
     stream = encode(PREFIX, 1, b"x" * 1000) + encode(PREFIX, 2, b"x" * 2048)
     counts = {"2048": 2, "2k": 2, "2047": 1, "1K": 1}
@@ -215,6 +223,7 @@ def test_the_limit_counts_data(tmp_path: Path) -> None:
     assert found == counts
 
 
+@pytest.mark.long
 def test_the_defaults_are_those_of_the_command_line() -> None:
     lines = glossary("defaultprefs")
     assert f"#vfiipc.prefix: {arguments.show_prefix(arguments.DEFAULT_PREFIX)}" in lines
@@ -229,6 +238,7 @@ NONSENSE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(5))
 def test_a_preference_that_makes_no_sense_is_named(tmp_path: Path, number: int) -> None:
     wrong = {name: values[number] for name, values in NONSENSE.items() if number < len(values)}
@@ -240,6 +250,7 @@ def test_a_preference_that_makes_no_sense_is_named(tmp_path: Path, number: int) 
         assert [line for line in said if named in line], (named, said)
 
 
+@pytest.mark.long
 def test_why_bytes_were_skipped_is_said(tmp_path: Path) -> None:
     too_large = encode_header(PREFIX, 1, 101)[:8]
     too_small = too_large[:4] + bytes(4)
@@ -252,6 +263,7 @@ def test_why_bytes_were_skipped_is_said(tmp_path: Path) -> None:
     assert [part.notes for part in parts] == [[why], [], [refused]]
 
 
+@pytest.mark.long
 def test_json_is_shown_as_json_and_nothing_else_is(tmp_path: Path) -> None:
     contents = [b' {"amount": 1250}\n', b"[1, 2]", b"{broken", b"text", b""]
     capture = one_way(tmp_path, b"".join(encode(PREFIX, 1, data) for data in contents))
@@ -260,6 +272,7 @@ def test_json_is_shown_as_json_and_nothing_else_is(tmp_path: Path) -> None:
     assert tshark(*words, "-o", "vfiipc.json:FALSE").split()[-1] == "22,10,11,8,4"
 
 
+@pytest.mark.long
 def test_what_a_short_capture_kept_of_a_message_is_shown(tmp_path: Path) -> None:
     packets = captures.connection(
         40000, 5000, captures.in_order([encode(PREFIX, 7, b"x" * 200), encode(PREFIX, 8, b"y")])
@@ -272,6 +285,7 @@ def test_what_a_short_capture_kept_of_a_message_is_shown(tmp_path: Path) -> None
     assert messages([whole]) == [(8, b"y")]
 
 
+@pytest.mark.long
 def test_after_a_lost_packet_messages_are_found_again(tmp_path: Path) -> None:
     frames = [encode(PREFIX, number, bytes(50)) for number in range(6)]
     stream = b"".join(frames)
@@ -295,6 +309,7 @@ def test_the_example_is_what_its_script_writes() -> None:
     assert wireshark_example.CAPTURE.read_bytes() == wireshark_example.content()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("command", "output"), COMMANDS)
 def test_the_page_shows_what_tshark_prints(
     command: str, output: str, monkeypatch: pytest.MonkeyPatch

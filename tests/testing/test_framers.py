@@ -120,6 +120,7 @@ def failure_of(framer: Callable[[int, int], Feed]) -> list[str]:
     return str(raised.value).splitlines()
 
 
+@pytest.mark.long
 def test_hypothesis_finds_what_no_vector_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vfiipc.testing.framers, "stream_vectors", lambda: ())
     first, origin, *lines = failure_of(Impatient)

@@ -130,6 +130,7 @@ def test_passes_and_failures(tmp_path: Path) -> None:
     assert found["test_two_peers"][0].startswith("pipe:///")
 
 
+@pytest.mark.long
 def test_a_program_that_ends_in_a_fixture(tmp_path: Path) -> None:
     code = """
         import pytest
@@ -152,6 +153,7 @@ def test_a_program_that_ends_in_a_fixture(tmp_path: Path) -> None:
     assert "expect(data=b'never')" in output
 
 
+@pytest.mark.long
 def test_options(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.pytest.ini_options]\nvfiipc_prefix = "0x004E4659"\nvfiipc_limit = "7"\n'

@@ -7,13 +7,13 @@ machine spoils. Counted are those of the package.
 from __future__ import annotations
 
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from types import FrameType
 
 import pytest
 
+from tests.helpers.profiling import profiled
 from tests.helpers.source import PACKAGE
 from vfiipc import TCP
 from vfiipc.codec import encode
@@ -33,11 +33,8 @@ def calls(call: Callable[[], object]) -> Counter[str]:
         if event == "call" and code.co_filename.startswith(package):
             counted[f"{code.co_filename[len(package) + 1 :]}:{code.co_name}"] += 1
 
-    sys.setprofile(count)
-    try:
+    with profiled(count):
         call()
-    finally:
-        sys.setprofile(None)
     return counted
 
 

@@ -13,6 +13,7 @@ from types import FrameType
 
 import pytest
 
+from tests.helpers.profiling import profiled
 from vfiipc import IPC, TCP, Loopback, Pipe, loopback_pair
 from vfiipc.codec import encode
 from vfiipc.transport import TLS, logs
@@ -71,6 +72,7 @@ def test_without_a_mask_all_is_silent_but_for_what_others_log() -> None:  # IPC-
         assert done.stderr == b""
 
 
+@pytest.mark.long
 def test_each_bit_selects_its_level() -> None:  # IPC-L1
     expected = {
         "1": [r"IPC from elsewhere"],
@@ -244,16 +246,13 @@ def test_who_does_not_want_it_pays_nothing(caplog: pytest.LogCaptureFixture) -> 
             called.append(frame.f_code.co_name)
 
     with first, second:
-        sys.setprofile(note)
-        try:
+        with profiled(note):
             assert first.write_msg(PREFIX, 1, b"")
             assert first.write_msgs(PREFIX, [(2, b""), (3, b"")])
             assert first.write(b"no message" + encode(PREFIX, 4, b""))
             assert second.read_msg(PREFIX, LIMIT, LONG) == (1, b"")
             assert second.read_msgs(PREFIX, LIMIT, LONG) == [(2, b""), (3, b""), (4, b"")]
             assert second.read_msg(PREFIX, LIMIT, 0) is None
-        finally:
-            sys.setprofile(None)
         assert second.discarded
     assert called == []
     assert caplog.records == []

@@ -173,7 +173,7 @@ class TestConnecting:
         with TCP() as ipc:
             before = threading.active_count()
             assert ipc.connect(server.local_addr(), 0, LONG)
-            assert threading.active_count() == before
+            assert threading.active_count() <= before  # threads of earlier tests may end
 
     def test_what_was_there_is_closed_first(self, server: TCP) -> None:
         with TCP() as ipc:

@@ -22,6 +22,8 @@ from .suite.base import LIMIT, LONG, PREFIX, Aside, port_of
 from .suite.callbacks import Calls
 from .test_tls_peers import connected, free_port, openssl, say
 
+pytestmark = pytest.mark.long
+
 ENGINES = pytest.mark.parametrize(
     "flags", [TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED], ids=["ssl", "pyOpenSSL"]
 )

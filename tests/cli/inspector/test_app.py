@@ -235,6 +235,7 @@ def test_keys_that_come_at_once_go_to_the_prompt() -> None:
     inspecting(drive, is_live=True)
 
 
+@pytest.mark.long
 def test_search_mark_save_and_copy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from vfiipc.__main__ import main
 
@@ -336,6 +337,7 @@ def test_a_file_can_only_be_looked_at() -> None:
     assert inspecting(drive).sent == []
 
 
+@pytest.mark.long
 def test_resend_and_send_an_edited_copy() -> None:
     async def drive(screen: Screen) -> None:
         await screen.press("home", "r")
