@@ -8,12 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ..codec import Message, encode_header
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from ..codec import Buffer, Message, encode_header
 
 __all__ = ["ANYTHING", "Criterion", "criteria", "elided", "shown"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..codec import Framer, Message, check_integer
+from ..codec import Buffer, Framer, Message, check_integer
 from ..faults import Action, Delivery, End, Ending, Send
 from .matching import ANYTHING, criteria
 from .peer_loop import PeerLoop
@@ -24,7 +24,6 @@ from .script import Answer, Expectation, Reaction, actions, answer_data
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from typing_extensions import Buffer, Self
 
 __all__ = ["DEFAULT_PREFIX", "DEFAULT_SIZE_LIMIT", "ScriptedPeer"]
 
@@ -80,7 +79,7 @@ class ScriptedPeer:
 
     # --- start and end
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> ScriptedPeer:
         if self._loop is not None:
             raise RuntimeError("a ScriptedPeer can be entered only once")
         with ExitStack() as stack:

@@ -11,14 +11,16 @@ import json as json_module
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ..codec import PREFIX, Message, check_integer, encode
+from ..codec import PREFIX, Buffer, Message, check_integer, encode
 from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait
 from .matching import ANYTHING, Criterion
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
+else:
+    Self = TypeVar("Self")  # so that `typing.get_type_hints` resolves it
 
 __all__ = ["Answer", "Expectation", "Reaction", "Script", "actions", "answer_data"]
 
