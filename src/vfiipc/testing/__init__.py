@@ -8,15 +8,9 @@ use.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .framers import Feed, FramerFailure, check_framer
-    from .peer import ScriptedPeer
-    from .problems import PeerFailure
-    from .script import Expectation, Reaction
-    from .strategies import Stream, chunked, garbage, messages, msg_ids, prefixes, streams
+from .._lazy import lazy_names as _lazy_names
 
 __all__ = [
     "Expectation",
@@ -35,27 +29,20 @@ __all__ = [
     "streams",
 ]
 
-_MODULES = {
-    "Expectation": "script",
-    "Feed": "framers",
-    "FramerFailure": "framers",
-    "PeerFailure": "problems",
-    "Reaction": "script",
-    "ScriptedPeer": "peer",
-    "check_framer": "framers",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = import_module(f".{_MODULES.get(name, 'strategies')}", __name__)
-    except ModuleNotFoundError as error:
-        if error.name != "hypothesis":
-            raise
-        hint = f"vfiipc.testing.{name} needs hypothesis; in a clone: pip install '.[testing]'"
-        raise ModuleNotFoundError(hint, name=error.name) from error
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+if TYPE_CHECKING:
+    from .framers import Feed, FramerFailure, check_framer
+    from .peer import ScriptedPeer
+    from .problems import PeerFailure
+    from .script import Expectation, Reaction
+    from .strategies import Stream, chunked, garbage, messages, msg_ids, prefixes, streams
+else:
+    _LAZY = dict.fromkeys(__all__, ".strategies") | {
+        "Expectation": ".script",
+        "Feed": ".framers",
+        "FramerFailure": ".framers",
+        "PeerFailure": ".problems",
+        "Reaction": ".script",
+        "ScriptedPeer": ".peer",
+        "check_framer": ".framers",
+    }
+    __getattr__, __dir__ = _lazy_names(__name__, _LAZY, extra="testing")
