@@ -1,7 +1,7 @@
 """Draws docs/assets/inspector.svg, the picture of the inspector.
 
-``python tools/inspector_picture.py`` updates the file, and ``tests/docs/test_pictures.py`` checks it. The
-entries and their times are fixed, so that the result is the same on each run.
+``python tools/inspector_picture.py`` updates the file; ``tests/docs/test_pictures.py`` checks it.
+The entries and their times are fixed, so that the result is the same on each run.
 """
 
 from __future__ import annotations
