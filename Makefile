@@ -57,19 +57,15 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test
 test: $(VENV)/.dev ## run the quick tests
-	@$(PYTEST) -m 'not long and not nats' --hypothesis-profile=quick $(ARGS)
+	@$(PYTEST) -m 'not long' --hypothesis-profile=quick $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/.dev ## run the long tests: stress, thousands of connections, builds
 	@$(PYTEST) -m long $(ARGS)
 
-.PHONY: test-nats
-test-nats: $(VENV)/.dev ## run the tests with a real NATS server
-	@$(PYTEST) -m nats $(ARGS)
-
 .PHONY: coverage
 coverage: $(VENV)/.dev ## run all tests and measure coverage; fails below the minimum
-	@$(PYTEST) -m 'not nats' --cov --cov-report=term
+	@$(PYTEST) --cov --cov-report=term
 	@$(BIN)/python -m coverage report --include='src/vfiipc/codec/*' --fail-under=100
 
 .PHONY: lint

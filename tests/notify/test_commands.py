@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,3 +153,30 @@ def test_over_tls(tmp_path: Path) -> None:
         assert run(*send).status == 1  # not believed
     status, _, err = run("notifysvc", "--listen", "tls://127.0.0.1:0")
     assert (status, "needs a certificate: --cert, and --key" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--node", "x"), 2, "--node is for several servers as one: --bus URL is missing"),
+        (("--bus", "localhost"), 2, "is not an address of NATS, as nats://host:4222"),
+        (("--bus", "nats://x", "--node", ""), 2, "must have 1..255"),
+        (("--bus", "nats://x", "--bus-creds", "/none"), 1, "cannot use /none: there is no such"),
+        (("--bus", "nats://x", "--bus-ca", "/none"), 1, "cannot use /none: "),
+        (("--bus", "nats://user:secret@127.0.0.1:1"), 1, "no connection to the bus at nats://127"),
+    ],
+)
+def test_wrong_options_of_a_bus(
+    arguments: tuple[str, ...], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["notifysvc", "--listen", "127.0.0.1:0", *arguments]) == status
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert said in err
+    assert "secret" not in err
+
+
+def test_nats_is_imported_for_a_bus_only() -> None:
+    code = "import sys, vfiipc, vfiipc.notify; print([n for n in sys.modules if n == 'nats'])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert printed.stdout == "[]\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Endless(ByteStream):
     """Bytes that are never a message, faster than anybody reads them."""
 
-    def receive(self, limit: int) -> bytes:
-        return bytes(min(limit, 64))
+    def receiving(self, limits: Iterable[int]) -> Iterator[bytes]:
+        return map(self.peek, limits)
 
-    peek = receive
+    def peek(self, limit: int) -> bytes:
+        return bytes(min(limit, 64))
 
     def send(self, buffers: Sequence[Buffer]) -> int:
         raise NotImplementedError

@@ -103,16 +103,15 @@ class Listening(Watchable):
 class ByteStream(Watchable):
     """One connection, as the upper layers see it.
 
-    ``receive``, ``peek`` and ``send`` never wait; ``wait`` does. One thread at a time calls
-    ``receive`` and ``peek``, one ``send``, and both ``wait``, between ``enter`` and ``leave`` of
-    the lifetime.
+    Receiving, ``peek`` and ``send`` never wait; ``wait`` does. One thread at a time receives and
+    peeks, one sends, and both wait, between ``enter`` and ``leave`` of the lifetime.
 
     Args:
         lifetime: of the connection; ``wait`` returns when it ends. Code that opens the connection
             makes the lifetime own ``close``.
     """
 
-    #: Whether the descriptor is readable exactly when ``receive`` finds something.
+    #: Whether the descriptor is readable exactly when there is something to receive.
     descriptor_tells: ClassVar[bool] = False
     #: Addresses of both ends, as shown to users; empty if unknown.
     local: str = ""
@@ -122,12 +121,15 @@ class ByteStream(Watchable):
         self.lifetime = lifetime
 
     @abstractmethod
-    def receive(self, limit: int) -> bytes | None:
-        """At most ``limit`` available bytes; None if there are none yet, ``b""`` at the end.
+    def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
+        """Receives once for each limit, when the iterator is advanced.
 
-        An exception raised by a signal handler loses nothing: what was not returned is returned by
-        the next call. So there is no call between removing bytes from where they were and the
-        return, because signal handlers run at calls.
+        It gives at most that many available bytes; None if there are none yet, or it raises
+        ``BlockingIOError`` and can be advanced further; ``b""`` at the end.
+
+        An exception raised by a signal handler loses nothing: what was not given is given the next
+        time. So there is no call between removing bytes from where they were and giving them,
+        because signal handlers run at calls.
 
         Raises:
             OSError: the connection is broken.
@@ -135,7 +137,7 @@ class ByteStream(Watchable):
 
     @abstractmethod
     def peek(self, limit: int) -> bytes | None:
-        """Like ``receive``, but the bytes stay."""
+        """At most ``limit`` bytes of what would be received, as ``receiving`` gives them."""
 
     @abstractmethod
     def send(self, buffers: Sequence[Buffer]) -> int:
@@ -147,18 +149,11 @@ class ByteStream(Watchable):
 
     @abstractmethod
     def wait(self, event: int, timeout: float | None) -> None:
-        """Waits until ``receive`` or ``send`` may do something, at most ``timeout`` seconds.
+        """Waits until receiving or ``send`` may do something, at most ``timeout`` seconds.
 
         May return early, and does when the lifetime ends. ``event`` is ``system.READ`` or
         ``system.WRITE``.
         """
-
-    def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
-        """Receives once for each limit, when the iterator is advanced.
-
-        It may raise ``BlockingIOError`` instead of giving None, and can be advanced further then.
-        """
-        return map(self.receive, limits)
 
     def waiting(self, event: int) -> Callable[[float | None], object]:
         """``wait`` for this event, as often as needed; it takes milliseconds."""

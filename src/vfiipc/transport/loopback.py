@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import repeat
 from typing import Final
 
 from ..codec import Buffer, check_integer
@@ -193,11 +194,11 @@ class _MemoryStream(ByteStream):
     def on_ready(self, told: Callable[[], object] | None) -> None:
         self._incoming.on_ready = told
 
-    def receive(self, limit: int) -> bytes | None:
-        return self._incoming.get(limit, remove=True)
+    def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
+        return map(self._incoming.get, limits, repeat(True))
 
     def peek(self, limit: int) -> bytes | None:
-        return self._incoming.get(limit, remove=False)
+        return self._incoming.get(limit, False)
 
     def send(self, buffers: Sequence[Buffer]) -> int:
         return self._outgoing.put(buffers)

@@ -36,8 +36,6 @@ _CHUNK: Final = 65536
 # Receives that a call may still make after its deadline, or the end of the lifetime: enough for
 # what the system holds, but not for an endless flood (IPC-T5, IPC-Z1).
 _RECEIVES_AFTER_DEADLINE: Final = 64
-# Reads that wait before they try to receive, at most, before one tries first again.
-_MOST_WAITS_FIRST: Final = 15
 _SHOWN: Final = 8
 
 
@@ -79,8 +77,6 @@ class MessageStream(WritingStream):
         self._size_limit: int | None = None
         self._strict = False
         self._incomplete = False
-        self._descriptor_tells = False
-        self._empty_receives = self._waits_first = 0  # see `_await_msg`
         self._receives: Iterator[bytes | None] = iter(())
         self._arrived: bytes | None = None  # received, and not yet fed
         self._fed = 0
@@ -88,7 +84,6 @@ class MessageStream(WritingStream):
         self._reading = Turn(self.lifetime)
 
     def open(self, stream: ByteStream) -> bool:
-        self._descriptor_tells = stream.descriptor_tells
         self._receives = stream.receiving(repeat(_CHUNK))  # IPC-A1
         return super().open(stream)
 
@@ -188,7 +183,7 @@ class MessageStream(WritingStream):
             message = self._pop_returned() if self._returned else framer.next_message()
             if message is None and not self.lifetime.ended:
                 if self.stream is not None:
-                    return self._await_msg(timeout_msec, deadline)
+                    return self._await_msg(self.stream, timeout_msec, deadline)
                 self._fail_if_not_open()
             return message
         except FramingError as fault:  # IPC-X9
@@ -202,38 +197,25 @@ class MessageStream(WritingStream):
         del self._returned[0]
         return message
 
-    def _await_msg(self, timeout_msec: float, deadline: Deadline | None) -> Message | None:
-        # A receive that finds nothing costs as much as a wait. So after one, the next reads wait
-        # first: more of them each time, until one finds something at once again.
-        wait_first = self._waits_first > 0
-        self._waits_first -= wait_first
-        at_once = not wait_first
+    def _await_msg(
+        self, stream: ByteStream, timeout_msec: float, deadline: Deadline | None
+    ) -> Message | None:
         moment = deadline.moment if deadline is not None else inf
         if deadline is None and 0 <= timeout_msec < LONGEST_MSEC:
             # As `Deadline` computes it, but without its object, which takes time.
             moment = monotonic() + timeout_msec / 1000
+        # A receive that finds nothing costs more than a wait for what is there.
+        if stream.descriptor_tells:
+            self._wait(moment)
         receives_past_deadline = 0
-        while self._ending is None:
-            if not at_once:
-                left = (moment - monotonic()) * 1000
-                if left > 0 and not self._causes:  # a broken one is not waited for (IPC-X7)
-                    (self._wait_readable or self._begin_waiting(READ))(
-                        left if left != inf else None
-                    )
-                    if self.lifetime.ended:
-                        return None  # IPC-Z2
-                elif not wait_first:
-                    break
-                wait_first = False
+        while not (self._ending or self.lifetime.ended):  # IPC-Z2
             while receives_past_deadline < _RECEIVES_AFTER_DEADLINE and self._receive():
                 message = self.framer.next_message()
                 if message is not None:
-                    if at_once:
-                        self._empty_receives = 0
                     return message
-                at_once = False
                 receives_past_deadline += monotonic() >= moment or self.lifetime.ended
-            at_once = False
+            if not self._wait(moment):
+                break
         # What has arrived stays in the framer, for the next call to continue with (IPC-T4).
         self._incomplete = True
         self._report_ending()
@@ -252,7 +234,7 @@ class MessageStream(WritingStream):
                     began, deadline = True, Deadline(rest_msec)  # IPC-T3
                 if self._receive(maxsize - framer.pending):
                     receives_past_deadline += deadline.passed() or self.lifetime.ended
-                elif self._ending is not None or self._causes or not self._wait(deadline):
+                elif self._ending is not None or not self._wait(deadline.moment):
                     break
             data = framer.take(maxsize)  # before the end or the break (IPC-E2, IPC-X2)
             self._incomplete = False
@@ -270,12 +252,12 @@ class MessageStream(WritingStream):
         self._feed_arrived()
         return not self.lifetime.ended
 
-    def _wait(self, deadline: Deadline) -> bool:
+    def _wait(self, moment: float) -> bool:
         """Waits until there may be something to receive; False if that is pointless."""
-        left = (deadline.moment - monotonic()) * 1000
-        if left <= 0:
+        left = (moment - monotonic()) * 1000
+        if left <= 0 or self._causes:  # a broken one is not waited for (IPC-X7)
             return False
-        wait = self._wait_readable or self._begin_waiting(READ)
+        wait = self._waits.get(READ) or self._begin_waiting(READ)
         wait(left if left != inf else None)
         return not self.lifetime.ended
 
@@ -302,8 +284,6 @@ class MessageStream(WritingStream):
             elif data is not None:
                 self._ending = _Ending(None)
         except (BlockingIOError, InterruptedError):
-            self._empty_receives = min(2 * self._empty_receives + 1, _MOST_WAITS_FIRST)
-            self._waits_first = self._empty_receives if self._descriptor_tells else 0
             return False
         except (OSError, FramingError) as cause:
             self._ending, data = _Ending(cause), None
@@ -345,7 +325,7 @@ class MessageStream(WritingStream):
                 if self._ending is not None or self._causes:
                     broken = bool(self._causes) or self._ending != _Ending(None)
                     return PeekResult(-1 if broken else 0, b"")
-                if not self._wait(deadline):
+                if not self._wait(deadline.moment):
                     return PeekResult(-2, b"")
         finally:
             turn.give(frame)
@@ -362,7 +342,7 @@ class MessageStream(WritingStream):
                     if not self.framer.pending:
                         self._report_ending()
                     return True
-                if not self._wait(deadline):
+                if not self._wait(deadline.moment):
                     return False
             return True
         finally:

@@ -64,12 +64,6 @@ class SocketStream(ByteStream):
     def fileno(self) -> int:
         return self._fileno
 
-    def receive(self, limit: int) -> bytes | None:
-        try:
-            return self.socket.recv(limit, self._receive_flags)
-        except (BlockingIOError, InterruptedError):
-            return None
-
     def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
         return map(self.socket.recv, limits, repeat(self._receive_flags))
 

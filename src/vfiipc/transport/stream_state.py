@@ -11,7 +11,7 @@ from weakref import WeakSet
 from .byte_stream import ByteStream, Watchable
 from .lifetime import Lifetime
 from .logs import ConnectionLog
-from .system import READ, after_fork
+from .system import after_fork
 
 __all__ = ["StreamState", "not_connected"]
 
@@ -32,9 +32,8 @@ class StreamState(Watchable):
 
     def __init__(self) -> None:
         self.lifetime = Lifetime()
-        # How to wait, with the milliseconds as argument; None until it has waited.
-        self._wait_readable: Callable[[float | None], object] | None = None
-        self._wait_writable: Callable[[float | None], object] | None = None
+        # How to wait for an event, with the milliseconds as argument; made by the first wait.
+        self._waits: dict[int, Callable[[float | None], object]] = {}
         self.stream: ByteStream | None = None
         self.eof = False
         self.log: ConnectionLog | None = None  # None if the logger has no handler
@@ -55,15 +54,10 @@ class StreamState(Watchable):
             stream.on_ready = None  # without it, both are freed with their last reference
 
     def _begin_waiting(self, event: int) -> Callable[[float | None], object]:
-        """What the first wait for an event makes, and later ones use."""
-        _have_waited.add(self)
         stream = self.stream
         assert stream is not None
-        wait = stream.waiting(event)
-        if event == READ:
-            self._wait_readable = wait
-        else:
-            self._wait_writable = wait
+        _have_waited.add(self)
+        wait = self._waits[event] = stream.waiting(event)
         return wait
 
     @property
@@ -121,4 +115,4 @@ _have_waited: WeakSet[StreamState] = WeakSet()
 def _forget_waiting() -> None:
     """A poll object stays busy in a forked child if a thread of the parent was inside (IPC-H4)."""
     for state in list(_have_waited):
-        state._wait_readable = state._wait_writable = None
+        state._waits.clear()

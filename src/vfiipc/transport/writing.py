@@ -156,7 +156,7 @@ class WritingStream(StreamState):
                     late = TimeoutError(f"the time was up after {outgoing.progress}")
                     (self.fail if outgoing.inside else self.note)(late)
                     return False
-                wait = self._wait_writable or self._begin_waiting(WRITE)
+                wait = self._waits.get(WRITE) or self._begin_waiting(WRITE)
                 wait(None if left is None else left * 1000)
                 if self.lifetime.ended or self._causes:
                     return False

@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Final
 from weakref import WeakSet
@@ -64,7 +64,7 @@ class TLSStream(SocketStream):
     """
 
     descriptor_tells = False
-    receiving, waiting = ByteStream.receiving, ByteStream.waiting
+    waiting = ByteStream.waiting
 
     def __init__(
         self,
@@ -92,6 +92,9 @@ class TLSStream(SocketStream):
         _streams.add(self)
 
     # --- reading
+
+    def receiving(self, limits: Iterable[int]) -> Iterator[bytes | None]:
+        return map(self.receive, limits)
 
     def receive(self, limit: int) -> bytes | None:
         plain = self._plain
