@@ -12,10 +12,10 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from .._version import __version__
-from ..codec import Message, check_integer
+from ..codec import Buffer, Message, check_integer
 from . import system
 from .byte_stream import ByteStream, Listening
 from .callbacks import CallbackRegistration, register, wait_until_quiet
@@ -25,7 +25,9 @@ from .message_stream import MessageStream, PeekResult
 from .stream_state import not_connected
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
+else:
+    Self = TypeVar("Self")  # so that `typing.get_type_hints` resolves it
 
 __all__ = ["IPC"]
 

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import repeat
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from ..codec import check_integer
+from ..codec import Buffer, check_integer
 from ..faults import Delivery
 from .addresses import check_text
 from .byte_stream import ByteStream, Listening
@@ -22,9 +22,6 @@ from .ipc import IPC
 from .lifetime import Lifetime
 from .system import READ, WRITE
 from .waiters import Waiters
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["CAPACITY", "Delivery", "Loopback", "loopback_pair"]
 
