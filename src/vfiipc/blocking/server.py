@@ -17,11 +17,11 @@ from ..exchange import (
     ConnectionClosed,
     Settings,
     connection_limit,
+    explained,
     serving_times,
     timeout_of,
 )
 from ..transport.addresses import Address, parse, where_to_listen
-from ..transport.failures import explained
 from ..transport.ipc import IPC
 from ..transport.logs import shown
 from ..transport.sockets import SocketListener

@@ -116,13 +116,7 @@ class TLS(HostIPC):
         check = partial(load_authorities, file, directory)
         return self._configure(check, authorities=authorities)
 
-    def setCA(
-        self,
-        file: str | os.PathLike[str] | None = None,
-        directory: str | os.PathLike[str] | None = None,
-    ) -> bool:
-        """The same as ``addCA``, as in the original."""
-        return self.addCA(file, directory)
+    setCA = addCA  # in the original, both do the same
 
     def addDefaultCA(self) -> bool:
         """Adds the authorities that the system trusts. Always True."""
