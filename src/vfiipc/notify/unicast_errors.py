@@ -10,7 +10,7 @@ from .remembered import REMEMBERED, REMEMBERED_SIZE
 __all__ = ["UnicastErrors"]
 
 
-class Sender:
+class SentUnicasts:
     """One client's unicasts and errors, by reference: a later unicast has a higher one."""
 
     __slots__ = ("asked", "errors", "order")
@@ -37,7 +37,7 @@ class UnicastErrors:
     """
 
     def __init__(self) -> None:
-        self._senders: dict[int, Sender] = {}
+        self._senders: dict[int, SentUnicasts] = {}
         self._held = self._size = 0
 
     def asked(self, unicast: Unicast) -> None:
@@ -46,7 +46,7 @@ class UnicastErrors:
             return
         sender = self._senders.get(unicast.sender)
         if sender is None:
-            sender = self._senders[unicast.sender] = Sender()
+            sender = self._senders[unicast.sender] = SentUnicasts()
         reference = unicast.notify.reference
         if reference not in sender.asked:
             heappush(sender.order, reference)
@@ -73,7 +73,7 @@ class UnicastErrors:
         self._size += len(told.error.parameter)
         return self._due(told.client, sender)
 
-    def _due(self, client: int, sender: Sender) -> list[TellUndeliverable]:
+    def _due(self, client: int, sender: SentUnicasts) -> list[TellUndeliverable]:
         due: list[TellUndeliverable] = []
         earliest = sender.earliest()
         while sender.errors and (earliest is None or sender.errors[0][0] < earliest):
