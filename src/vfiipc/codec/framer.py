@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import as_bytes, check_integer, check_prefix, check_size_limit
 from .backlog import PORTION, Backlog
+from .buffer import Buffer
 from .errors import SyncLostError
 from .large import LargeMessage
 from .layout import HEADER_SIZE, MIN_SIZE, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, unpack_header
@@ -24,7 +25,6 @@ from .search import header_pattern, next_candidate, prefix_tail
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from typing_extensions import Buffer
 
 __all__ = ["Framer"]
 

@@ -1,7 +1,7 @@
-"""What servers send each other over a bus: subjects, and envelopes.
+"""The subjects and envelopes that servers send each other over a bus.
 
-An envelope is one line of JSON, its head, and behind that a body: the payload of a notification,
-unchanged, or registrations. Rules: ``spec/notify.md``, section 13.
+An envelope consists of a head, which is one line of JSON, and a body: the unchanged payload of a
+notification, or registrations. Rules: ``spec/notify.md``, section 13.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ __all__ = [
 ]
 
 _ROOT: Final = "nfy.1"
-#: Every server's heartbeats and changes.
+#: The heartbeats and changes of all servers.
 REGISTRATIONS: Final = f"{_ROOT}.reg.*"
 OBSERVATIONS: Final = f"{_ROOT}.seen"
 
-#: The most bytes of a head, and of the body of an envelope with registrations.
+#: Maximum size of a head, and of the body of an envelope with registrations, in bytes.
 HEAD: Final = 4096
 REGISTRATIONS_BODY: Final = 64 * 1024
-#: Bytes of registrations after which another envelope begins.
+#: Size of the registrations after which another envelope begins, in bytes.
 _PART: Final = 48 * 1024
 
 _NUMBERS: Final = range(2**53)
@@ -70,34 +70,34 @@ _read: Final = json.JSONDecoder(parse_constant=_refuse).decode
 
 @lru_cache(maxsize=4096)  # a broadcast needs one each time
 def _token(text: str) -> str:
-    """An ID in a subject, where it may hold any character and have any length (NFY-G2)."""
+    """Encodes an ID, which may contain any characters, as a word of a subject (NFY-G2)."""
     digest = hashlib.sha256(text.encode()).digest()
     return base64.b32encode(digest)[:26].decode()
 
 
 def registrations_subject(node: str, asker: str | None = None) -> str:
-    """Where a server tells of its registrations: to all, or to the one that has asked."""
+    """The subject for the registrations of a server; with ``asker``, only for that server."""
     to = f".{_token(asker)}" if asker is not None else ""
     return f"{_ROOT}.reg.{_token(node)}{to}"
 
 
 def snapshots_subject(asker: str) -> str:
-    """Where a server gets what it has asked for, from any other."""
+    """The subject for all snapshots that a server has asked for."""
     return f"{_ROOT}.reg.*.{_token(asker)}"
 
 
 def node_subject(node: str) -> str:
-    """Where a server takes unicasts and questions."""
+    """The subject for unicasts and requests to a server."""
     return f"{_ROOT}.to.{_token(node)}"
 
 
 def broadcast_subject(notification: str) -> str:
-    """Where the broadcasts with a notification ID go."""
+    """The subject for broadcasts with a notification ID."""
     return f"{_ROOT}.all.{_token(notification)}"
 
 
 def reply_subject(session: str, number: int | None = None) -> str:
-    """Where the reply to an envelope goes; without a number, where all replies go."""
+    """The subject for the reply to an envelope; without a number, for all replies."""
     return f"{_ROOT}.re.{session}.{'*' if number is None else number}"
 
 
@@ -105,12 +105,12 @@ class Envelope(NamedTuple):
     """A message from one server to others.
 
     Attributes:
-        kind: what it means.
-        node: the name of the server that sends it.
-        session: what that server calls its present life.
-        number: counts the envelopes of a session.
-        head: further members.
-        body: what it brings.
+        kind: the type.
+        node: the name of the sending server.
+        session: the session ID of the sender.
+        number: the number of the envelope in its session.
+        head: all members of the head.
+        body: the payload or the registrations.
     """
 
     kind: str
@@ -121,18 +121,18 @@ class Envelope(NamedTuple):
     body: bytes
 
     def integer(self, name: str) -> int:
-        """A number of the head.
+        """An integer in the head.
 
         Raises:
-            MalformedPayload: it is missing, or something else.
+            MalformedPayload: it is missing or invalid.
         """
         return _integer(self.head, name)
 
     def string(self, name: str) -> str:
-        """A string of the head.
+        """A string in the head.
 
         Raises:
-            MalformedPayload: it is missing, or something else.
+            MalformedPayload: it is missing or invalid.
         """
         return _string(self.head, name)
 
@@ -156,24 +156,24 @@ def _string(head: Mapping[str, object], name: str) -> str:
 def encode_envelope(
     kind: str, node: str, session: str, number: int, body: bytes, head: dict[str, object]
 ) -> bytes:
-    """An envelope as it is sent."""
+    """Encodes an envelope."""
     members = {"type": kind, "node": node, "session": session, "number": number, **head}
     return b"%b\n%b" % (_write(members).encode(), body)
 
 
 def decode_envelope(data: bytes) -> Envelope:
-    """What has arrived.
+    """Decodes an envelope.
 
     Raises:
-        MalformedPayload: it is not an envelope.
+        MalformedPayload: it is malformed.
     """
     end = data.find(b"\n", 0, HEAD)
     if end < 0:
-        raise MalformedPayload("it has no head")
+        raise MalformedPayload("the head is missing or too long")
     head = _head(data[:end])
     session = _string(head, "session")
     if not 0 < len(session) <= _LONGEST_SESSION or not (session.isascii() and session.isalnum()):
-        raise MalformedPayload("the member 'session' is not a word")
+        raise MalformedPayload("the member 'session' must be letters and digits")
     return Envelope(
         _string(head, "type"),
         _checked(_string(head, "node")),
@@ -202,10 +202,10 @@ def _checked(node: str) -> str:
 
 
 def decode_notify(body: bytes) -> Notify:
-    """The notification that an envelope brings.
+    """Decodes the notification in the body of an envelope.
 
     Raises:
-        MalformedPayload: it brings something else.
+        MalformedPayload: the body is something else.
     """
     message = decode(body)
     if type(message) is not Notify:
@@ -214,10 +214,10 @@ def decode_notify(body: bytes) -> Notify:
 
 
 def decode_observation(body: bytes) -> Observation:
-    """The observation that an envelope brings.
+    """Decodes the observation in the body of an envelope.
 
     Raises:
-        MalformedPayload: it brings something else.
+        MalformedPayload: the body is something else.
     """
     message = decode(body)
     if not isinstance(message, Observation):
@@ -229,7 +229,7 @@ def decode_observation(body: bytes) -> Observation:
 
 
 def encode_changes(changes: Iterable[Change]) -> Iterator[bytes]:
-    """Bodies with all changes in order, each of a moderate size; one at least."""
+    """Encodes changes, in order, as one or more bodies of moderate size."""
     part: list[str] = []
     size = 0
     for change in changes:
@@ -238,7 +238,7 @@ def encode_changes(changes: Iterable[Change]) -> Iterator[bytes]:
             yield _body(part)
             part, size = [], 0
         part.append(text)
-        size += len(text) * 4  # bytes, at most
+        size += len(text) * 4  # at most this many bytes
     yield _body(part)
 
 
@@ -256,10 +256,10 @@ def _fields(change: Change) -> tuple[object, ...]:
 
 
 def decode_changes(body: bytes) -> list[Change]:
-    """The changes that an envelope brings.
+    """Decodes the changes in the body of an envelope.
 
     Raises:
-        MalformedPayload: it brings something else.
+        MalformedPayload: the body is something else.
     """
     try:
         found = json.loads(body)
@@ -269,7 +269,7 @@ def decode_changes(body: bytes) -> list[Change]:
     except MalformedPayload:
         raise
     except (ValueError, TypeError, RecursionError):
-        raise MalformedPayload("the body does not hold registrations") from None
+        raise MalformedPayload("the body does not contain registrations") from None
 
 
 def _change(fields: Any) -> Change:

@@ -1,4 +1,4 @@
-"""Notifications on their way between servers: unicasts, broadcasts, observations."""
+"""Exchanges notifications between servers: unicasts, broadcasts, observations."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ __all__ = ["Traffic"]
 
 
 class Traffic:
-    """Carries out what the router wants of other servers, and gives it what they want.
+    """Sends the router's actions to other servers, and passes their envelopes to the router.
 
     Args:
-        outbox: gets what is to be done.
-        router: decides.
+        outbox: collects the output.
+        router: the router of this server.
         peers: the other servers.
     """
 
@@ -54,7 +54,7 @@ class Traffic:
     # --- to others
 
     def carry(self, actions: Iterable[Action], now: float) -> None:
-        """What the router wants."""
+        """Carries out the actions of the router."""
         for action in actions:
             if isinstance(action, Forward):
                 self._forward(action, now)
@@ -98,9 +98,9 @@ class Traffic:
             self._outbox.add(error)
 
     def answered(self, reply: str, kind: str, now: float) -> None:
-        """A reply, ``taken`` or ``gone``, or why there is none (NFY-G12).
+        """Handles a reply, ``taken`` or ``gone``, or the reason why there is none (NFY-G12).
 
-        That is ``nobody`` if the server is not there, and ``unsent`` without the bus.
+        The reason is ``nobody`` if the server is gone, and ``unsent`` without the bus.
         """
         forward = self._requests.pop(reply)
         if forward is None:
@@ -115,11 +115,11 @@ class Traffic:
         self._tell(self._errors.decided(unicast))
 
     def excuse(self, seconds: float) -> None:
-        """This server could not listen for some time."""
+        """Extends all deadlines, because this server could not receive for some time."""
         self._requests.excuse(seconds)
 
     def tick(self, now: float) -> None:
-        """Time has passed."""
+        """Gives up the requests whose reply is overdue."""
         for forward in self._requests.overdue(now):
             self.carry(self._router.lost(forward.unicast, forward.registration.client), now)
             self._tell(self._errors.decided(forward.unicast))
@@ -127,10 +127,10 @@ class Traffic:
     # --- from others
 
     def take(self, envelope: Envelope, incoming: Arrival, now: float) -> None:
-        """An envelope has arrived; what is none of these kinds, is ignored.
+        """Handles an envelope; ignores unknown kinds.
 
         Raises:
-            MalformedPayload: it is not what it should be.
+            MalformedPayload: it is malformed.
         """
         kind = envelope.kind
         if kind == "unicast":
@@ -147,11 +147,11 @@ class Traffic:
     def _unicast(self, envelope: Envelope, incoming: Arrival, now: float) -> None:
         to = envelope.string("to")
         if to not in self._outbox.sessions or not self._is_first(envelope):
-            return  # nobody knows what came of it, or will come (NFY-G10)
+            return  # no reply: a duplicate must not decide the outcome (NFY-G10)
         ticket = _ticket(envelope)
         client, age = envelope.integer("client"), envelope.integer("age")
         actions: list[Action] = []
-        if to == self._outbox.session:  # otherwise its sender has given it up (NFY-G6)
+        if to == self._outbox.session:  # otherwise its sender has given up on it (NFY-G6)
             notify = decode_notify(envelope.body)
             receiver = envelope.string("receiver")
             actions = self._router.take(notify, ticket, client, age, receiver)
