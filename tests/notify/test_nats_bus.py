@@ -103,6 +103,34 @@ def test_what_is_wanted_without_a_connection_comes_once(nats: NatsServer) -> Non
     asyncio.run(main())
 
 
+@pytest.mark.long
+def test_a_listener_that_fails_does_not_make_a_bus_deaf(nats: NatsServer) -> None:
+    async def main() -> None:
+        failed: list[str] = []
+        came = asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: failed.append(str(context["exception"]))
+        )
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("the disk is full")
+
+        bus = NatsBus(nats.url)
+        await bus.connect(BusListener(lambda _: came.set(), fail, fail))
+        bus.subscribe("nfy.1.x")
+        nats.kill()
+        nats.start()
+        while not came.is_set():
+            with suppress(ConnectionError), RawNats(nats.address) as raw:
+                raw.publish("nfy.1.x", b"")
+                raw.sync()
+            await asyncio.sleep(0.05)
+        await bus.aclose()
+        assert failed == ["the disk is full"] * 2
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("is_killed", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_connection_that_ends_with_much_to_send_is_made_again(
     nats: NatsServer, is_killed: bool, caplog: pytest.LogCaptureFixture
