@@ -44,40 +44,40 @@ class UnicastErrors:
         """Another server has been asked to deliver a unicast."""
         if not unicast.sender:
             return
-        sender = self._senders.get(unicast.sender)
-        if sender is None:
-            sender = self._senders[unicast.sender] = SentUnicasts()
+        sent = self._senders.get(unicast.sender)
+        if sent is None:
+            sent = self._senders[unicast.sender] = SentUnicasts()
         reference = unicast.notify.reference
-        if reference not in sender.asked:
-            heappush(sender.order, reference)
-        sender.asked[reference] = sender.asked.get(reference, 0) + 1
+        if reference not in sent.asked:
+            heappush(sent.order, reference)
+        sent.asked[reference] = sent.asked.get(reference, 0) + 1
 
     def decided(self, unicast: Unicast) -> list[TellUndeliverable]:
         """A server that was asked has replied, or has not in time; the errors to send now."""
-        sender = self._senders.get(unicast.sender)
-        if sender is None:
+        sent = self._senders.get(unicast.sender)
+        if sent is None:
             return []
         reference = unicast.notify.reference
-        left = sender.asked.pop(reference) - 1
+        left = sent.asked.pop(reference) - 1
         if left:
-            sender.asked[reference] = left
-        return self._due(unicast.sender, sender)
+            sent.asked[reference] = left
+        return self._due(unicast.sender, sent)
 
     def tell(self, told: TellUndeliverable) -> list[TellUndeliverable]:
         """A unicast has reached nobody; the errors to send now."""
-        sender = self._senders.get(told.client)
-        if sender is None or self._held >= REMEMBERED or self._size >= REMEMBERED_SIZE:
+        sent = self._senders.get(told.client)
+        if sent is None or self._held >= REMEMBERED or self._size >= REMEMBERED_SIZE:
             return [told]
-        heappush(sender.errors, (told.reference, told))
+        heappush(sent.errors, (told.reference, told))
         self._held += 1
         self._size += len(told.error.parameter)
-        return self._due(told.client, sender)
+        return self._due(told.client, sent)
 
-    def _due(self, client: int, sender: SentUnicasts) -> list[TellUndeliverable]:
+    def _due(self, client: int, sent: SentUnicasts) -> list[TellUndeliverable]:
         due: list[TellUndeliverable] = []
-        earliest = sender.earliest()
-        while sender.errors and (earliest is None or sender.errors[0][0] < earliest):
-            told = heappop(sender.errors)[1]
+        earliest = sent.earliest()
+        while sent.errors and (earliest is None or sent.errors[0][0] < earliest):
+            told = heappop(sent.errors)[1]
             self._held -= 1
             self._size -= len(told.error.parameter)
             due.append(told)
