@@ -26,6 +26,7 @@ _NAMES = [
     "network",
     "notify",
     "notify_nats",
+    "imports",
 ]
 
 

@@ -9,7 +9,7 @@ Run ``python examples/scripted_peer.py``; it prints::
     noise first, then one byte at a time: ready
     cut after 7 bytes: no answer
     reset: no answer
-    the application sent something else: data: at byte 0, expected b'status', came b'dance!'
+    the application sent something else: data: at byte 0, expected b'status', got b'dance!'
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def test_rules_look_at_the_whole_package() -> None:
 
 def test_every_public_module_has_a_layer() -> None:
     homeless = {name for name in SOURCES if _layer_of(name) is None}
-    assert homeless <= {"vfiipc._version"}
+    assert homeless <= {"vfiipc._lazy", "vfiipc._version"}
 
 
 BREACHES = [

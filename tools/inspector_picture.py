@@ -1,6 +1,7 @@
-"""Makes the picture of the inspector in docs/assets/: ``python tools/inspector_picture.py``.
+"""Draws docs/assets/inspector.svg, the picture of the inspector.
 
-What Textual draws refers to fonts elsewhere; here it uses those of whoever looks at it.
+``python tools/inspector_picture.py`` updates the file; ``tests/docs/test_pictures.py`` checks it.
+The entries and their times are fixed, so that the result is the same on each run.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def _entries() -> list[Entry]:
     return entries
 
 
-class _Nothing:
+class _FixedEntries:
+    """A source of messages that delivers none: the entries are in the store already."""
+
     name = "127.0.0.1:5001 > 192.0.2.20:5000"
     is_live = True
 
@@ -60,32 +63,37 @@ class _Nothing:
         return False
 
 
-async def _picture() -> str:
+async def _screenshot() -> str:
     feed, store = Feed(), Store(100)
     holding = Holding(parse_filter("--json-match type=payment"))
     for entry in _entries():
         store.add(entry)
         if entry.state == HELD:
             holding.announce(entry)
-    app = Inspector(_Nothing(), feed, store, holding)
+    app = Inspector(_FixedEntries(), feed, store, holding)
     async with app.run_test(size=(80, 24)) as pilot:
         while store.unfiltered or not app.query_one("#table").has_focus:
             await pilot.pause(0.05)
         picture = ""
-        while "Quit" not in picture:  # the keys at the bottom come last
+        while "Quit" not in picture:  # the footer is drawn last
             await pilot.pause(0.05)
             picture = app.export_screenshot(title="vfiipc inspect 5001 192.0.2.20:5000")
         return picture
 
 
 def without_network(svg: str) -> str:
-    """The picture with fonts that are there already."""
+    """Replaces the web fonts that Textual refers to by fonts of the reader's system."""
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: (?:Fira Code, )?[\w, ]*monospace", f"font-family: {_FONTS}", svg)
     return re.sub(r"font-family: arial", "font-family: sans-serif", svg)
 
 
+def picture() -> str:
+    """The picture as SVG."""
+    return without_network(asyncio.run(_screenshot())) + "\n"
+
+
 if __name__ == "__main__":
-    PICTURE.write_text(without_network(asyncio.run(_picture())) + "\n", encoding="utf-8")
+    PICTURE.write_text(picture(), encoding="utf-8")
     sys.stdout.write(f"{PICTURE}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import transport as _transport
+from ._lazy import lazy_names as _lazy_names
 from ._version import __version__
 from .blocking import Connection, Server, connect, serve
 from .codec import Message
@@ -29,15 +29,9 @@ __all__ = [
     "serve",
 ]
 
-# `transport` imports these when they are used first.
+# Imported at first use; CONTRIBUTING.md says why.
 if TYPE_CHECKING:
     from .transport import TLS, Delivery, Loopback, loopback_pair
 else:
-
-    def __getattr__(name: str) -> object:
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(_transport, name)
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+    _LAZY = ("TLS", "Delivery", "Loopback", "loopback_pair")
+    __getattr__, __dir__ = _lazy_names(__name__, dict.fromkeys(_LAZY, ".transport"))

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import aio, codec, connections, network, notify, notify_nats, pipe, tls, transport
+from benchmarks import (
+    aio,
+    codec,
+    connections,
+    imports,
+    network,
+    notify,
+    notify_nats,
+    pipe,
+    tls,
+    transport,
+)
 from benchmarks.harness import Result, interleave, markdown, ratio
 from benchmarks.pages import results_of
 from benchmarks.plot import svg
@@ -97,6 +108,14 @@ def test_every_case_of_connections_runs_and_is_drawn_as_speed(
         pytest.approx(1)
     ] * 3
     assert ET.fromstring(svg(connections.TITLE, drawn)).tag.endswith("svg")
+
+
+@pytest.mark.long
+def test_every_import_is_measured_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness._SHORTEST", 0)
+    results = list(imports.run(imports.TINY))
+    assert [result.against for result in results][:2] == ["`import construct`", "`import asyncio`"]
+    assert_measured(results[:3])  # the last one is a small difference
 
 
 @pytest.mark.long

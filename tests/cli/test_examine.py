@@ -320,7 +320,7 @@ def test_a_peer_that_does_not_start(command: str) -> None:
     assert done.status == 1
     assert set(verdicts(report).values()) == {"INCONCLUSIVE"}
     observed = report["cases"][0]["observed"]
-    assert "no such file" in observed or "its process ended with status 7" in observed
+    assert "no such file" in observed or "its process exited with status 7" in observed
 
 
 @pytest.mark.long
@@ -332,7 +332,7 @@ def test_a_peer_that_dies_in_the_middle_is_started_again() -> None:
     assert {number for number, verdict in verdicts(report).items() if verdict != "OK"} == {"5.1.7"}
     (case,) = (case for case in report["cases"] if case["id"] == "5.1.7")
     assert case["verdict"] == "FAILED"
-    assert "its process was ended by SIGABRT" in case["observed"]
+    assert "its process was killed by SIGABRT" in case["observed"]
 
 
 def test_a_peer_that_dies_in_the_middle_and_stays_dead() -> None:

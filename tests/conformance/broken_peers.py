@@ -1,4 +1,4 @@
-"""Peers that are wrong in one way each, and the verdicts that they have to get for it.
+"""Peers with one fault each, and the verdicts that they must get.
 
 ``python run_peer.py NAME PORT PREFIX LIMIT`` runs one of them.
 """
@@ -50,7 +50,7 @@ class MinimumFive(Receiver):
 
 
 class SignedSize(Receiver):
-    """A negative size is below any limit, and leaves no data to wait for."""
+    """Reads the size as signed, so a negative size is below any limit."""
 
     def size(self) -> int:
         return int.from_bytes(self.held[4:8], "big", signed=True)
@@ -75,7 +75,7 @@ class NoTail(Receiver):
 
 
 class ForgetsByte(Receiver):
-    """Compares byte by byte, and does not look again at the byte that did not fit."""
+    """Compares byte by byte, and does not compare a mismatched byte with the first of P again."""
 
     def find_prefix(self) -> bool:
         state = at = 0
@@ -87,7 +87,7 @@ class ForgetsByte(Receiver):
 
 
 class SearchesData(Receiver):
-    """A prefix inside of data is taken for the next message."""
+    """Takes a prefix inside the data for the next message."""
 
     def take(self, size: int) -> Pair:
         at = self.held.find(self.mark, 12, 8 + size)
@@ -105,7 +105,7 @@ class LittleEndianSize(Receiver):
 
 
 class WaitsForData(Receiver):
-    """A size is judged once all the data is there."""
+    """Checks the size only when all the data has arrived."""
 
     def accepts(self, size: int) -> bool:
         return len(self.held) < 8 + size or super().accepts(size)
@@ -128,7 +128,7 @@ class ClaimsMemory(Receiver):
 
 
 class Quadratic(Receiver):
-    """Garbage is kept until a prefix is found, and searched anew whenever something comes."""
+    """Keeps garbage until a prefix is found, and searches all of it again on every read."""
 
     def find_prefix(self) -> bool:
         at = self.held.find(self.mark)
@@ -139,7 +139,7 @@ class Quadratic(Receiver):
 
 
 class WholeReads(Receiver):
-    """Takes what one read brings for whole messages."""
+    """Assumes that each read returns whole messages."""
 
     def feed(self, data: bytes) -> list[Pair]:
         self.held.clear()
@@ -155,14 +155,14 @@ class SixteenBits(Receiver):
 
 
 class LosesNegative(Receiver):
-    """Reads the ID unsigned, and has no place for what is above 2**31 - 1."""
+    """Reads the ID as unsigned, and cannot store values above 2**31 - 1."""
 
     def feed(self, data: bytes) -> list[Pair]:
         return [(msg_id, data) for msg_id, data in super().feed(data) if msg_id >= 0]
 
 
 class Strict(Receiver):
-    """What a strict receiver does."""
+    """A strict receiver."""
 
     fault = False
 
@@ -202,7 +202,7 @@ class OtherPrefix(Peer):
 
 
 class Joins(Peer):
-    """What comes together is answered with one message."""
+    """Answers messages that arrive together with one message."""
 
     def answer(self, connection: socket.socket, messages: Iterable[Pair]) -> None:
         if messages := list(messages):
@@ -241,7 +241,7 @@ class ClosesAtOnce(Peer):
 
 
 class Floods(Peer):
-    """Sends the first answer again and again, as fast as it is taken."""
+    """Repeats the first answer without end, as fast as it is read."""
 
     def send(self, connection: socket.socket, stream: bytes) -> None:
         while True:
@@ -256,7 +256,7 @@ class Drips(Peer):
 
 
 class CutsThrough(Peer):
-    """Sends a message back as it arrives, and not once it is whole."""
+    """Sends a message back while it arrives, instead of when it is complete."""
 
     def exchange(self, connection: socket.socket) -> None:
         receiver = self.receiver(self.prefix, self.limit)
@@ -270,7 +270,7 @@ class CutsThrough(Peer):
 
 
 class LosesAtEnd(Peer):
-    """Answers only after a moment, and not if the stream has ended by then."""
+    """Answers after a delay, and only if the stream has not ended by then."""
 
     def send(self, connection: socket.socket, stream: bytes) -> None:
         time.sleep(0.1)
@@ -287,7 +287,7 @@ class LosesAtEnd(Peer):
 
 
 class StrictPeer(Peer):
-    """Right, if a strict receiver is what was asked for."""
+    """A correct strict peer."""
 
     def exchange(self, connection: socket.socket) -> None:
         receiver = Strict(self.prefix, self.limit)
@@ -301,7 +301,7 @@ class StrictPeer(Peer):
 
 
 class LosesBeforeFault(StrictPeer):
-    """The fault takes the messages with it that came together with it."""
+    """Loses the messages that arrive together with a fault."""
 
     def answer_until(
         self, receiver: Strict, connection: socket.socket, messages: list[Pair]
@@ -311,7 +311,7 @@ class LosesBeforeFault(StrictPeer):
 
 
 class StaysAfterFault(StrictPeer):
-    """Keeps the connection, silent, after a fault."""
+    """Keeps the connection open after a fault, but sends nothing."""
 
     def exchange(self, connection: socket.socket) -> None:
         super().exchange(connection)
@@ -320,7 +320,7 @@ class StaysAfterFault(StrictPeer):
 
 
 class ForgetsFault(StrictPeer):
-    """Drops what is held at a fault, and goes on."""
+    """Drops the bytes that it holds at a fault, and continues."""
 
     def answer_until(
         self, receiver: Strict, connection: socket.socket, messages: list[Pair]
@@ -343,7 +343,7 @@ class OneAtATime(Peer):
 
 
 class SharesReceiver(Peer):
-    """All connections feed one receiver."""
+    """Uses one receiver for all connections."""
 
     def __init__(self, prefix: int, limit: int) -> None:
         super().__init__(prefix, limit)
@@ -367,7 +367,7 @@ class SharesReceiver(Peer):
 
 
 class DiesOfReset(Peer):
-    """An error of one connection ends the program."""
+    """Exits when one connection has an error."""
 
     def serve(self, connection: socket.socket) -> None:
         with connection:
@@ -378,7 +378,7 @@ class DiesOfReset(Peer):
 
 
 class Delivered(Peer):
-    """A right echo over a stream that is not, as the engine of faults says."""
+    """A correct echo, whose stream the fault engine damages."""
 
     delivery: Mapping[str, object] = {}
 
@@ -408,23 +408,23 @@ class Delivered(Peer):
                     pass
 
 
-# The declarations
+# --- declarations
 
 
 @dataclass(frozen=True)
 class Broken:
-    """One peer, and its verdicts; each case that is in neither list is OK or INFORMATIONAL.
+    """A broken peer, and its verdicts. Cases that are not listed are OK or INFORMATIONAL.
 
     Attributes:
-        kind: what it does.
-        about: the cases that are about its fault, by ID or glob, under their verdict.
-        overlaps: cases about something else that show it all the same.
-        may: those that show it if bytes happen to arrive together, or apart.
-        because: why there are overlaps.
-        receiver: what it receives with, where that is all that is wrong.
-        delivery: for ``Delivered``.
-        mode: what the kit is told.
-        scale: of the kit's deadlines: small where nothing but time-outs is to be seen.
+        kind: the class of the peer.
+        about: the cases about its fault, as IDs or globs, by verdict.
+        overlaps: cases about other things that also detect the fault, by verdict.
+        may: cases that detect the fault only if bytes arrive together, or separately.
+        because: the reason for overlaps.
+        receiver: the class of the receiver, if only that is wrong.
+        delivery: the faults for ``Delivered``.
+        mode: the mode that the kit is given.
+        scale: the factor for deadlines; small for peers that cause only time-outs.
     """
 
     kind: type[Peer] = Peer
@@ -450,9 +450,9 @@ FAILED, NON_STRICT, INCONCLUSIVE = "FAILED", "NON-STRICT", "INCONCLUSIVE"
 UNIMPLEMENTED = "UNIMPLEMENTED"
 OK, INFORMATIONAL = "OK", "INFORMATIONAL"
 EVERYTHING = {INCONCLUSIVE: "*"}
-#: The cases with a fault that a strict receiver stops at, beside those of chapter 10.
+#: The cases with a fault at which a strict receiver stops, except those of chapter 10.
 FAULTS = "2.4 4.* 5.1.* 5.4 5.5 5.6 5.7 9.6 9.7"
-#: The cases in which nothing but the control message has to come back.
+#: The cases in which only the control message must come back.
 CONTROL_ALONE = "8.5 8.6 8.7 8.8 9.8"
 _NO_EMPTY_CONTROL = "with L = 0 the control message is empty"
 

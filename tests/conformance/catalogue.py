@@ -1,4 +1,4 @@
-"""The tables of ``spec/conformance.md``; ``python -m tests.conformance.catalogue`` renews them."""
+"""The tables of ``spec/conformance.md``; ``python -m tests.conformance.catalogue`` updates them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TABLE = re.compile(r"(?<=<!-- catalogue -->\n).*(?=<!-- end of the catalogue --
 
 
 def catalogue() -> str:
-    """Every case, in a table for each chapter."""
+    """All cases, with one table per chapter."""
     return "\n" + "\n".join(_chapters()) + "\n"
 
 
@@ -41,7 +41,7 @@ def _row(case: Case) -> str:
 
 
 def written() -> str:
-    """What the page has."""
+    """The tables on the page."""
     found = _TABLE.search(PAGE.read_text(encoding="utf-8"))
     assert found is not None
     return found[0]

@@ -1,4 +1,4 @@
-"""Echoes of our own, on asyncio and in threads: MANNER PORT PREFIX LIMIT."""
+"""Echoes with ``vfiipc.aio`` and with threads: MANNER PORT PREFIX LIMIT."""
 
 from __future__ import annotations
 

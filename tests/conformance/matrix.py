@@ -20,9 +20,9 @@ from vfiipc.conformance import CASES, Case, Examination, ExamineOptions, Execute
 
 PREFIX = 0xC0DEFACE
 LIMIT = 1 << 20
-#: Peers that are examined at once; most of the time is spent in waiting.
+#: Number of peers that are examined concurrently; most of the time they wait.
 SIDE_BY_SIDE = 6
-#: What the tests run beside the cases that are about a peer.
+#: Cases that the tests run in addition to those about the fault of a peer.
 OTHERS = "1.1 4.1 5.1.1 5.5 6.3 8.1"
 MOST = 8
 #: Cases that take seconds, or move megabytes.
@@ -32,7 +32,7 @@ ALWAYS = {"quadratic": "9.6", "reads with a time-out": "7.4"}
 
 @dataclass
 class Outcome:
-    """What the kit made of one peer."""
+    """The results for one peer."""
 
     name: str
     results: dict[str, Result]
@@ -56,7 +56,7 @@ def _matches(number: str, globs: str) -> bool:
 
 
 def quick_cases(name: str) -> list[Case]:
-    """The cases about a peer's fault, and a few others; without those that wait long."""
+    """The cases about a peer's fault, and a few others, except those that take long."""
     broken = BROKEN[name]
     globs = " ".join([*broken.about.values(), *broken.overlaps.values()])
     own = chosen(" ".join(glob for glob in globs.split() if glob != "*"))
@@ -83,7 +83,7 @@ async def examine(name: str, cases: Collection[Case], limit: int = LIMIT) -> Out
 
 
 def differences(outcome: Outcome) -> dict[str, str]:
-    """The cases whose verdicts are not those of the table, with what they should be."""
+    """The cases whose verdict differs from the table, with the verdict of the table."""
     broken = BROKEN[outcome.name]
     found = outcome.verdicts()
     wrong = {}
@@ -95,7 +95,7 @@ def differences(outcome: Outcome) -> dict[str, str]:
 
 
 def _allowed(broken: Broken, number: str) -> set[str]:
-    """What the table says of a case; what it says of all cases counts last."""
+    """The verdicts that the table allows for a case. Entries for all cases (``*``) apply last."""
     tables = [*broken.about.items(), *broken.overlaps.items()]
     for every in (False, True):
         for verdict, globs in tables:
@@ -107,7 +107,7 @@ def _allowed(broken: Broken, number: str) -> set[str]:
 
 
 def show(outcome: Outcome) -> int:
-    """Prints what is wrong; says how much that is."""
+    """Prints the wrong verdicts, and returns their number."""
     found, wrong = outcome.verdicts(), differences(outcome)
     print(f"{outcome.name}: {outcome.seconds:.1f} s, {_counts(outcome)}", flush=True)
     groups: dict[str, list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""An echo that takes nothing from the package; broken peers change one thing of it each."""
+"""An echo that does not use the package. Each broken peer changes one thing in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Pair = tuple[int, bytes]
 
 
 class Receiver:
-    """Right in every way, and no quicker than it has to be."""
+    """A correct receiver; not optimised."""
 
     def __init__(self, prefix: int, limit: int) -> None:
         self.mark = struct.pack(">I", prefix)
@@ -19,7 +19,7 @@ class Receiver:
         self.held = bytearray()
 
     def feed(self, data: bytes) -> list[Pair]:
-        """The messages that are whole now."""
+        """Returns the messages that are now complete."""
         self.held += data
         found: list[Pair] = []
         while self.find_prefix() and len(self.held) >= 8:
@@ -33,7 +33,7 @@ class Receiver:
         return found
 
     def find_prefix(self) -> bool:
-        """Whether the prefix is at the front, after what is before it was dropped."""
+        """Drops the bytes before the prefix; returns whether there is a prefix."""
         at = self.held.find(self.mark)
         if at < 0:
             del self.held[: len(self.held) - self.tail()]
@@ -42,7 +42,7 @@ class Receiver:
         return True
 
     def tail(self) -> int:
-        """How many of the last bytes may be the beginning of a prefix."""
+        """The number of last bytes that may be the beginning of a prefix."""
         lengths = (n for n in (3, 2, 1) if n <= len(self.held))
         return next((n for n in lengths if self.mark.startswith(self.held[-n:])), 0)
 
@@ -53,7 +53,7 @@ class Receiver:
         return 4 <= size <= 4 + self.limit
 
     def dropped(self) -> int:
-        """How many bytes go after a bad size."""
+        """The number of bytes to drop after a bad size."""
         return 1
 
     def take(self, size: int) -> Pair:
@@ -62,7 +62,7 @@ class Receiver:
         return int.from_bytes(whole[8:12], "big", signed=True), whole[12:]
 
     def end(self) -> list[Pair]:
-        """The messages that the end of the stream brings."""
+        """Returns the messages that are delivered at the end of the stream."""
         return []
 
 

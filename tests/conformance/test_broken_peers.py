@@ -1,6 +1,6 @@
-"""Every broken peer gets what it deserves in the cases that are about its fault.
+"""Every broken peer gets the expected verdicts in the cases about its fault.
 
-The whole catalogue against each of them is ``python -m tests.conformance.matrix``.
+``python -m tests.conformance.matrix`` runs the whole catalogue against each of them.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ async def examine_all(wanted: dict[str, list[Case]]) -> dict[str, Outcome]:
 
 
 def groups(names: Iterable[str]) -> list[list[str]]:
-    """Peers that are examined side by side: that takes as long as the slowest of them."""
+    """Groups of peers that are examined concurrently, so slow peers are grouped together."""
     together = [name for name in names if not is_measured(name)]
     together.sort(key=lambda name: BROKEN[name].about != EVERYTHING)  # the slow ones first
     return [together[at : at + SIDE_BY_SIDE] for at in range(0, len(together), SIDE_BY_SIDE)]
 
 
 @pytest.mark.parametrize("names", groups(BROKEN), ids=", ".join)
-def test_they_get_their_verdicts(names: list[str]) -> None:
+def test_broken_peers_get_the_expected_verdicts(names: list[str]) -> None:
     check(names)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in BROKEN if is_measured(name)])
-def test_one_that_is_measured_gets_its_verdicts(name: str) -> None:
+def test_a_measured_peer_gets_the_expected_verdicts(name: str) -> None:
     check([name])
 
 
@@ -60,7 +60,7 @@ def check(names: list[str]) -> None:
     assert all(len(outcome.results) >= 4 for outcome in outcomes.values())
 
 
-def test_there_are_enough_of_them() -> None:
+def test_there_are_at_least_25_broken_peers() -> None:
     assert len(NAMED) >= 25
 
 
@@ -69,7 +69,7 @@ def test_overlaps_have_a_reason() -> None:
         assert bool(broken.overlaps or broken.may) == bool(broken.because), name
 
 
-def test_the_table_names_cases_that_exist() -> None:
+def test_the_table_names_existing_cases() -> None:
     for name, broken in BROKEN.items():
         for table in (broken.about, broken.overlaps, broken.may):
             for globs in table.values():
@@ -77,14 +77,14 @@ def test_the_table_names_cases_that_exist() -> None:
                     assert chosen(glob), (name, glob)
 
 
-def test_every_verdict_is_seen() -> None:
-    told = {
+def test_the_broken_peers_produce_every_verdict() -> None:
+    produced = {
         verdict
         for broken in BROKEN.values()
         for table in (broken.about, broken.overlaps)
         for verdict in table
     }
-    assert told - {"OK"} == {
+    assert produced - {"OK"} == {
         "FAILED",
         "NON-STRICT",
         "INFORMATIONAL",

@@ -1,4 +1,4 @@
-"""The catalogue: as many cases as there should be, as the page has them, sensible for any peer."""
+"""The catalogue: its cases, the tables in the specification, and the plans for any peer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def planned(case: Case, setting: Setting) -> Plan | None:
         return None
 
 
-def test_it_has_95_cases_in_order() -> None:
+def test_the_catalogue_has_95_cases_in_order() -> None:
     identifiers = [case.id for case in CASES]
     assert (CATALOGUE, len(identifiers), len(set(identifiers))) == (1, 95, 95)
     numbers = [[int(part) for part in identifier.split(".")] for identifier in identifiers]
@@ -39,17 +39,17 @@ def test_it_has_95_cases_in_order() -> None:
     assert {case.chapter for case in CASES} == CHAPTERS.keys()
 
 
-def test_the_page_has_the_same_tables() -> None:
+def test_the_specification_has_the_same_tables() -> None:
     assert written() == catalogue()
 
 
 def plain(text: str) -> str:
-    """A text without emphasis, links and line breaks."""
+    """The text without emphasis, links and line breaks."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text)
     return " ".join(re.sub(r"(?<!\*)\*{1,2}(?!\*)", "", text).split())
 
 
-def test_rules_are_quoted_as_they_are_written() -> None:
+def test_rules_are_quoted_verbatim() -> None:
     framing = plain((SPEC / "framing.md").read_text(encoding="utf-8"))
     for rule, text in RULES.items():
         quoted = re.escape(plain(text))
@@ -57,20 +57,20 @@ def test_rules_are_quoted_as_they_are_written() -> None:
         assert re.search(where + quoted, framing), rule
 
 
-def test_every_case_has_a_rule_or_says_that_none_decides_it() -> None:
+def test_every_case_names_a_rule_or_a_dash() -> None:
     assert {case.rule for case in CASES} - {"-"} == RULES.keys()
     for case in CASES:
         assert (case.rule in RULES) or case.chapter in (7, 8, 9), case.id
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_every_case_makes_sense_for_a_usual_peer(strict: bool) -> None:
+def test_every_case_applies_to_an_ordinary_peer(strict: bool) -> None:
     setting = replace(USUAL, limit=1 << 20, strict=strict)
     left_out = {case.id for case in CASES if planned(case, setting) is None}
     assert left_out == (set() if strict else {"10.1", "10.2", "10.3", "10.4"})
 
 
-def test_a_strict_peer_stops_in_the_cases_that_say_so() -> None:
+def test_a_strict_peer_stops_in_exactly_the_marked_cases() -> None:
     setting = replace(USUAL, limit=1 << 20, strict=True)
     for case in CASES:
         plan = planned(case, setting)
@@ -85,8 +85,8 @@ def case(identifier: str) -> Case:
 @pytest.mark.parametrize(
     ("identifier", "setting", "reason"),
     [
-        ("4.6", Setting(0x00000100, 4096), "something else"),
-        ("5.1.5", Setting(0xC0DEFACE, 2**31 - 5), "something else"),
+        ("4.6", Setting(0x00000100, 4096), "different meaning"),
+        ("5.1.5", Setting(0xC0DEFACE, 2**31 - 5), "different meaning"),
         ("1.2.4", Setting(0xC0DEFACE, 1000), "the limit is below 65,531 bytes"),
         ("5.2", Setting(0xC0DEFACE, 0), "no size below the limit"),
         ("5.4", Setting(0xC0DEFACE, 1 << 25), "no message above 16 MiB"),
@@ -94,7 +94,7 @@ def case(identifier: str) -> Case:
         ("10.1", USUAL, "strict receiver"),
     ],
 )
-def test_a_case_that_loses_its_point_is_left_out(
+def test_a_case_that_does_not_apply_is_left_out(
     identifier: str, setting: Setting, reason: str
 ) -> None:
     with pytest.raises(CannotRun, match=reason) as caught:
@@ -113,7 +113,7 @@ def test_a_case_that_loses_its_point_is_left_out(
         ("9.8", ALL._replace(memory=False), "--exec", False),
     ],
 )
-def test_what_cannot_be_done_is_told(
+def test_a_missing_ability_is_reported(
     identifier: str, abilities: Abilities, reason: str, lacking: bool
 ) -> None:
     with pytest.raises(CannotRun, match=reason) as caught:
@@ -129,7 +129,7 @@ limits = st.integers(0, 300) | st.sampled_from([1 << 16, 2**31 - 5])
 
 @settings(max_examples=30, deadline=None)
 @given(prefix=prefixes, limit=limits, strict=st.booleans(), seed=st.integers(0, 9))
-def test_a_plan_is_what_the_receiver_says_for_any_prefix_and_limit(
+def test_plans_agree_with_the_receiver_for_any_prefix_and_limit(
     prefix: int, limit: int, strict: bool, seed: int
 ) -> None:
     setting = Setting(prefix, limit, strict, seed)
@@ -148,7 +148,7 @@ def test_a_plan_is_what_the_receiver_says_for_any_prefix_and_limit(
 
 
 @given(prefix=prefixes, size=st.integers(0, 5000), seed=st.integers(0, 99))
-def test_garbage_holds_no_prefix_and_no_beginning_of_one_at_its_end(
+def test_garbage_contains_no_prefix_and_ends_with_no_part_of_one(
     prefix: int, size: int, seed: int
 ) -> None:
     setting = Setting(prefix, 100, seed=seed)
@@ -159,7 +159,7 @@ def test_garbage_holds_no_prefix_and_no_beginning_of_one_at_its_end(
     assert garbage == setting.garbage(size)
 
 
-def test_the_guide_and_the_spec_name_each_other() -> None:
+def test_the_guide_and_the_specification_link_to_each_other() -> None:
     assert "guides/conformance.md" in (SPEC / "conformance.md").read_text(encoding="utf-8")
     guide = ROOT / "docs" / "guides" / "conformance.md"
     assert "spec/conformance.md" in guide.read_text(encoding="utf-8")

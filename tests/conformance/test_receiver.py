@@ -1,4 +1,4 @@
-"""The receiver that expectations are computed with, against the model and the vectors."""
+"""The receiver that computes expectations, compared with the model and the vectors."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def judged_by_model(stream: Stream, strict: bool) -> tuple[list[Message], int | 
 
 
 @given(stream=streams(), strict=st.booleans())
-def test_it_makes_of_a_stream_what_the_model_does(stream: Stream, strict: bool) -> None:
+def test_the_receiver_agrees_with_the_model(stream: Stream, strict: bool) -> None:
     received = receive(stream.data, stream.prefix, stream.size_limit, strict=strict)
     found = received.messages, received.fault, received.held
     assert found == judged_by_model(stream, strict)
 
 
 @given(stream=streams(), data=st.data())
-def test_a_message_is_due_once_its_last_byte_is_there(stream: Stream, data: st.DataObject) -> None:
-    """FRM-R6, FRM-C1: how much was sent decides what has come back."""
+def test_a_message_is_delivered_with_its_last_byte(stream: Stream, data: st.DataObject) -> None:
+    """FRM-R6, FRM-C1: only the number of bytes sent so far matters."""
     at = data.draw(st.integers(0, len(stream.data)))
     whole = receive(stream.data, stream.prefix, stream.size_limit)
     part = receive(stream.data[:at], stream.prefix, stream.size_limit)

@@ -1,4 +1,4 @@
-"""What a run does with the machine it runs on, and with peers that mean no good."""
+"""Runs: resources, hostile peers, results and cancellation."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def descriptors() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 @pytest.mark.parametrize("name", ["right", "crashes", "closes at once"])
-def test_no_descriptor_and_no_thread_is_left_behind(name: str) -> None:
+def test_a_run_leaves_no_descriptors_or_threads_behind(name: str) -> None:
     run_against(name, cases("1.1"))
     before = descriptors(), threading.active_count()
     run_against(name, cases("1.1", "4.1", "5.1.7", "8.5", "8.6", "8.8", "9.1"))
@@ -57,14 +57,14 @@ def test_no_descriptor_and_no_thread_is_left_behind(name: str) -> None:
     assert descriptors() <= before[0]  # what earlier tests left may be collected meanwhile
 
 
-def test_a_silent_peer_costs_no_more_than_a_few_deadlines() -> None:
+def test_a_silent_peer_takes_only_a_few_deadlines() -> None:
     start = time.monotonic()
     results = run_against("never answers", CASES, scale=0.1)
     assert {result.verdict.value for result in results.values()} == {"INCONCLUSIVE"}
     assert time.monotonic() - start < 30
 
 
-def test_one_that_drips_is_given_up_at_the_deadline() -> None:
+def test_a_peer_that_answers_byte_by_byte_does_not_extend_the_deadline() -> None:
     results = run_against("drips", cases("1.1", "4.1"), scale=0.2)
     assert all(result.seconds < 10 for result in results.values())
 
@@ -73,7 +73,7 @@ def test_a_socket_connected_to_itself_is_refused(monkeypatch: pytest.MonkeyPatch
     async def connect() -> None:
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))
-        sock.connect(sock.getsockname())  # Linux lets a socket talk to itself
+        sock.connect(sock.getsockname())  # Linux allows a socket to connect to itself
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
         original = loop.create_connection
@@ -90,27 +90,27 @@ def test_a_socket_connected_to_itself_is_refused(monkeypatch: pytest.MonkeyPatch
     asyncio.run(connect())
 
 
-def test_results_are_told_as_they_come_and_a_run_can_be_cut_short() -> None:
-    told: list[str] = []
+def test_results_are_reported_at_once_and_a_run_can_be_cancelled() -> None:
+    reported: list[str] = []
     peer = Executed(command("right"), SETTING)
     chosen = cases("1.1", "4.1", "7.7")
-    options = ExamineOptions(report=lambda result: told.append(result.id))
+    options = ExamineOptions(report=lambda result: reported.append(result.id))
     examination = Examination(peer, SETTING, chosen, options)
 
-    async def cut_short() -> None:
+    async def cancel_early() -> None:
         task = asyncio.create_task(examination.run())
-        while len(told) < 2:
+        while len(reported) < 2:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(cut_short())
-    assert sorted(told) == sorted(examination.results) == ["1.1", "4.1"]
+    asyncio.run(cancel_early())
+    assert sorted(reported) == sorted(examination.results) == ["1.1", "4.1"]
     assert not examination.complete
 
 
-def test_the_seed_decides_random_choices() -> None:
+def test_the_seed_determines_random_choices() -> None:
     def sent(seed: int) -> list[bytes]:
         setting = Setting(0xC0DEFACE, 1000, seed=seed)
         peer = Executed(command("right"), setting)

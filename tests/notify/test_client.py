@@ -156,9 +156,9 @@ def test_wrong_arguments_raise_at_once() -> None:
                 await client.send("a", "x" * 256)
             with pytest.raises(TypeError, match="to must be a str, not int"):
                 await client.send(1, "x")  # type: ignore[arg-type]
-            with pytest.raises(ValueError, match="stands for any or all"):
+            with pytest.raises(ValueError, match="means any or all"):
                 await client.register("x", print, to="*")
-            with pytest.raises(ValueError, match="stands for any or all"):
+            with pytest.raises(ValueError, match="means any or all"):
                 await client.send("a", "x", sender="1")
             with pytest.raises(TypeError, match="handler must be callable"):
                 await client.register("x", 5)  # type: ignore[arg-type]

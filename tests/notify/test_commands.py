@@ -99,7 +99,7 @@ def test_sending_says_what_came_of_it(running: Server) -> None:
         (("send", "a", "b", "1e999 2"), "is not JSON"),
         (("send", "", "b", "1"), "has 0 bytes, but must have 1..255"),
         (("send", "a", "b", "1", "--flags", "-1"), "flags is out of range"),
-        (("send", "a", "b", "1", "--app-id", "*"), "stands for any or all"),
+        (("send", "a", "b", "1", "--app-id", "*"), "means any or all"),
         (("watch",), "required: ID"),
         (("watch", "x" * 256), "has 256 bytes"),
         (("observe", "--server", "x:y"), "is not a port"),

@@ -107,11 +107,11 @@ def test_nothing_is_nothing() -> None:
     [
         ("0200\nxx00\n", b"\x02\x00", "line 2: not pairs"),
         ("0200\n000\n", b"\x02\x00", "line 2: not pairs"),
-        ("0000: 0200\n0003: 00\n", b"\x02\x00", "line 1: 2 bytes, but the next offset says 3"),
-        ("0000: 0200\n0000: 00\n", b"", "line 2: offset 0x0 does not follow"),
-        ("0000: 0200\n0002: 01\nhello\n", b"\x02\x00", "line 3: no offset in front"),
-        ("0000000 0002 41ff 4141\n", b"", "line 1: words whose bytes"),
-        ("0000: 0200\nffffffffffff: 00\n", b"", "line 2: offset 0xffffffffffff does not"),
+        ("0000: 0200\n0003: 00\n", b"\x02\x00", "line 1: 2 bytes; by the next offset, it has 3"),
+        ("0000: 0200\n0000: 00\n", b"", "line 2: unexpected offset 0x0"),
+        ("0000: 0200\n0002: 01\nhello\n", b"\x02\x00", "line 3: no offset, unlike"),
+        ("0000000 0002 41ff 4141\n", b"", "line 1: 16-bit words"),
+        ("0000: 0200\nffffffffffff: 00\n", b"", "line 2: unexpected offset 0xffffffffffff"),
     ],
 )
 def test_damage_is_named_and_what_is_before_it_is_read(text: str, before: bytes, says: str) -> None:

@@ -105,8 +105,8 @@ def test_a_length_that_the_network_card_fills_in() -> None:
         (101, IPV4[:9] + b"\x11" + IPV4[10:], "not TCP"),
         (101, IPV4[:6] + b"\x20\x00" + IPV4[8:], "fragment"),
         (101, IPV6[:6] + b"\x2c" + IPV6[7:], "fragment"),
-        (101, IPV4[:30], "cut off within its headers"),
-        (101, IPV4[:32] + b"\x10" + IPV4[33:], "damaged within its headers"),
+        (101, IPV4[:30], "truncated headers"),
+        (101, IPV4[:32] + b"\x10" + IPV4[33:], "damaged headers"),
         (9999, IPV4, "link type 9999"),
     ],
 )

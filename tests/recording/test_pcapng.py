@@ -71,16 +71,19 @@ def test_times(resolution: int | None, offset: int | None, expected: float) -> N
     [
         (b"", ""),
         (W.packet(b"abc"), "does not begin with a section"),
-        (WHOLE[:6], "truncated within the header of a section"),
-        (WHOLE[:20], "truncated within a block"),
-        (WHOLE[:-1], "truncated within a block"),
-        (WHOLE + b"\x06\x00", "truncated within a block"),
-        (WHOLE + b"\x06\x00\x00\x00\xff\xff\xff\xff", "claims 4,294,967,295 bytes"),
-        (WHOLE + b"\x06\x00\x00\x00\x08\x00\x00\x00", "claims 8 bytes"),
-        (WHOLE[:-4] + bytes(4), "claims 36 bytes, and others at its end"),
-        (W.section() + W.packet(b"abc"), "interface 0, which is not described"),
-        (W.section() + W.block(6, bytes(8)), "type 6 with only 20 bytes"),
-        (W.section() + W.interface() + W.simple_packet(b"abc", 99), "claims 99 bytes in a block"),
+        (WHOLE[:6], "truncated in the header of a section"),
+        (WHOLE[:20], "truncated in a block"),
+        (WHOLE[:-1], "truncated in a block"),
+        (WHOLE + b"\x06\x00", "truncated in a block"),
+        (WHOLE + b"\x06\x00\x00\x00\xff\xff\xff\xff", "invalid length of 4,294,967,295 bytes"),
+        (WHOLE + b"\x06\x00\x00\x00\x08\x00\x00\x00", "invalid length of 8 bytes"),
+        (WHOLE[:-4] + bytes(4), "a block of 36 bytes has a different length at its end"),
+        (W.section() + W.packet(b"abc"), "interface 0, which has no description"),
+        (W.section() + W.block(6, bytes(8)), "type 6 has only 20 bytes"),
+        (
+            W.section() + W.interface() + W.simple_packet(b"abc", 99),
+            "a packet of 99 bytes in a block",
+        ),
         (W.section(version=2), "version 2"),
         (W.section().replace(b"\x4d\x3c\x2b\x1a", bytes(4)), "unknown byte order"),
     ],
@@ -124,7 +127,7 @@ def test_a_link_that_is_not_understood_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
     with Capture(tmp_path / "a") as capture:
         assert [chunk.data for chunk in capture.chunks() if chunk.data] == [b"data"]
-        assert capture.skipped == {"link type 147, which is not understood": 1}
+        assert capture.skipped == {"unsupported link type 147": 1}
     (tmp_path / "b").write_bytes(W.section() + W.interface(147) + W.packet(b"?"))
     with Capture(tmp_path / "b") as capture, pytest.raises(CaptureError, match="link type 147"):
         list(capture.chunks())

@@ -160,7 +160,7 @@ def test_hypothesis_finds_what_no_vector_shows(monkeypatch: pytest.MonkeyPatch) 
 def test_the_stream_is_annotated_field_by_field() -> None:
     stream = b"\xff" + encode(0xA1B2C3D4, -7, b"ab") + encode_header(0xA1B2C3D4, 1, 9)[:9]
     assert annotated(0xA1B2C3D4, 100, [stream[:3], stream[3:]]) == [
-        "24 bytes in 2 chunks, cut at 3",
+        "24 bytes in 2 chunks, split at 3",
         "     0  ff                        discarded: no prefix",
         "     1  a1 b2 c3 d4               prefix 0xa1b2c3d4",
         "     5  00 00 00 06               size 6",

@@ -248,7 +248,7 @@ class TestVerifying:
                 lines = self.failure(peer)
         assert lines[0] == f"{peer.address}: 1 of 2 expectations was not met"
         assert lines[1].startswith("  expected: #2 expect(data=b'b').times(2) (test_peer.py:")
-        assert lines[2] == "  came:     msg_id 4, 1 byte: b'a' (connection 1)"
+        assert lines[2] == "  received: msg_id 4, 1 byte: b'a' (connection 1)"
         assert "#1 expect(data=b'a')" in lines[4]
         assert lines[4].endswith("met once")
         assert lines[5].endswith("not met")
@@ -261,9 +261,9 @@ class TestVerifying:
                 with pytest.raises(ConnectionClosed):
                     till.recv(SOON)
             assert self.failure(peer)[:3] == [
-                f"{peer.address}: a message came that was not expected",
-                "  expected: no further message",
-                "  came:     msg_id 4, 6 bytes: b'secret' (connection 1)",
+                f"{peer.address}: received an unexpected message",
+                "  expected: no more messages",
+                "  received: msg_id 4, 6 bytes: b'secret' (connection 1)",
             ]
 
     def test_what_is_not_a_message(self) -> None:
@@ -272,7 +272,7 @@ class TestVerifying:
             with raw(peer) as sock:
                 sock.sendall(encode(peer.prefix, 1, b"x") + b"junk")
                 assert until_end(sock) == b""
-            assert "the program sent what is not a message: " in self.failure(peer)[0]
+            assert "the program sent bytes that are not a message: " in self.failure(peer)[0]
 
     def test_half_a_message(self) -> None:
         with ScriptedPeer() as peer:
@@ -383,8 +383,8 @@ def test_a_time_out_is_a_number_of_seconds(timeout: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda reaction: reaction.cut(at=1), "must follow answer"),
-        (lambda reaction: reaction.answer(b"").delay(1).oversize(), "must follow answer"),
+        (lambda reaction: reaction.cut(at=1), "must come after answer"),
+        (lambda reaction: reaction.answer(b"").delay(1).oversize(), "must come after answer"),
         (lambda reaction: reaction.answer(b"").cut(at=-1), "at is -1"),
         (lambda reaction: reaction.answer(b"").cut(at="1"), "at must be an int, not str"),
         (lambda reaction: reaction.answer(b"").pieces(0), "pieces is 0"),
@@ -442,7 +442,7 @@ def test_a_path_of_ones_own(tmp_path: Path) -> None:
 def test_it_is_started_once() -> None:
     with pytest.raises(RuntimeError, match="not been started"):
         ScriptedPeer().send(b"")
-    with ScriptedPeer() as peer, pytest.raises(RuntimeError, match="entered once"):
+    with ScriptedPeer() as peer, pytest.raises(RuntimeError, match="entered only once"):
         peer.__enter__()
 
 

@@ -116,12 +116,12 @@ def test_passes_and_failures(tmp_path: Path) -> None:
     wanted = "expect(json={'command': 'status'}) (test_it.py:"
     for name in "test_unmet", "test_unexpected":
         assert any(line.startswith("  expected: #") and wanted in line for line in found[name])
-    assert "  came:     msg_id 1, 1 byte: b'a' (connection 1)" in found["test_unmet"]
-    came = "  came:     msg_id 1, 20 bytes: JSON {'command': 'start'} (connection 1)"
+    assert "  received: msg_id 1, 1 byte: b'a' (connection 1)" in found["test_unmet"]
+    came = "  received: msg_id 1, 20 bytes: JSON {'command': 'start'} (connection 1)"
     assert came in found["test_unexpected"]
-    assert "    $.command: expected 'status', came 'start'" in found["test_unexpected"]
+    assert "    $.command: expected 'status', got 'start'" in found["test_unexpected"]
     assert "    def test_unexpected(ipc_peer):" in output
-    assert "  expected: no further message" in found["test_unexpected_but_survived"]
+    assert "  expected: no more messages" in found["test_unexpected_but_survived"]
     assert any(line.startswith("E ") for line in found["test_verified_earlier"])
     assert "E       assert 1 == 2" in found["test_failing_by_itself"]
     assert any(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..codec import Message, encode_header
+from ..codec import Buffer, Message, encode_header
 from ..exchange import ConnectionClosed, same_error, timeout_of
 from ..transport.logs import shown
 from .protocol import MessageProtocol, name_of
 from .receiving import Waiter
 from .timeouts import expire_after
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["Connection"]
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from ..codec import encode, encode_header
+from ..codec import Buffer, encode, encode_header
 from ..transport.logs import ConnectionLog
 from .timeouts import expire_after
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["LARGE", "MAX_UNSENT", "SendBuffer"]
 

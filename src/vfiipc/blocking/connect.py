@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from .. import transport
 from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     Settings,
+    explained,
     timeout_of,
 )
 from ..transport.addresses import Address, parse
-from ..transport.failures import explained
 from .connection import Connection
 from .schemes import connect_to, is_tls, object_for
-
-if TYPE_CHECKING:
-    from ..transport.tls import TLS
 
 __all__ = ["check_tls", "connect"]
 
@@ -29,7 +26,7 @@ def connect(
     prefix: int,
     size_limit: int,
     timeout: float | None = None,
-    tls: TLS | None = None,
+    tls: transport.TLS | None = None,
     strict: bool = False,
     request_ids: range = REQUEST_IDS,
     max_unclaimed: int = MAX_UNCLAIMED,
@@ -72,7 +69,7 @@ def connect(
         raise
 
 
-def check_tls(target: Address | None, tls: TLS | None) -> None:
+def check_tls(target: Address | None, tls: transport.TLS | None) -> None:
     """Checks that ``tls`` fits the address (CON-T1); None stands for an existing socket.
 
     Raises:

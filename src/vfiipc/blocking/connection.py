@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ..codec import Message
+from ..codec import Buffer, Message
 from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
@@ -18,9 +16,6 @@ from ..exchange import (
 from ..transport.deadline import FOREVER, Deadline
 from ..transport.ipc import IPC
 from .shared_reader import SENT_IN_PART, SharedReader, Waiter, broken_by
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer, Self
 
 __all__ = ["Connection"]
 
@@ -144,7 +139,7 @@ class Connection:
             raise TimeoutError(f"no answer came within {timeout:g} s")
         return answer
 
-    def __iter__(self) -> Self:
+    def __iter__(self) -> Connection:
         return self
 
     def __next__(self) -> Message:
@@ -237,7 +232,7 @@ class Connection:
             self._discarded = self._ipc.discarded
         self._ipc.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
+from .. import transport
+from ..transport import TCP, Pipe
 from ..transport.addresses import Address
-from ..transport.pipe import Pipe
-from ..transport.tcp import TCP
-
-if TYPE_CHECKING:
-    from ..transport.tls import TLS
 
 __all__ = ["SchemeIPC", "connect_to", "is_tls", "listen_at", "object_for"]
 
-SchemeIPC: TypeAlias = "TCP | TLS | Pipe"
+SchemeIPC: TypeAlias = "transport.TCP | transport.TLS | transport.Pipe"
 
 
-def object_for(scheme: str, tls: TLS | None = None) -> SchemeIPC:
+def object_for(scheme: str, tls: transport.TLS | None = None) -> SchemeIPC:
     """An object for addresses with this scheme; ``tls``, if given, for ``tls://``."""
     if scheme == "pipe":
         return Pipe()
@@ -25,12 +22,10 @@ def object_for(scheme: str, tls: TLS | None = None) -> SchemeIPC:
         return TCP()
     if tls is not None:
         return tls
-    from ..transport.tls import TLS
-
-    return TLS()
+    return transport.TLS()
 
 
-def is_tls(ipc: object) -> TypeGuard[TLS]:
+def is_tls(ipc: object) -> TypeGuard[transport.TLS]:
     """Whether it is a ``TLS``: nothing is one before its module was imported."""
     # Another thread may be importing it: then it has no such name yet.
     tls: Any = getattr(sys.modules.get("vfiipc.transport.tls"), "TLS", ())

@@ -8,8 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
+from .. import transport
 from ..exchange import (
     MAX_UNCLAIMED,
     MAX_UNCLAIMED_SIZE,
@@ -17,23 +18,19 @@ from ..exchange import (
     ConnectionClosed,
     Settings,
     connection_limit,
+    explained,
     serving_times,
     timeout_of,
 )
 from ..transport.addresses import Address, parse, where_to_listen
-from ..transport.failures import explained
 from ..transport.ipc import IPC
 from ..transport.logs import shown
+from ..transport.sockets import SocketListener
 from ..transport.tcp_sockets import check_listener, inherited, listening_at
 from ..transport.waiters import Waiters
 from .connect import check_tls
 from .connection import Connection
 from .schemes import SchemeIPC, is_tls, listen_at, object_for
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from ..transport.tls import TLS
 
 __all__ = ["Handler", "Server", "serve"]
 
@@ -60,7 +57,7 @@ def serve(
     max_connections: int = _MAX_CONNECTIONS,
     idle_timeout: float | None = None,
     grace: float = 5.0,
-    tls: TLS | None = None,
+    tls: transport.TLS | None = None,
     strict: bool = False,
     request_ids: range = REQUEST_IDS,
     max_unclaimed: int = MAX_UNCLAIMED,
@@ -295,20 +292,22 @@ class Server:
             self._changed.wait(lambda: self._closing, left)
         return self._closing
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Server:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def _shorten_handshakes(tls: TLS, msec: float) -> None:
+def _shorten_handshakes(tls: transport.TLS, msec: float) -> None:
     """Applies the idle time-out to the TLS handshake as well (CON-S7)."""
     allowed = tls.handshake_timeout_msec
     tls.handshake_timeout_msec = msec if allowed < 0 else min(allowed, msec)
 
 
-def _listen(target: Address | socket.socket, tls: TLS | None) -> tuple[SchemeIPC, Address]:
+def _listen(
+    target: Address | socket.socket, tls: transport.TLS | None
+) -> tuple[SchemeIPC, Address]:
     """Listens; returns the object, and the address by which it can be reached."""
     if isinstance(target, Address) and target.scheme != "fd":
         listener = object_for(target.scheme, tls)
@@ -326,11 +325,13 @@ def _listen(target: Address | socket.socket, tls: TLS | None) -> tuple[SchemeIPC
         raise explained(cause, f"cannot listen on {what}") from cause
 
 
-def _take_over(sock: socket.socket, at: str, tls: TLS | None) -> tuple[SchemeIPC, Address]:
+def _take_over(
+    sock: socket.socket, at: str, tls: transport.TLS | None
+) -> tuple[SchemeIPC, Address]:
     """Listens on an existing socket, whose address is ``at`` (CON-A6)."""
     target = parse(at, listening=True)
     listener = object_for(target.scheme, tls)
-    if not listener._adopt_listener(sock):
+    if not listener._listen_by(lambda lifetime: SocketListener(sock, lifetime)):
         assert listener.last_error is not None
         raise listener.last_error
     return listener, target.reachable(target.port)

@@ -16,8 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from ..codec import Buffer
 from ..recording import (
     Capture,
     CaptureError,
@@ -29,9 +30,6 @@ from ..recording import (
     parse_hex_dump,
 )
 from .failures import describe
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["FORMATS", "Damaged", "Source"]
 

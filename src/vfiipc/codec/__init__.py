@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .arguments import check_integer, flat_bytes
+from .buffer import Buffer
 from .errors import FramingError, SyncLostError
 from .framer import Framer
 from .layout import (
@@ -28,6 +29,7 @@ __all__ = [
     "PREFIX",
     "PREFIX_AND_SIZE",
     "SIZE",
+    "Buffer",
     "EncodedBatch",
     "Field",
     "Framer",

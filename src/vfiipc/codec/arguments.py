@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from operator import index
-from typing import TYPE_CHECKING
 
+from .buffer import Buffer
 from .layout import MAX_DATA_SIZE, MSG_ID, PREFIX
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = [
     "as_bytes",

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from .buffer import Buffer
 from .wire import HEADER
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = [
     "HEADER_SIZE",

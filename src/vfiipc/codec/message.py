@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from .arguments import as_bytes, check_data_size, check_msg_id, check_prefix, flat_bytes
+from .buffer import Buffer
 from .layout import MAX_DATA_SIZE, MSG_ID_SIZE, pack_header
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = [
     "EncodedBatch",

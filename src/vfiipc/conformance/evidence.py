@@ -1,4 +1,4 @@
-"""The observations of a case: everything that a verdict depends on, without any I/O."""
+"""The observations in a case: everything that a verdict depends on. No I/O."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["ConnectionEvidence", "Evidence", "Stop"]
 class Stop(Enum):
     """Why reading from a connection stopped."""
 
-    DONE = "everything came that had to come"
-    CUT = "the kit cut the connection, as the case says"
-    WAITED = "something was waited for in vain"
+    DONE = "everything expected came back"
+    CUT = "the kit closed or reset the connection, as the case requires"
+    WAITED = "something expected did not come back in time"
     BLOCKED = "the peer stopped reading"
     LOST = "the peer ended the connection"
     LEFT = "the peer ended the connection during a pause"
-    WRONG = "something came that had to come later, or never"
+    WRONG = "something came back too early, or was not expected"
     UNREACHED = "there was no connection"
 
 
@@ -30,14 +30,14 @@ class ConnectionEvidence:
 
     Attributes:
         number: the number of the connection, from 0.
-        due: the messages that had to come back in the whole case, including the control message.
+        due: the messages expected in the whole case, including the control message.
         echo: the same as bytes.
         received: the bytes that came back.
         stop: why reading stopped.
         ending: how the connection ended; see ``Result.ending``.
-        fault: whether a strict receiver loses synchronisation here, and has to stop.
+        fault: whether the stream has a fault at which a strict receiver must stop.
         control_answered: whether the control message came back.
-        proves: whether the case is about the control exchange, so that its failure fails the case.
+        proves: whether the case tests the control exchange, so that its failure fails the case.
         optional: whether the peer may decline this connection.
         reason: why there was no connection.
     """

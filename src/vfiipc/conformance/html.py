@@ -20,12 +20,12 @@ __all__ = ["html"]
 _CLASSES: Final = {verdict.value: verdict.value.lower() for verdict in Verdict} | {
     "LEFT OUT": "left-out"
 }
-#: Cases with these verdicts are shown unfolded.
+#: Cases with these verdicts are expanded at first.
 _OPENED: Final = (Verdict.FAILED.value, Verdict.NON_STRICT.value)
 
 
 def html(report: Report) -> str:
-    """The report as HTML. Text from the peer is escaped, so that it never becomes markup."""
+    """The report as HTML. Text from the peer is escaped, so that it cannot inject markup."""
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )

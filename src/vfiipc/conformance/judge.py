@@ -1,4 +1,4 @@
-"""Judges a case: compares what came back with what was expected, byte by byte."""
+"""Judges a case by comparing the bytes that came back with the expected bytes."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ __all__ = ["Judge", "control_failure", "exactly", "first_failure", "listed", "na
 
 Judge = Callable[[Evidence], Grade]
 
-_SHOWN: Final = 4  #: messages that are listed
+_SHOWN: Final = 4  # maximum number of messages in a list
 
 
 def exactly(evidence: Evidence) -> Grade:
-    """OK if exactly the expected bytes came back and, after a fault, the peer closed."""
+    """OK if the expected bytes came back and the peer ended the connection after a fault."""
     wrong = first_failure(evidence)
     if wrong is not None:
         return wrong
     open_after_fault = [each for each in evidence.seen if each.fault and each.ending == "timeout"]
     if open_after_fault:
         return Grade(
-            Verdict.NON_STRICT, "nothing came behind the fault, but the connection stayed open"
+            Verdict.NON_STRICT, "nothing came back after the fault, but the connection stayed open"
         )
     return Grade(Verdict.OK, "as expected")
 
 
 def first_failure(evidence: Evidence) -> Grade | None:
     """The grade for the first connection that failed; None if all are as expected."""
-    # After the first failure, the other connections were not waited for.
+    # After the first failure, the kit does not wait for the other connections.
     stopped = [seen for seen in evidence.seen if seen.stop not in (Stop.DONE, Stop.CUT)]
     for seen in stopped or evidence.seen:
         if not seen.control_answered:
@@ -58,7 +58,7 @@ def _without_control(seen: ConnectionEvidence, evidence: Evidence) -> Grade:
     why = control_failure(seen, evidence)
     if seen.optional and not seen.received:
         return Grade(
-            Verdict.UNIMPLEMENTED, f"connection {seen.number + 1} beside the others: {why}"
+            Verdict.UNIMPLEMENTED, f"connection {seen.number + 1}, while others are open: {why}"
         )
     if seen.proves:
         return Grade(Verdict.FAILED, f"the next connection does not work: {why}")
@@ -71,9 +71,9 @@ def control_failure(seen: ConnectionEvidence, evidence: Evidence) -> str:
     if seen.stop is Stop.UNREACHED:
         return seen.reason
     if not seen.received:
-        waited = "no answer to the control message"
-        gone = "the peer ended the connection instead of answering the control message"
-        return gone if seen.stop is Stop.LOST else waited
+        if seen.stop is Stop.LOST:
+            return "the peer ended the connection instead of answering the control message"
+        return "no answer to the control message"
     front = seen.received[: len(mark)]
     if not mark.startswith(front):
         return (
@@ -84,7 +84,7 @@ def control_failure(seen: ConnectionEvidence, evidence: Evidence) -> str:
 
 
 def _difference(seen: ConnectionEvidence, evidence: Evidence) -> str:
-    """The first difference between what came and what was due; empty if there is none."""
+    """The first difference between the received and the expected bytes; empty if there is none."""
     setting = evidence.setting
     if seen.received == seen.echo:
         return ""
@@ -96,42 +96,41 @@ def _difference(seen: ConnectionEvidence, evidence: Evidence) -> str:
         if message != due:
             place = f"{_place(index, seen, setting)} is {named(message, setting)}"
             return place + _instead(message, index, seen.due, setting)
-    if len(came) > len(seen.due):  # the messages that are due have all come
-        again = "again" if came[len(seen.due)] in seen.due else "which was not to be delivered"
-        return f"after all others came {named(came[len(seen.due)], setting)}, {again}"
-    return _no_message(came, rest, seen, setting) or _lacking(came, rest, seen, setting)
+    if len(came) > len(seen.due):  # all expected messages have come back
+        extra = came[len(seen.due)]
+        why = "a second time" if extra in seen.due else "which must not be delivered"
+        return f"after all expected messages came {named(extra, setting)}, {why}"
+    return _invalid(came, rest, seen, setting) or _missing(came, rest, seen, setting)
 
 
-def _no_message(
-    came: list[Message], rest: bytes, seen: ConnectionEvidence, setting: Setting
-) -> str:
+def _invalid(came: list[Message], rest: bytes, seen: ConnectionEvidence, setting: Setting) -> str:
     """Describes invalid bytes after the last message; empty if there are none."""
     if not setting.mark.startswith(rest[: len(setting.mark)]):
-        behind = named(came[-1], setting) if came else "nothing"
-        return f"behind {behind} came bytes that are no message: {_header(rest)} (FRM-S1, FRM-S6)"
+        where = f"after {named(came[-1], setting)}" if came else "at the beginning"
+        return f"{where} came bytes without the prefix: {_header(rest)} (FRM-S1, FRM-S6)"
     if len(rest) >= PREFIX_AND_SIZE:
         (size,) = SIZE.packer.unpack_from(rest, SIZE.offset)
         if not MSG_ID_SIZE <= size <= MSG_ID_SIZE + MAX_DATA_SIZE:
             place = _place(len(came), seen, setting)
-            return f"{place} has the size {size}, which no message has (FRM-S2)"
+            return f"{place} has the invalid size {size} (FRM-S2)"
     return ""
 
 
 def _messages(stream: bytes, setting: Setting) -> tuple[list[Message], bytes]:
-    """The messages at the front of what a peer sent, read strictly, and the rest."""
+    """The messages before the first fault in ``stream``, and the remaining bytes."""
     received = receive(stream, setting.prefix, MAX_DATA_SIZE, strict=True)
     return received.messages, stream[received.held :]
 
 
 def _place(index: int, seen: ConnectionEvidence, setting: Setting) -> str:
-    """A message by its number, not counting the control message."""
+    """The number of a message, not counting the control message."""
     if seen.due[:1] != (setting.control,):
         index += 1
     return f"message {index}" if index else "the first message"
 
 
 def _instead(came: Message, index: int, due: Sequence[Message], setting: Setting) -> str:
-    """How a message differs from the one that is due."""
+    """How a message differs from the expected one."""
     wanted = due[index]
     if came in due[index + 1 :]:
         return f"; {named(wanted, setting)} is missing"
@@ -141,15 +140,16 @@ def _instead(came: Message, index: int, due: Sequence[Message], setting: Setting
         return f": the ID should be {_shown_id(wanted)}"
     if came.msg_id == wanted.msg_id and len(came.data) == len(wanted.data):
         at = next(k for k, pair in enumerate(zip(came.data, wanted.data)) if len(set(pair)) > 1)
-        return f" with other data than was sent, from byte {at} on"
+        return f" with wrong data from byte {at} on"
     return f", instead of {named(wanted, setting)}"
 
 
-def _lacking(came: list[Message], rest: bytes, seen: ConnectionEvidence, setting: Setting) -> str:
+def _missing(came: list[Message], rest: bytes, seen: ConnectionEvidence, setting: Setting) -> str:
+    """Describes where the answers stop; empty if the kit itself cut the connection."""
     if seen.stop is Stop.CUT and seen.echo.startswith(seen.received):
         return ""
     if len(came) == len(seen.due):
-        return f"after all others came the beginning of one more message: {_header(rest)}"
+        return f"after all expected messages came the beginning of another one: {_header(rest)}"
     wanted = named(seen.due[len(came)], setting)
     if seen.stop is Stop.WRONG:
         place = _place(len(came), seen, setting)
@@ -160,7 +160,7 @@ def _lacking(came: list[Message], rest: bytes, seen: ConnectionEvidence, setting
     elif seen.stop is Stop.BLOCKED:
         end = "then the peer stopped reading"
     else:
-        end = "then nothing more"
+        end = "then nothing else"
     whole = came[seen.due[:1] == (setting.control,) :]
     part = f" and {len(rest)} bytes of the next message" if rest else ""
     return f"{listed(whole, setting)}{part} came, {end}; {wanted} is missing"
@@ -171,7 +171,7 @@ def _header(stream: bytes) -> str:
 
 
 def named(message: Message, setting: Setting) -> str:
-    """The name or description of a message in reports."""
+    """The name of a message in reports, or a description of it."""
     name = setting.names.get(message)
     if name is not None:
         return name

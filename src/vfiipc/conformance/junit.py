@@ -54,7 +54,7 @@ def junit(report: Report, failed: Collection[str]) -> str:
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
-    # ElementTree writes characters that no XML parser accepts.
+    # ElementTree writes characters that are not valid in XML.
     return without_invalid_characters(
         ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
     )

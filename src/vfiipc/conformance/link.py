@@ -1,4 +1,4 @@
-"""One connection to the peer: logs the first bytes, and limits what it keeps."""
+"""A connection to the peer: logs the first bytes, and limits how much it keeps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .verdicts import MovedBytes
 
 __all__ = ["SHOWN", "Log", "PeerLink"]
 
-#: Bytes that reports show of each direction of a case.
+#: Maximum number of bytes that reports show for each direction of a case.
 SHOWN: Final = 4096
 
 
 class Log:
-    """The first bytes of a case in each direction, with times."""
+    """The first bytes of a case in each direction, each with its time."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
@@ -63,7 +63,7 @@ class PeerLink(asyncio.Protocol):
         self._writable.set()
         self._transport: asyncio.Transport | None = None
 
-    # What asyncio calls
+    # --- called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -95,7 +95,7 @@ class PeerLink(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    # What the kit does
+    # --- called by the kit
 
     @property
     def ended(self) -> bool:
@@ -133,16 +133,16 @@ class PeerLink(asyncio.Protocol):
     def half_close(self) -> None:
         if self._transport is None or not self.can_half_close or self.lost:
             return
-        with suppress(OSError):  # the peer has broken the connection; the next read tells
+        with suppress(OSError):  # the connection is broken, which the next read reports
             self._transport.write_eof()
 
     def abort(self) -> None:
-        """Closes at once; what was not sent yet is dropped."""
+        """Closes at once and drops unsent data."""
         if self._transport is not None:
             self._transport.abort()
 
     def reset(self) -> None:
-        """Resets the connection, so that the peer gets an error and not the end of the stream."""
+        """Resets the connection: the peer gets an error instead of the end of the stream."""
         if self._transport is None:
             return
         sock = self._transport.get_extra_info("socket")

@@ -1,4 +1,4 @@
-"""How the kit gets connections: it connects, listens, or starts the peer and connects."""
+"""Sources of connections: the kit connects, or listens, or starts the peer and connects."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Maker = Callable[[], PeerLink]
 
 _LOOPBACK: Final = "127.0.0.1"
 _SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-_AGAIN: Final = 0.02  # seconds between attempts to connect to a program that has just started
-_STARTING: Final = 15.0  # seconds for a peer to start listening, times the scale
-_COMING: Final = 60.0  # seconds for a peer to make the first connection, times the scale
+_RETRY_DELAY: Final = 0.02  # seconds between attempts to connect to a program that is starting
+_START_TIMEOUT: Final = 15.0  # seconds for a peer to start listening, times the scale
+_FIRST_TIMEOUT: Final = 60.0  # seconds for a peer to connect for the first time, times the scale
 
 
 class Unreached(Exception):
-    """There is no connection to the peer."""
+    """No connection to the peer could be made."""
 
 
 class Shortage(Exception):
@@ -40,7 +40,7 @@ class Peer(Protocol):
 
     Attributes:
         abilities: what the peer and its kind of connection support.
-        retries: how often to replace a connection that ends before any byte has arrived.
+        retries: how often to replace a connection that ends before a byte has arrived.
     """
 
     abilities: Abilities
@@ -54,7 +54,7 @@ class Peer(Protocol):
             seconds: the time-out, above 0.
 
         Raises:
-            Unreached: there is no connection in time.
+            Unreached: no connection was made in time.
             Shortage: the kit cannot open one.
         """
         ...
@@ -64,7 +64,7 @@ class Peer(Protocol):
 
         Args:
             setting: prefix and limit.
-            fresh: whether to start a new process in any case, if possible.
+            fresh: whether to start a new process even if the setting is the same.
         """
         ...
 
@@ -73,14 +73,14 @@ class Peer(Protocol):
         ...
 
     def crashes(self) -> list[str]:
-        """A description of each process that ended by itself with a status other than 0."""
+        """A description of each process that exited by itself with a status other than 0."""
         ...
 
     async def close(self) -> None: ...
 
 
 class _Steady:
-    """The common part of peers that the kit did not start."""
+    """The common base of peers that the kit did not start."""
 
     @asynccontextmanager
     async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
@@ -122,7 +122,7 @@ class Dialled(_Steady):
 
 
 class ListeningPeer(_Steady):
-    """A peer that connects to the kit, again and again.
+    """A peer that connects to the kit repeatedly.
 
     Args:
         listener: a listening socket; closed with this object.
@@ -139,7 +139,7 @@ class ListeningPeer(_Steady):
         self._listener = listener
         self._context = context
         self._turn = asyncio.Lock()
-        self._first = _COMING * scale
+        self._first = _FIRST_TIMEOUT * scale
         unix = listener.family == getattr(socket, "AF_UNIX", None)
         self.abilities = Abilities(half_close=context is None, reset=not unix)
 
@@ -171,7 +171,7 @@ class ListeningPeer(_Steady):
 
 
 class Executed:
-    """A peer that the kit starts, and restarts when it has ended.
+    """A peer that the kit starts, and restarts after it has exited.
 
     Args:
         command: the program and its arguments, in which ``{port}``, ``{prefix}`` and ``{limit}``
@@ -208,7 +208,7 @@ class Executed:
             # Two peers cannot listen at one fixed address.
             prefix=address is None and self._takes("{prefix}"),
             limit=address is None and self._takes("{limit}"),
-            memory=Process.can_tell_memory(),
+            memory=Process.can_measure_memory(),
         )
 
     def _takes(self, placeholder: str) -> bool:
@@ -222,11 +222,11 @@ class Executed:
             process, address = self._process, self._address
         assert process is not None
         assert address is not None
-        seconds = max(seconds, _STARTING * self._scale)
+        seconds = max(seconds, _START_TIMEOUT * self._scale)
         try:
             return await asyncio.wait_for(self._dial(process, address, make), seconds)
         except (OSError, asyncio.TimeoutError) as error:
-            raise Unreached(f"the peer does not listen at {address} after {seconds:g} s") from error
+            raise Unreached(f"the peer did not listen at {address} within {seconds:g} s") from error
 
     async def _start(self) -> None:
         if self._process is not None:
@@ -253,8 +253,8 @@ class Executed:
             except OSError as error:
                 _check_shortage(error)
                 if process.ended:
-                    raise Unreached(f"the peer does not listen: {process.last_words()}") from None
-            await asyncio.sleep(_AGAIN)
+                    raise Unreached(f"the peer does not listen: {process.exit_report()}") from None
+            await asyncio.sleep(_RETRY_DELAY)
 
     @asynccontextmanager
     async def variant(self, setting: Setting, *, fresh: bool) -> AsyncIterator[Peer]:
@@ -275,7 +275,7 @@ class Executed:
     def crashes(self) -> list[str]:
         if self._process is None or not self._process.crashed:
             return list(self._crashes)
-        return [*self._crashes, self._process.last_words()]
+        return [*self._crashes, self._process.exit_report()]
 
     async def close(self) -> None:
         if self._process is not None:
@@ -292,9 +292,9 @@ async def _dial(address: Address, context: ssl.SSLContext | None, make: Maker) -
         make, address.host, address.port, ssl=context if address.scheme == "tls" else None
     )
     if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
-        # Nothing listens, and the system has connected the socket to itself: it would echo.
+        # If nothing listens, the system may connect the socket to itself, which would be an echo.
         transport.abort()
-        raise ConnectionRefusedError("the connection is one to itself")
+        raise ConnectionRefusedError("the socket was connected to itself")
     return link
 
 

@@ -1,4 +1,4 @@
-"""Prepares a case: what is sent, and what must come back by when."""
+"""Prepares a case: what is sent, what must come back, and when."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Abilities(NamedTuple):
     """What a peer and its connections support.
 
     Attributes:
-        half_close: closing one direction.
-        reset: resetting a connection.
-        several: several connections at once.
-        prefix: choosing the prefix.
-        limit: choosing the limit.
-        memory: measuring its memory.
+        half_close: one direction can be closed.
+        reset: connections can be reset.
+        several: the peer serves several connections at once.
+        prefix: the kit can choose the prefix.
+        limit: the kit can choose the limit.
+        memory: the kit can measure the memory of the peer.
     """
 
     half_close: bool = True
@@ -59,8 +59,8 @@ class ConnectionPlan:
     Attributes:
         due: the messages, in order.
         echo: the same as bytes.
-        ends: for each, the offset behind its last byte in the stream that is sent.
-        sizes: for each, the offset behind its last byte in ``echo``.
+        ends: for each, the offset after its last byte in the stream that is sent.
+        sizes: for each, the offset after its last byte in ``echo``.
         fault: where a strict receiver stops, if it does.
     """
 
@@ -71,7 +71,7 @@ class ConnectionPlan:
     fault: int | None
 
     def due_at(self, sent: int) -> int:
-        """The number of bytes that must come back once ``sent`` bytes were sent."""
+        """The number of bytes that must come back after ``sent`` bytes have been sent."""
         count = bisect_right(self.ends, sent)
         return self.sizes[count - 1] if count else 0
 
@@ -98,7 +98,7 @@ class Plan:
             if messages[:1] == [self.setting.control]:
                 del messages[0]
             text = listed(messages, self.setting)
-            end = ", then the end" if track.fault is not None else ""
+            end = ", then the end of the stream" if track.fault is not None else ""
             texts.append(f"connection {number + 1}: {text}{end}")
         if len(texts) == 1:
             return texts[0].partition(": ")[2]
@@ -109,7 +109,7 @@ def prepare(case: Case, setting: Setting, abilities: Abilities) -> Plan:
     """Plans a case.
 
     Raises:
-        CannotRun: it cannot be played with this peer.
+        CannotRun: it cannot be run with this peer.
     """
     _check_abilities(case, setting, abilities)
     setting = replace(
@@ -138,13 +138,15 @@ def prepare(case: Case, setting: Setting, abilities: Abilities) -> Plan:
 
 def _check_abilities(case: Case, setting: Setting, abilities: Abilities) -> None:
     if case.strict_only and not setting.strict:
-        raise CannotRun("it is about a strict receiver")
+        raise CannotRun("it applies only to strict receivers")
     if case.prefix is not None and not abilities.prefix:
         raise CannotRun("it needs --exec with {prefix}")
     if case.limit is not None and not abilities.limit:
         raise CannotRun("it needs --exec with {limit}")
     if case.needs_memory and not abilities.memory:
-        raise CannotRun("it needs --exec, and a system that tells the memory of a process")
+        raise CannotRun(
+            "it needs --exec, on a system where the memory of a process can be measured"
+        )
     if case.needs_half_close and not abilities.half_close:
         raise CannotRun("this kind of connection has no half-close", lacking=True)
     if case.needs_reset and not abilities.reset:
@@ -168,7 +170,7 @@ def _streams(steps: tuple[Step, ...], setting: Setting) -> dict[int, bytes]:
 def _check_point(
     case: Case, script: CaseScript, setting: Setting, stream: bytes, received: Reception
 ) -> None:
-    other = CannotRun("with this prefix and limit a receiver makes something else of these bytes")
+    other = CannotRun("these bytes have a different meaning with this prefix and limit")
     if setting.strict and (received.fault is not None) != case.stops:
         raise other
     if script.point is not None:
@@ -194,9 +196,9 @@ def _track(received: Reception, setting: Setting) -> ConnectionPlan:
 def _with_waits(
     steps: tuple[Step, ...], tracks: dict[int, ConnectionPlan], setting: Setting
 ) -> Iterator[Step]:
-    """The steps, with a wait for what was echoed before each fault is sent.
+    """The steps, with a wait for all expected answers before each fault.
 
-    A strict peer may close with bytes unread, and what it has sent before can be lost then.
+    A strict peer may close a connection with unread bytes, and then lose what it has sent.
     """
     sent = dict.fromkeys(tracks, 0)
     control = len(setting.encoded(setting.control))

@@ -1,4 +1,4 @@
-"""Plays the steps of a case with a peer, and records the observations."""
+"""Runs the steps of a case with a peer, and records the observations."""
 
 from __future__ import annotations
 
@@ -29,23 +29,21 @@ from .steps import (
 
 __all__ = ["Played", "play"]
 
-#: Seconds, times the scale: for a connection; for one that the peer may decline; for a strict peer
-#: to close after a fault; for any peer to close after the end of the stream.
-_CONNECTING: Final = 5.0
-_DECLINING: Final = 2.0
-_STOPPING: Final = 2.0
-_CLOSING: Final = 0.25
-#: Seconds to wait for surplus bytes if there is no half-close.
-_SURPLUS: Final = 0.05
-#: Seconds after a deadline in which bytes that arrived in time are read.
-_OWN_DELAY: Final = 0.05
-_LOOK: Final = 0.05  # seconds between checks of the connections during a pause
-#: Received bytes that are kept beyond those expected, to show them in the report.
+# Time-outs in seconds, times the scale.
+_CONNECT_TIMEOUT: Final = 5.0
+_OPTIONAL_TIMEOUT: Final = 2.0  # for a connection that the peer may decline
+_STRICT_TIMEOUT: Final = 2.0  # for a strict peer to close after a fault
+_CLOSE_TIMEOUT: Final = 0.25  # for any peer to close after the end of the stream
+# Other times in seconds.
+_SURPLUS: Final = 0.05  # wait for surplus bytes if there is no half-close
+_GRACE: Final = 0.05  # extra time after a deadline to read bytes that arrived in time
+_LOOK: Final = 0.05  # between checks of the connections during a pause
+#: Maximum number of unexpected bytes to keep, so that the report can show them.
 _BEYOND: Final = 65536
 
 
 class Played(NamedTuple):
-    """The observations, the log, the duration in seconds, and how the process crashed, if so."""
+    """The observations, the log, the duration in seconds, and how the process crashed if it did."""
 
     evidence: Evidence
     log: Log
@@ -54,7 +52,7 @@ class Played(NamedTuple):
 
 
 async def play(plan: Plan, peer: Peer, scale: float) -> Played:
-    """Plays a case, for at most its pauses, its time limit and the waits for connections."""
+    """Runs a case. Takes at most its pauses, its time limit and the waits for connections."""
     player = _Player(plan, peer, scale)
     try:
         await player.play()
@@ -65,23 +63,23 @@ async def play(plan: Plan, peer: Peer, scale: float) -> Played:
 
 
 class _Stopped(Exception):
-    """Raised to skip the rest of the script after a failure."""
+    """Skips the rest of the script after a failure."""
 
 
 @dataclass
 class _Connection:
-    """A connection, with what is expected on it and what was observed so far."""
+    """A connection, with the expectations and the observations so far."""
 
     number: int
     track: ConnectionPlan
     opened: Open
     link: PeerLink | None = None
-    good: int = 0  #: received bytes that were compared and are equal
+    good: int = 0  #: number of received bytes that are known to be as expected
     control_answered: bool = False
     paused: bool = False
     half_closed: bool = False
     stop: Stop = Stop.DONE
-    overdue: bool = False  #: whether it did not end in time
+    overdue: bool = False  #: whether the peer did not end it in time
     reason: str = ""
 
     def matches(self) -> bool:
@@ -160,7 +158,7 @@ class _Player:
         except _Stopped:
             pass
 
-    # Steps
+    # --- steps
 
     async def _do(self, step: Step) -> None:
         if isinstance(step, Open):
@@ -202,7 +200,7 @@ class _Player:
                 self._look_at(other)
 
     async def _connect(self, connection: _Connection) -> None:
-        patience = _DECLINING if connection.opened.optional else _CONNECTING
+        patience = _OPTIONAL_TIMEOUT if connection.opened.optional else _CONNECT_TIMEOUT
         most = len(connection.track.echo) + _BEYOND
         if connection.link is not None:
             connection.link.abort()
@@ -222,7 +220,7 @@ class _Player:
         control = self._plan.setting.encoded(self._plan.setting.control)
         assert connection.link is not None
         connection.link.send(control)
-        patience = _DECLINING if connection.opened.optional else USUAL
+        patience = _OPTIONAL_TIMEOUT if connection.opened.optional else USUAL
         deadline = min(self._deadline, time.monotonic() + patience * self._scale)
         await self._until_due(connection, deadline, len(control))
 
@@ -256,7 +254,7 @@ class _Player:
         due = connection.due() if least is None else least
         late = False
         while connection.good < due:
-            # An answer that goes wrong behind the control message is judged with the case.
+            # A wrong byte after the control message is a failure of the case, found later.
             if not connection.matches() and (least is None or not self._begins(connection, least)):
                 self._stop(connection, Stop.WRONG)
             if len(link.received) >= due:
@@ -267,10 +265,10 @@ class _Player:
                 self._stop(connection, Stop.WAITED)
             if not await _within(link.changed(), min(deadline, self._stall())):
                 late = True
-                await asyncio.sleep(_OWN_DELAY)  # this program itself may have been delayed
+                await asyncio.sleep(_GRACE)  # this process itself may have been delayed
 
     def _stall(self) -> float:
-        """When to give up if nothing arrives; a case that measures waits for its whole limit."""
+        """When to give up if nothing arrives. Cases that measure times use their whole limit."""
         seconds = self._plan.case.seconds if self._plan.case.measures else USUAL
         return time.monotonic() + seconds * self._scale
 
@@ -295,21 +293,21 @@ class _Player:
         if link.ended and connection.good < len(connection.track.echo):
             self._stop(connection, Stop.LEFT)
 
-    # The end
+    # --- end
 
     async def _finish(self, connection: _Connection) -> None:
-        """Waits for what is expected, then for the end; anything else is a failure."""
+        """Waits for the expected bytes, then for the end; anything else is a failure."""
         link = connection.link
         if link is None or connection.stop is Stop.CUT:
             return
         await self._await(connection)
         if connection.is_past_fault():
-            patience = _STOPPING * self._scale
+            patience = _STRICT_TIMEOUT * self._scale
         elif connection.half_closed:
             patience = self._patience
         elif link.can_half_close:
             link.half_close()
-            patience = _CLOSING * self._scale
+            patience = _CLOSE_TIMEOUT * self._scale
         else:
             patience = _SURPLUS
         deadline = min(self._deadline, time.monotonic() + patience)
@@ -340,7 +338,7 @@ def _act(connection: _Connection, link: PeerLink, step: Step) -> None:
 
 
 async def _within(wait: Awaitable[None], deadline: float) -> bool:
-    """Whether it happened before the deadline."""
+    """Waits until the deadline at most; returns whether ``wait`` completed."""
     left = deadline - time.monotonic()
     try:
         await asyncio.wait_for(wait, max(left, 0.0))

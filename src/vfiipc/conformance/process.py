@@ -1,4 +1,4 @@
-"""The process of a peer that the kit starts: its end, its memory, and its last output."""
+"""The process of a peer: starts and ends it, and reports its memory and its last output."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Final
 __all__ = ["Process"]
 
 _PROC: Final = Path("/proc")
-_WORDS: Final = 2048  #: bytes of its output that are kept
-_ENDING: Final = 1.0  # seconds between SIGTERM and SIGKILL
-_SESSION: Final = 3  # of the fields in /proc/PID/stat, behind the name
+_KEPT_OUTPUT: Final = 2048  # bytes
+_KILL_DELAY: Final = 1.0  # seconds between SIGTERM and SIGKILL
+_SESSION: Final = 3  # index of the session ID among the fields of /proc/PID/stat after the name
 
 
 class Process:
@@ -24,7 +24,7 @@ class Process:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._words = b""
+        self._output = b""
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
@@ -32,7 +32,7 @@ class Process:
         """Starts a program.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: the program cannot be started.
         """
         return cls(
             await asyncio.create_subprocess_exec(
@@ -47,7 +47,7 @@ class Process:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         while data := await self._process.stdout.read(65536):
-            self._words = (self._words + data)[-_WORDS:]
+            self._output = (self._output + data)[-_KEPT_OUTPUT:]
 
     @property
     def ended(self) -> bool:
@@ -57,28 +57,28 @@ class Process:
     def crashed(self) -> bool:
         return bool(self._process.returncode)
 
-    def last_words(self) -> str:
-        """How it ended, and the last line of its output; empty while it runs."""
+    def exit_report(self) -> str:
+        """How the process exited, and the last line of its output; empty while it runs."""
         status = self._process.returncode
         if status is None:
             return ""
-        how = f"ended with status {status}"
+        how = f"exited with status {status}"
         if status < 0:
             try:
-                how = f"was ended by {signal.Signals(-status).name}"
+                how = f"was killed by {signal.Signals(-status).name}"
             except ValueError:
-                how = f"was ended by signal {-status}"
-        lines = self._words.decode(errors="replace").strip().splitlines()
-        said = f", its last words: {lines[-1][:200]!r}" if lines else ""
+                how = f"was killed by signal {-status}"
+        lines = self._output.decode(errors="replace").strip().splitlines()
+        said = f"; last line of its output: {lines[-1][:200]!r}" if lines else ""
         return f"its process {how}{said}"
 
     async def close(self) -> None:
-        """Ends it and its child processes."""
+        """Ends the process and its child processes."""
         try:
             if not self.ended:
                 self._signal("SIGTERM")
                 try:
-                    await asyncio.wait_for(self._process.wait(), _ENDING)
+                    await asyncio.wait_for(self._process.wait(), _KILL_DELAY)
                 except asyncio.TimeoutError:
                     pass
         finally:
@@ -86,7 +86,7 @@ class Process:
             self._reader.cancel()
         await self._process.wait()
         await asyncio.gather(self._reader, return_exceptions=True)
-        # A process that it has started may still hold the other end of the pipe.
+        # A process that left the session may still hold the other end of the pipe.
         transport = getattr(self._process, "_transport", None)
         if transport is not None:
             transport.close()
@@ -104,12 +104,12 @@ class Process:
     # Memory
 
     @staticmethod
-    def can_tell_memory() -> bool:
+    def can_measure_memory() -> bool:
         return (_PROC / "self" / "statm").exists()
 
     def memory_bytes(self) -> int | None:
         """The virtual size of all processes in its session, including memory not yet touched."""
-        if not self.can_tell_memory() or self.ended:
+        if not self.can_measure_memory() or self.ended:
             return None
         return sum(self._sizes()) * os.sysconf("SC_PAGE_SIZE")
 
@@ -122,4 +122,4 @@ class Process:
                 if int(session) == self._process.pid:
                     yield int((folder / "statm").read_text().split()[0])
             except (OSError, IndexError):
-                continue  # it has just ended
+                continue  # the process has just exited

@@ -1,7 +1,7 @@
 """The reference receiver for expectations: short, and close to the text of the rules.
 
-It judges a whole stream at once. That is enough: what a receiver delivers does not depend on how
-the stream is split (FRM-C1), and a message is delivered once its last byte is there (FRM-R6).
+It processes a whole stream at once. That is enough, because the messages do not depend on how the
+stream was split (FRM-C1), and a message is delivered as soon as its last byte arrives (FRM-R6).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Reception(NamedTuple):
 
     Attributes:
         deliveries: the messages, in order.
-        fault: where synchronisation was lost, in strict mode; ``None`` if it was not.
-        held: where the bytes begin that are held at the end.
+        fault: in strict mode, the offset at which synchronisation was lost; ``None`` if it was not.
+        held: the offset of the first byte that is held at the end.
     """
 
     deliveries: list[Delivered]
@@ -39,7 +39,7 @@ class Reception(NamedTuple):
 
 
 def receive(stream: bytes, prefix: int, limit: int, *, strict: bool = False) -> Reception:
-    """What a receiver with these parameters delivers from ``stream``."""
+    """Applies the receiver algorithm to ``stream``."""
     mark = PREFIX.packer.pack(prefix)
     deliveries: list[Delivered] = []
     at = 0
@@ -63,7 +63,7 @@ def receive(stream: bytes, prefix: int, limit: int, *, strict: bool = False) -> 
 
 
 def _find(stream: bytes, mark: bytes, at: int) -> int:
-    """Where the next prefix begins, or the longest tail that may become one (FRM-R2, FRM-R3)."""
+    """The offset of the next prefix, or of a tail that may become one (FRM-R2, FRM-R3)."""
     found = stream.find(mark, at)
     if found >= 0:
         return found

@@ -1,4 +1,4 @@
-"""Runs cases against a peer: concurrently if possible, one by one if necessary."""
+"""Runs cases against a peer, concurrently if the peer can, and one by one otherwise."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .verdicts import LeftOut, Result, Verdict
 
 __all__ = ["Examination", "ExamineOptions"]
 
-_WORKERS: Final = 8  # connections that cases without pauses use at once
-_ENOUGH: Final = 5  # consecutive failed control exchanges after which the rest is skipped
-_DYING: Final = 0.1  # seconds for the process to end after its connection
+_WORKERS: Final = 8  # number of concurrent cases without pauses
+_MAX_LOSSES: Final = 5  # consecutive failed control exchanges; then the rest is skipped
+_EXIT_DELAY: Final = 0.1  # seconds for the process to exit after its connection has ended
 _TOGETHER: Final = "9.1"
 _ENDED_BADLY: Final = (Stop.LOST, Stop.LEFT, Stop.UNREACHED)
 
@@ -44,9 +44,9 @@ class ExamineOptions:
 
 @dataclass
 class Examination:
-    """One run of cases against a peer. Belongs to one event loop.
+    """One run of cases against a peer, in one event loop.
 
-    The attributes can be read at any time, also after ``run`` was cancelled.
+    The attributes can be read at any time, including after a cancelled ``run``.
 
     Attributes:
         peer: the peer; closed at the end of ``run``.
@@ -69,12 +69,12 @@ class Examination:
     def __post_init__(self) -> None:
         self.setting = replace(self.setting, strict=self.options.mode == "strict")
         self._serial = self.options.serial
-        self._lost = 0  # control exchanges that failed, in a row
+        self._lost = 0  # consecutive failed control exchanges
         self._last_loss = ""
         self._again: list[Case] = []
 
     async def run(self) -> None:
-        """Runs every case, once. It can be cancelled; failures of the peer do not raise.
+        """Runs all cases. Can be cancelled. Failures of the peer do not raise exceptions.
 
         Raises:
             Shortage: this machine has no descriptor or memory left for the rest of the run.
@@ -115,20 +115,20 @@ class Examination:
             await self._run_beside(case)
 
     async def _run_beside(self, case: Case) -> None:
-        """Runs a case beside others; schedules a retry, alone, if another may have disturbed it."""
+        """Runs a case concurrently. If another case may have disturbed it, it is repeated alone."""
         outcome = await self._run(case)
         if outcome is None:
             return
         result, played = outcome
         ends = (seen.stop for seen in played.evidence.seen) if played is not None else ()
         fell = any(stop in _ENDED_BADLY for stop in ends) or (played is not None and played.crash)
-        if result.verdict.is_failure and fell and self._lost < _ENOUGH:
+        if result.verdict.is_failure and fell and self._lost < _MAX_LOSSES:
             self._again.append(case)
         else:
             self._note(result)
 
     async def _run_alone(self, case: Case) -> None:
-        """Runs a case; again, if it measures times and was slow, which others may have caused."""
+        """Runs a case; repeats it if it measures times and was slow, which other load can cause."""
         outcome = await self._run(case)
         if outcome is not None and case.measures and outcome[0].verdict is Verdict.NON_STRICT:
             outcome = await self._run(case)
@@ -139,10 +139,10 @@ class Examination:
         self.results[result.id] = result
         self.options.report(result)
 
-    # What is found out before
+    # --- detecting the mode and abilities of the peer
 
     async def _find_mode(self) -> None:
-        """One stray byte tells: a strict peer closes, a lenient one goes on."""
+        """Sends a stray byte: a strict peer closes the connection, a lenient one continues."""
         probe = Case(
             "0.1",
             "-",
@@ -172,12 +172,12 @@ class Examination:
         result, _ = outcome
         if result.verdict is Verdict.UNIMPLEMENTED:
             self.peer.abilities = self.peer.abilities._replace(several=False)
-        # A peer that mixes up connections would fail other concurrent cases, too.
+        # A peer that mixes up connections would also fail other concurrent cases.
         self._serial = result.verdict in (Verdict.UNIMPLEMENTED, Verdict.FAILED)
         if any(chosen.id == _TOGETHER for chosen in self.cases):
             self._note(result)
 
-    # One case
+    # --- one case
 
     async def _run(self, case: Case) -> tuple[Result, Played | None] | None:
         """Runs a case; ``None`` if it is left out."""
@@ -185,7 +185,7 @@ class Examination:
             plan = prepare(case, self.setting, self.peer.abilities)
         except CannotRun as reason:
             return self._cannot_run(case, reason)
-        if self._lost >= _ENOUGH:
+        if self._lost >= _MAX_LOSSES:
             return _untried(plan, self._lost, self._last_loss), None
         played = await self._play(plan)
         result = _judged(plan, played)
@@ -215,7 +215,7 @@ class Examination:
             before = len(peer.crashes())
             played = await play(plan, peer, self.options.scale)
             if any(seen.stop in _ENDED_BADLY for seen in played.evidence.seen):
-                await asyncio.sleep(_DYING)  # the connection may have ended before the process
+                await asyncio.sleep(_EXIT_DELAY)
             crashes = peer.crashes()[before:]
         return played._replace(crash=crashes[-1] if crashes else "")
 
@@ -246,7 +246,7 @@ def _judged(plan: Plan, played: Played) -> Result:
 
 def _untried(plan: Plan, count: int, last: str) -> Result:
     case = plan.case
-    why = f"not tried, because {count} control exchanges in a row failed, the last one so: {last}"
+    why = f"not tried, because {count} control exchanges in a row failed; the last failure: {last}"
     return Result(
         case.id, case.title, case.rule, Verdict.INCONCLUSIVE, "open", 0.0, plan.expected, why
     )

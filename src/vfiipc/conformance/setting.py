@@ -11,15 +11,15 @@ from ..codec import MSG_ID, MSG_ID_SIZE, PREFIX, SIZE, Message, encode, encode_h
 
 __all__ = ["LARGEST", "Setting"]
 
-#: No message of the kit has more data than this.
+#: Maximum data size of the messages that the kit sends, in bytes.
 LARGEST: Final = 16 << 20
 
-#: Cases repeat this much garbage, so that millions of bytes cost little to make.
+#: Garbage repeats after this many bytes, because generating megabytes of it takes long.
 _BLOCK: Final = 1 << 16
-#: Five bytes, of which at least one occurs in no prefix.
+#: Five different bytes, of which at least one is not in a given prefix of four bytes.
 _STRAYS: Final = (0xFF, 0xFE, 0xFD, 0xFC, 0xFB)
-# Each ID is the same in either byte order, so that a peer with the wrong byte order fails the cases
-# about IDs, not every case.
+# These IDs read the same in either byte order. A peer with the wrong byte order then fails only the
+# cases about IDs.
 _EVERY_BYTE: Final = 0x01010101
 _IDS: Final = 127
 _CONTROL: Final = Message(0x43434343, b"control")
@@ -89,20 +89,20 @@ class Setting:
 
     @staticmethod
     def numbered(number: int, data: bytes) -> Message:
-        """A message with an ID that differs from those of the 126 before it."""
+        """A message with an ID that differs from those of the 126 messages before it."""
         return Message(_EVERY_BYTE * (1 + number % _IDS), data)
 
     def encoded(self, *messages: Message) -> bytes:
         return b"".join(encode(self.prefix, *message) for message in messages)
 
     def header(self, data_size: int, msg_id: int = _SECOND.msg_id) -> bytes:
-        """The header of a message with ``data_size`` bytes of data, valid or not."""
+        """A header for ``data_size`` bytes of data, which may be an invalid size."""
         whole = encode_header(self.prefix, msg_id, 0)
         size = SIZE.packer.pack(data_size + MSG_ID_SIZE)
         return whole[: SIZE.offset] + size + whole[SIZE.offset + len(size) :]
 
     def judged(self, size: int) -> bytes:
-        """The prefix and a size, which can be invalid."""
+        """The prefix and a size field, which may be invalid."""
         return self.mark + SIZE.packer.pack(size)
 
     def random(self, purpose: str) -> random.Random:
@@ -120,5 +120,5 @@ class Setting:
             pieces.append(noise + self.mark[: choose.randrange(len(self.mark))] + self.stray)
             length += len(pieces[-1])
         block = b"".join(pieces) or self.stray
-        # The last byte is a stray one, so that no tail waits for the rest of a prefix.
+        # The last byte is not part of a prefix, so that the receiver holds no bytes at the end.
         return (block * (size // len(block) + 1))[: max(size - 1, 0)] + self.stray[:size]

@@ -1,4 +1,4 @@
-"""What is done in a case, step by step. A step belongs to one of the case's connections."""
+"""The steps of a case. Most steps apply to one of its connections, ``on``."""
 
 from __future__ import annotations
 
@@ -31,48 +31,48 @@ class SendBytes(NamedTuple):
 
 
 class Await(NamedTuple):
-    """Wait for everything that has to come back by now."""
+    """Wait for everything that must have come back by now."""
 
     on: int = 0
 
 
 class Pause(NamedTuple):
-    """Do nothing for a time, during which nothing may come that is not due."""
+    """Wait for a time, during which nothing unexpected may come back."""
 
     seconds: float
 
 
 class StopReading(NamedTuple):
-    """Leave what comes to the system's buffers, until something is awaited."""
+    """Stop reading until the next ``Await``, so that the buffers of the system fill up."""
 
     on: int = 0
 
 
 class HalfClose(NamedTuple):
-    """End the stream to the peer, and go on reading."""
+    """End the stream to the peer, and continue reading."""
 
     on: int = 0
 
 
 class Close(NamedTuple):
-    """Close the connection, whatever the peer still sends."""
+    """Close the connection, even if the peer is still sending."""
 
     on: int = 0
 
 
 class Reset(NamedTuple):
-    """Break the connection."""
+    """Reset the connection."""
 
     on: int = 0
 
 
 class Open(NamedTuple):
-    """Connect once more, and exchange a control message there.
+    """Open another connection, and exchange a control message on it.
 
     Attributes:
         on: the number of the new connection.
-        control: whether to exchange one.
-        proves: whether the case is about this exchange, so that its failure fails the case.
+        control: whether to exchange a control message.
+        proves: whether the case tests this exchange, so that its failure fails the case.
         optional: whether the peer may refuse, because it serves one connection at a time.
     """
 
@@ -83,11 +83,11 @@ class Open(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Note the time."""
+    """Record the time."""
 
 
 class SampleMemory(NamedTuple):
-    """Note how much memory the peer claims."""
+    """Record the virtual size of the peer."""
 
 
 Step = (
@@ -100,12 +100,12 @@ class CaseScript:
     """The steps of a case, after the control exchange on connection 0.
 
     Attributes:
-        steps: what is done.
-        point: what a lenient receiver has to deliver on connection 0 for the case to make sense
-            with this prefix and limit, control message and final Z aside; ``None`` if the case
-            makes sense whatever is delivered.
-        final: whether a final Z follows on connection 0, and has to come back.
-        together: whether a fault is sent in one piece with what is before it.
+        steps: the steps.
+        point: what a lenient receiver must deliver on connection 0, apart from the control message
+            and the final Z. If it delivers anything else with this prefix and limit, the case is
+            left out. ``None``: the case always applies.
+        final: whether a final Z is sent on connection 0 and must come back.
+        together: whether a fault is sent in one write with the bytes before it.
     """
 
     steps: tuple[Step, ...]

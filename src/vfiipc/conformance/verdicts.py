@@ -10,7 +10,7 @@ __all__ = ["Grade", "LeftOut", "MovedBytes", "Result", "Verdict"]
 
 
 class Verdict(str, Enum):
-    """How a peer did in one case; the value is what reports show."""
+    """The verdict on a peer in one case. Reports show the value."""
 
     OK = "OK"
     NON_STRICT = "NON-STRICT"  #: a SHOULD was not followed, or the outcome is allowed but unusual
@@ -24,7 +24,7 @@ class Verdict(str, Enum):
 
     @property
     def is_failure(self) -> bool:
-        """Whether a run with this verdict has failed."""
+        """Whether this verdict makes the run fail."""
         return self in (Verdict.FAILED, Verdict.INCONCLUSIVE)
 
 
@@ -36,7 +36,7 @@ class Grade(NamedTuple):
 
 
 class MovedBytes(NamedTuple):
-    """Bytes that moved together, and when: seconds after the case began."""
+    """Bytes that were sent or received at once, and the time in seconds since the case began."""
 
     at: float
     data: bytes
@@ -49,8 +49,8 @@ class Result:
     Attributes:
         id: the ID of the case.
         title: what was sent.
-        rule: the rule or section of ``spec/framing.md`` that the case is about.
-        verdict: how the peer did.
+        rule: the rule or section of ``spec/framing.md`` that the case tests.
+        verdict: the verdict.
         ending: how the last connection of the case ended: ``clean``, ``reset``, ``timeout`` (the
             peer did not answer or close in time), or ``open`` (until the kit closed it).
         seconds: the duration in seconds.

@@ -1,4 +1,4 @@
-"""What the router wants to be done, as values."""
+"""The actions that the router returns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class UnicastTicket(NamedTuple):
-    """What another server calls a unicast of its own, and how it knows the client that got it."""
+    """Identifies a unicast of another server, and the receiving client, to that server."""
 
     node: str
     reference: int
@@ -34,23 +34,24 @@ class Unicast:
     """A notification on its way to one of several candidates.
 
     Args:
-        sender: the client that sent it; 0 if it came from another server.
-        notify: what it sent.
-        ticket: what the other server calls it. Such a unicast has one candidate only.
+        sender: the client that sent it; 0 if another server did.
+        notify: the notification.
+        ticket: identifies it to the other server. Such a unicast has only one candidate.
     """
 
-    __slots__ = ("holder", "notify", "sender", "ticket", "tried")
+    __slots__ = ("holder", "notify", "sender", "ticket", "tried", "unreachable")
 
     def __init__(self, sender: int, notify: Notify, ticket: UnicastTicket | None = None) -> None:
         self.sender = sender
         self.notify = notify
         self.ticket = ticket
-        self.holder = 0  # the client that has it now; 0 for none
-        self.tried: list[int] = []  # clients that got it
+        self.holder = 0  # the client that currently has it; 0 for none
+        self.tried: set[int] = set()  # the clients that have received it
+        self.unreachable: set[str] = set()  # the servers that cannot be asked
 
 
 class Deliver(NamedTuple):
-    """``client`` gets ``payload``, on behalf of the applications in ``receivers``."""
+    """Send ``payload`` to ``client``, for the applications in ``receivers``."""
 
     client: int
     payload: bytes
@@ -63,23 +64,27 @@ class Deliver(NamedTuple):
 
 
 class TellUndeliverable(NamedTuple):
-    """``client``, the sender, is told that nobody got its notification."""
+    """Tell ``client``, the sender, that its notification was not delivered.
+
+    ``reference`` is that of the notification: later ones have a higher reference.
+    """
 
     client: int
     error: UnicastError
+    reference: int
 
 
 class Observed(NamedTuple):
-    """``clients``, the observers of this server, are told, and those of the others."""
+    """Send an observation to ``clients``, the local observers, and to those of other servers."""
 
     clients: tuple[int, ...]
     observation: Observation
 
 
 class Refused(NamedTuple):
-    """The allow list does not let this pass, ``in`` from remote clients or ``out`` to them.
+    """The allow list blocked a notification from (``in``) or to (``out``) remote clients.
 
-    ``client`` has sent it, or the server ``node`` has passed it on.
+    It was sent by ``client``, or forwarded by the server ``node``.
     """
 
     client: int
@@ -89,25 +94,25 @@ class Refused(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """Another server is to deliver a unicast, for ``registration``."""
+    """Ask another server to deliver a unicast to the client of ``registration``."""
 
     registration: Registration
     unicast: Unicast
 
 
 class Spread(NamedTuple):
-    """All other servers get a broadcast."""
+    """Send a broadcast to all other servers."""
 
     notify: Notify
 
 
 class GiveBack(NamedTuple):
-    """A unicast from another server was not taken after all; that server is told."""
+    """Tell another server that a client has sent back its unicast."""
 
     ticket: UnicastTicket
 
 
-#: What goes to other servers.
+#: Actions that concern other servers.
 BusAction: TypeAlias = "Forward | Spread | GiveBack"
 
 Action: TypeAlias = "Deliver | TellUndeliverable | Observed | Refused | BusAction"

@@ -1,8 +1,8 @@
-"""What carries messages between servers; and one in memory, for tests of what they say.
+"""The bus that carries messages between servers, as an interface, and a bus in memory for tests.
 
-A bus delivers what is published to those that have subscribed to its subject, at most once, and
-never to the one that published it (NFY-G1). Whoever publishes with ``reply`` gets what others
-publish under that subject, or ``nobody`` if no one has subscribed to what was published.
+A bus delivers a message to the subscribers of its subject, at most once, and never to its publisher
+(NFY-G1). A publisher that sets ``reply`` receives the messages that others publish to that subject,
+or ``nobody`` if its message had no subscribers.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = [
 
 
 class BusError(ConnectionError):
-    """The bus cannot be used: there is no connection, it is not fit, or the name is taken."""
+    """The bus cannot be used: no connection, unsuitable settings, or the name is taken."""
 
 
 class Arrival(NamedTuple):
-    """A message from the bus. With ``nobody``, what was published for a reply reached no one."""
+    """A message from the bus. ``nobody``: the message to which this replies had no subscribers."""
 
     subject: str
     data: bytes
@@ -39,7 +39,7 @@ class Arrival(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """A message for the bus; a reply to it comes with the subject ``reply``."""
+    """A message for the bus. Replies to it have the subject ``reply``."""
 
     subject: str
     data: bytes
@@ -50,13 +50,13 @@ class Publish(NamedTuple):
 
 
 class Subscribe(NamedTuple):
-    """Messages with this subject are wanted; ``*`` stands for any one of its words."""
+    """Subscribe to a subject. ``*`` matches any one word."""
 
     subject: str
 
 
 class Unsubscribe(NamedTuple):
-    """Messages with this subject are no longer wanted."""
+    """Unsubscribe from a subject."""
 
     subject: str
 
@@ -65,12 +65,12 @@ BusMessage: TypeAlias = "Publish | Subscribe | Unsubscribe"
 
 
 class BusListener(NamedTuple):
-    """Who is told what of a bus.
+    """The callbacks of a bus.
 
     Attributes:
-        arrived: a message has arrived.
-        connected: there is a connection again.
-        lost: there is none, for this reason.
+        arrived: called when a message has arrived.
+        connected: called when the connection has been restored.
+        lost: called with the reason when the connection is lost.
     """
 
     arrived: Callable[[Arrival], None]
@@ -79,65 +79,65 @@ class BusListener(NamedTuple):
 
 
 class Bus(ABC):
-    """A connection to a bus, which is made again when it is lost. Belongs to one loop."""
+    """A connection to a bus, restored automatically when it is lost. Belongs to one event loop."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where it is, for texts."""
+        """The address, for messages and logs."""
 
     @property
     @abstractmethod
     def max_payload(self) -> int:
-        """The most bytes of a message."""
+        """Maximum size of a message, in bytes."""
 
     @abstractmethod
     async def connect(self, listener: BusListener) -> None:
         """Connects.
 
         Raises:
-            BusError: it cannot be done.
+            BusError: the connection failed.
         """
 
     @abstractmethod
     def publish(self, message: Publish) -> bool:
-        """Sends a message, soon; False if that cannot be done, so that it reaches nobody."""
+        """Queues a message; returns False if it cannot be sent."""
 
     @abstractmethod
     def subscribe(self, subject: str) -> None:
-        """Messages with this subject are wanted from now on, also over later connections."""
+        """Subscribes to a subject, also on later connections."""
 
     @abstractmethod
     def unsubscribe(self, subject: str) -> None:
-        """Messages with this subject are no longer wanted."""
+        """Unsubscribes from a subject."""
 
     @property
     @abstractmethod
     def is_crowded(self) -> bool:
-        """Whether so much waits to be sent that others should get a chance to do that."""
+        """Whether so much is queued that the caller should let other tasks run."""
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Sends what was published, and ends the connection for good."""
+        """Sends what is queued, and closes the connection permanently."""
 
 
 # --- in memory ------------------------------------------------------------------------------------
 
 
 class InFlight(NamedTuple):
-    """A message on its way to one of those that have subscribed."""
+    """A message on its way to a subscriber."""
 
     to: MemoryBus
     message: Arrival
 
 
 class MemoryNetwork:
-    """What several ``MemoryBus`` objects share.
+    """Connects several ``MemoryBus`` objects.
 
-    Messages stay in ``in_flight`` until they are delivered, in any order and any number of times.
+    Messages stay in ``in_flight`` until the test delivers them, in any order and repeatedly.
 
     Args:
-        published: is called when there is something to deliver.
+        published: called when there is a message to deliver.
     """
 
     def __init__(self, published: Callable[[], None] = lambda: None) -> None:
@@ -146,21 +146,21 @@ class MemoryNetwork:
         self._published = published
 
     def deliver(self, index: int = 0, *, keep: bool = False) -> None:
-        """Delivers a message; with ``keep`` it can be delivered once more."""
+        """Delivers a message; with ``keep``, it can be delivered again."""
         to, message = self.in_flight[index] if keep else self.in_flight.pop(index)
         to.arrive(message)
 
     def deliver_all(self) -> None:
-        """Delivers everything in order, and what is published on account of it."""
+        """Delivers all messages in order, including those that are published meanwhile."""
         while self.in_flight:
             self.deliver()
 
     def lose(self, index: int = 0) -> None:
-        """Nobody gets this message."""
+        """Drops a message."""
         del self.in_flight[index]
 
     def send(self, sender: MemoryBus, message: Publish) -> None:
-        """What a bus does with a message."""
+        """Routes a message to the subscribers of its subject."""
         incoming = Arrival(message.subject, message.data, message.reply)
         targets = [
             bus for bus in self.buses if bus is not sender and bus.has_subscribed(message.subject)
@@ -176,8 +176,8 @@ class MemoryBus(Bus):
     """A bus without a network.
 
     Args:
-        network: connects it with others.
-        max_payload: the most bytes of a message.
+        network: connects it with other buses.
+        max_payload: maximum size of a message, in bytes.
     """
 
     def __init__(self, network: MemoryNetwork, max_payload: int = 1 << 20) -> None:
@@ -185,7 +185,7 @@ class MemoryBus(Bus):
         self._max_payload = max_payload
         self._subjects: set[str] = set()
         self._listener: BusListener | None = None
-        #: Whether messages come and go.
+        #: Whether messages are sent and received.
         self.is_connected = False
 
     @property
@@ -207,25 +207,25 @@ class MemoryBus(Bus):
         self.detach()
 
     def attach(self, listener: BusListener) -> None:
-        """As ``connect``, without a loop."""
+        """Like ``connect``, without an event loop."""
         self._listener = listener
         self._network.buses.append(self)
         self.is_connected = True
 
     def detach(self) -> None:
-        """As ``aclose``, without a loop."""
+        """Like ``aclose``, without an event loop."""
         self.is_connected = False
         if self in self._network.buses:
             self._network.buses.remove(self)
 
     def cut(self) -> None:
-        """The connection is lost."""
+        """Breaks the connection."""
         self.detach()
         if self._listener is not None:
             self._listener.lost("it was cut")
 
     def mend(self) -> None:
-        """There is a connection again."""
+        """Restores the connection."""
         if self._listener is not None:
             self.attach(self._listener)
             self._listener.connected()
@@ -243,12 +243,12 @@ class MemoryBus(Bus):
         self._subjects.discard(subject)
 
     def has_subscribed(self, subject: str) -> bool:
-        """Whether it wants messages with a subject."""
+        """Whether a subscription matches a subject."""
         words = subject.split(".")
         return any(_matches(each.split("."), words) for each in self._subjects)
 
     def arrive(self, message: Arrival) -> None:
-        """A message has arrived; it is lost without a connection."""
+        """Passes a message to the listener; drops it if there is no connection."""
         if self.is_connected and self._listener is not None:
             self._listener.arrived(message)
 

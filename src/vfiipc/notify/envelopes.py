@@ -1,7 +1,7 @@
-"""What servers send each other over a bus: subjects, and envelopes.
+"""The subjects and envelopes that servers send each other over a bus.
 
-An envelope is one line of JSON, its head, and behind that a body: the payload of a notification,
-unchanged, or registrations. Rules: ``spec/notify.md``, section 13.
+An envelope consists of a head, which is one line of JSON, and a body: the unchanged payload of a
+notification, or registrations. Rules: ``spec/notify.md``, section 13.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, NoReturn
 
-from .json_members import MalformedPayload, Members, members_of
+from .json_members import MalformedPayload
 from .messages import (
     Notify,
     Observation,
@@ -29,6 +30,7 @@ __all__ = [
     "HEAD",
     "OBSERVATIONS",
     "REGISTRATIONS",
+    "REGISTRATIONS_BODY",
     "Envelope",
     "broadcast_subject",
     "decode_changes",
@@ -44,48 +46,58 @@ __all__ = [
 ]
 
 _ROOT: Final = "nfy.1"
-#: Every server's heartbeats and changes.
+#: The heartbeats and changes of all servers.
 REGISTRATIONS: Final = f"{_ROOT}.reg.*"
 OBSERVATIONS: Final = f"{_ROOT}.seen"
 
-#: The most bytes of a head.
+#: Maximum size of a head, and of the body of an envelope with registrations, in bytes.
 HEAD: Final = 4096
-#: Bytes of registrations in one envelope, at most.
+REGISTRATIONS_BODY: Final = 64 * 1024
+#: Size of the registrations after which another envelope begins, in bytes.
 _PART: Final = 48 * 1024
 
 _NUMBERS: Final = range(2**53)
 _LONGEST_SESSION: Final = 64
 
 
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_read: Final = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+@lru_cache(maxsize=4096)  # a broadcast needs one each time
 def _token(text: str) -> str:
-    """An ID in a subject, where it may hold any character and have any length (NFY-G2)."""
+    """Encodes an ID, which may contain any characters, as a word of a subject (NFY-G2)."""
     digest = hashlib.sha256(text.encode()).digest()
     return base64.b32encode(digest)[:26].decode()
 
 
 def registrations_subject(node: str, asker: str | None = None) -> str:
-    """Where a server tells of its registrations: to all, or to the one that has asked."""
+    """The subject for the registrations of a server; with ``asker``, only for that server."""
     to = f".{_token(asker)}" if asker is not None else ""
     return f"{_ROOT}.reg.{_token(node)}{to}"
 
 
 def snapshots_subject(asker: str) -> str:
-    """Where a server gets what it has asked for, from any other."""
+    """The subject for all snapshots that a server has asked for."""
     return f"{_ROOT}.reg.*.{_token(asker)}"
 
 
 def node_subject(node: str) -> str:
-    """Where a server takes unicasts and questions."""
+    """The subject for unicasts and requests to a server."""
     return f"{_ROOT}.to.{_token(node)}"
 
 
 def broadcast_subject(notification: str) -> str:
-    """Where the broadcasts with a notification ID go."""
+    """The subject for broadcasts with a notification ID."""
     return f"{_ROOT}.all.{_token(notification)}"
 
 
 def reply_subject(session: str, number: int | None = None) -> str:
-    """Where the reply to an envelope goes; without a number, where all replies go."""
+    """The subject for the reply to an envelope; without a number, for all replies."""
     return f"{_ROOT}.re.{session}.{'*' if number is None else number}"
 
 
@@ -93,71 +105,93 @@ class Envelope(NamedTuple):
     """A message from one server to others.
 
     Attributes:
-        kind: what it means.
-        node: the name of the server that sends it.
-        session: what that server calls its present life.
-        number: counts the envelopes of a session.
-        head: further members.
-        body: what it brings.
+        kind: the type.
+        node: the name of the sending server.
+        session: the session ID of the sender.
+        number: the number of the envelope in its session.
+        head: all members of the head.
+        body: the payload or the registrations.
     """
 
     kind: str
     node: str
     session: str
     number: int
-    head: Members
+    head: Mapping[str, object]
     body: bytes
 
-    def integer(self, name: str, allowed: range = _NUMBERS) -> int:
-        """An integer of the head.
+    def integer(self, name: str) -> int:
+        """An integer in the head.
 
         Raises:
-            MalformedPayload: it is missing, or something else.
+            MalformedPayload: it is missing or invalid.
         """
-        found = self.head.integer(name, allowed, -1)
-        if found == -1:
-            raise MalformedPayload(f"the member {name!r} is missing")
-        return found
+        return _integer(self.head, name)
 
     def string(self, name: str) -> str:
-        """A string of the head.
+        """A string in the head.
 
         Raises:
-            MalformedPayload: it is missing, or something else.
+            MalformedPayload: it is missing or invalid.
         """
-        return self.head.string(name)
+        return _string(self.head, name)
+
+
+def _integer(head: Mapping[str, object], name: str) -> int:
+    found = head.get(name)
+    if type(found) is not int or found not in _NUMBERS:  # bool is a subclass of int
+        raise MalformedPayload(
+            f"the member {name!r} is missing, or not an integer in 0..{_NUMBERS[-1]}"
+        )
+    return found
+
+
+def _string(head: Mapping[str, object], name: str) -> str:
+    found = head.get(name)
+    if not isinstance(found, str):
+        raise MalformedPayload(f"the member {name!r} is missing, or not a string")
+    return found
 
 
 def encode_envelope(
     kind: str, node: str, session: str, number: int, body: bytes, head: dict[str, object]
 ) -> bytes:
-    """An envelope as it is sent."""
+    """Encodes an envelope."""
     members = {"type": kind, "node": node, "session": session, "number": number, **head}
-    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
-    return b"%b\n%b" % (text.encode(), body)
+    return b"%b\n%b" % (_write(members).encode(), body)
 
 
 def decode_envelope(data: bytes) -> Envelope:
-    """What has arrived.
+    """Decodes an envelope.
 
     Raises:
-        MalformedPayload: it is no envelope.
+        MalformedPayload: it is malformed.
     """
     end = data.find(b"\n", 0, HEAD)
     if end < 0:
-        raise MalformedPayload("it has no head")
-    head = members_of(data[:end])
-    session = head.string("session")
+        raise MalformedPayload("the head is missing or too long")
+    head = _head(data[:end])
+    session = _string(head, "session")
     if not 0 < len(session) <= _LONGEST_SESSION or not (session.isascii() and session.isalnum()):
-        raise MalformedPayload("the member 'session' is not a word")
+        raise MalformedPayload("the member 'session' must be letters and digits")
     return Envelope(
-        head.string("type"),
-        _checked(head.string("node")),
+        _string(head, "type"),
+        _checked(_string(head, "node")),
         session,
-        head.integer("number", _NUMBERS, 0),
+        _integer(head, "number"),
         head,
         data[end + 1 :],
     )
+
+
+def _head(line: bytes) -> dict[str, object]:
+    try:
+        head = _read(line.decode())
+    except (ValueError, RecursionError):  # not chained: its text contains the line
+        raise MalformedPayload("its head is not JSON") from None
+    if not isinstance(head, dict):
+        raise MalformedPayload("its head is not an object")
+    return head
 
 
 def _checked(node: str) -> str:
@@ -168,10 +202,10 @@ def _checked(node: str) -> str:
 
 
 def decode_notify(body: bytes) -> Notify:
-    """The notification that an envelope brings.
+    """Decodes the notification in the body of an envelope.
 
     Raises:
-        MalformedPayload: it brings something else.
+        MalformedPayload: the body is something else.
     """
     message = decode(body)
     if type(message) is not Notify:
@@ -180,10 +214,10 @@ def decode_notify(body: bytes) -> Notify:
 
 
 def decode_observation(body: bytes) -> Observation:
-    """The observation that an envelope brings.
+    """Decodes the observation in the body of an envelope.
 
     Raises:
-        MalformedPayload: it brings something else.
+        MalformedPayload: the body is something else.
     """
     message = decode(body)
     if not isinstance(message, Observation):
@@ -195,16 +229,16 @@ def decode_observation(body: bytes) -> Observation:
 
 
 def encode_changes(changes: Iterable[Change]) -> Iterator[bytes]:
-    """Bodies with all changes in order, each of a moderate size; one at least."""
+    """Encodes changes, in order, as one or more bodies of moderate size."""
     part: list[str] = []
     size = 0
     for change in changes:
-        text = json.dumps(_fields(change), ensure_ascii=False, separators=(",", ":"))
+        text = _write(_fields(change))
         if size > _PART:
             yield _body(part)
             part, size = [], 0
         part.append(text)
-        size += len(text) * 4  # bytes, at most
+        size += len(text) * 4  # at most this many bytes
     yield _body(part)
 
 
@@ -222,10 +256,10 @@ def _fields(change: Change) -> tuple[object, ...]:
 
 
 def decode_changes(body: bytes) -> list[Change]:
-    """The changes that an envelope brings.
+    """Decodes the changes in the body of an envelope.
 
     Raises:
-        MalformedPayload: it brings something else.
+        MalformedPayload: the body is something else.
     """
     try:
         found = json.loads(body)
@@ -235,7 +269,7 @@ def decode_changes(body: bytes) -> list[Change]:
     except MalformedPayload:
         raise
     except (ValueError, TypeError, RecursionError):
-        raise MalformedPayload("the body does not hold registrations") from None
+        raise MalformedPayload("the body does not contain registrations") from None
 
 
 def _change(fields: Any) -> Change:

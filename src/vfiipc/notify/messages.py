@@ -1,7 +1,7 @@
-"""The messages of the notification service: JSON payloads, and what they mean.
+"""The messages of the notification service, and their JSON payloads.
 
-``parameter`` belongs to the applications and can hold amounts of money. Its text is kept as it
-arrived; no number in it is ever parsed and written again (NFY-M7).
+``parameter`` belongs to the applications and can contain amounts of money. Its text is kept
+unchanged; numbers in it are never parsed and formatted again (NFY-M7).
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ PORT: Final = 5899
 """The TCP port of the service (NFY-M1)."""
 
 ANY: Final = "1"
-"""``to`` any one application."""
+"""The value of ``to`` for any one application."""
 
 ALL: Final = "*"
-"""``to`` all applications."""
+"""The value of ``to`` for all applications."""
 
 MAX_PAYLOAD: Final = 65536
-"""Maximum payload that a server accepts, in bytes (NFY-M9)."""
+"""Maximum size of a payload that a server accepts, in bytes (NFY-M9)."""
 
-#: Bytes by which a server may extend a payload.
+#: Maximum number of bytes by which a server extends a payload.
 GROWTH: Final = 64
 
 LONGEST_ID: Final = 255  # bytes of UTF-8
@@ -87,9 +87,9 @@ class Notify:
         sender: application ID of the sender; the member ``from``.
         to: an application ID, ``ANY`` or ``ALL``.
         notification: the notification ID.
-        parameter: the JSON text of the parameter, as it was written.
+        parameter: the JSON text of the parameter, unchanged.
         flags: reserved.
-        reference: a number that the server chose; 0 if there is none.
+        reference: a number chosen by the server; 0 for none.
     """
 
     sender: str
@@ -102,19 +102,19 @@ class Notify:
 
 @dataclass(frozen=True)
 class UnicastError(Notify):
-    """The notification could not be delivered. Goes to its sender."""
+    """Tells the sender of a notification that it could not be delivered."""
 
 
 @dataclass(frozen=True)
 class Observe:
-    """A local client wants to observe, or no longer wants to."""
+    """A local client starts or stops observing."""
 
     wanted: bool = True
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A notification was delivered to the application ``to``; to nobody if that is empty."""
+    """A notification was delivered to the application ``to``; if empty, to none."""
 
     sender: str
     to: str
@@ -129,47 +129,49 @@ Message: TypeAlias = Register | Unregister | Notify | Observe | Observation
 
 
 def check_id(value: str, name: str) -> str:
-    """A notification ID, or whom a notification is for: 1 to 255 bytes of UTF-8 (NFY-M5).
+    """Checks a notification ID or a value of ``to``: 1 to 255 bytes of UTF-8 (NFY-M5).
 
     Raises:
-        TypeError, ValueError: it is something else; the text begins with ``name``.
+        TypeError, ValueError: it is invalid; the message begins with ``name``.
     """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     try:
         size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"{name} holds half a surrogate pair, which is not text") from None
+        raise ValueError(
+            f"{name} contains an unpaired surrogate, which UTF-8 cannot encode"
+        ) from None
     if not 0 < size <= LONGEST_ID:
         raise ValueError(f"{name} has {size} bytes, but must have 1..{LONGEST_ID}")
     return value
 
 
 def check_application(value: str, name: str) -> str:
-    """An application ID: as above, but neither ``1`` nor ``*`` (NFY-M5).
+    """Checks an application ID: like ``check_id``, but neither ``1`` nor ``*`` (NFY-M5).
 
     Raises:
-        TypeError, ValueError: it is something else; the text begins with ``name``.
+        TypeError, ValueError: it is invalid; the message begins with ``name``.
     """
     if check_id(value, name) in (ANY, ALL):
-        raise ValueError(f"{name} is {value!r}, which stands for any or all applications")
+        raise ValueError(f"{name} must not be {value!r}, which means any or all applications")
     return value
 
 
 def check_priority(value: int) -> int:
-    """A priority: -2**31..2**31-1 (NFY-M6).
+    """Checks a priority: -2**31..2**31-1 (NFY-M6).
 
     Raises:
-        TypeError, ValueError: it is something else.
+        TypeError, ValueError: it is invalid.
     """
     return _in_range(value, _PRIORITIES, "priority")
 
 
 def check_flags(value: int) -> int:
-    """Flags: 0..2**32-1 (NFY-M6).
+    """Checks flags: 0..2**32-1 (NFY-M6).
 
     Raises:
-        TypeError, ValueError: it is something else.
+        TypeError, ValueError: they are invalid.
     """
     return _in_range(value, _FLAGS, "flags")
 
@@ -183,14 +185,14 @@ def _in_range(value: int, allowed: range, name: str) -> int:
 
 
 def check_parameter(text: bytes) -> bytes:
-    """The JSON text of a parameter, without the space around it.
+    """Checks the JSON text of a parameter, and returns it without surrounding white space.
 
     Raises:
-        MalformedPayload: it is not one JSON value, or nested too deeply.
+        MalformedPayload: it is not a single JSON value, or is nested too deeply.
     """
     members = members_of(b'{"parameter":%b}' % text)
     value = members.raw("parameter")
-    if value != text.strip(b" \t\n\r"):  # there were several members
+    if value != text.strip(b" \t\n\r"):  # the text added members to the object
         raise MalformedPayload("not JSON")
     return value
 
@@ -199,10 +201,10 @@ def check_parameter(text: bytes) -> bytes:
 
 
 def decode(payload: bytes) -> Message | None:
-    """What a payload means; None if its type is unknown (NFY-M2).
+    """Decodes a payload; None if its type is unknown (NFY-M2).
 
     Raises:
-        MalformedPayload: it is not a message of the service (NFY-M4).
+        MalformedPayload: it is not a valid message of the service (NFY-M4).
     """
     members = members_of(payload)
     read = _READERS.get(members.string("type"))
@@ -242,7 +244,7 @@ def _fields(members: Members) -> tuple[str, str, str, bytes, int, int]:
     try:
         reference = members.integer("reference", _REFERENCES, 0)
     except MalformedPayload:
-        reference = 0  # another server's, which may be of any type
+        reference = 0  # chosen by another server, so it may have any type
     return (
         _id(members, "from", check_application),
         _id(members, "to"),
@@ -276,12 +278,12 @@ _READERS: Final[dict[str, Callable[[Members], Message]]] = {
 
 # --- writing --------------------------------------------------------------------------------------
 
-#: A string as JSON; characters outside ASCII stay what they are, so that no ID gets longer.
+#: Encodes a string as JSON. Characters outside ASCII are not escaped, which would lengthen IDs.
 _quoted: Final = JSONEncoder(ensure_ascii=False).encode
 
 
 def encode(message: Message) -> bytes:
-    """The payload of a message: its members in alphabetical order, without space."""
+    """Encodes the payload of a message: members in alphabetical order, without white space."""
     if isinstance(message, Notify):
         return _encode_notify(message)
     if isinstance(message, Observe):

@@ -1,4 +1,4 @@
-"""What a server sends to others, and everything else that it wants to be done."""
+"""Collects the output of the protocol between servers: envelopes, log lines, actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LogLine", "NameTaken", "Outbox", "Output"]
 
 
 class LogLine(NamedTuple):
-    """Something for the log; ``about`` is put into the text."""
+    """A line for the log. ``about`` is inserted into the text."""
 
     text: str
     about: str
@@ -22,7 +22,7 @@ class LogLine(NamedTuple):
 
 
 class NameTaken(NamedTuple):
-    """Another server has this name, so that this one cannot go on."""
+    """Another server has this name, so this one must stop."""
 
     name: str
 
@@ -31,18 +31,18 @@ Output: TypeAlias = "BusMessage | LogLine | NameTaken | Action"
 
 
 class Outbox:
-    """Collects what is to be done, in order.
+    """Collects output in order.
 
     Args:
-        name: the server's.
-        sessions: gives a new name for each life of this server.
+        name: the name of this server.
+        sessions: returns a new session ID.
     """
 
     def __init__(self, name: str, sessions: Callable[[], str]) -> None:
         self.name = name
         self._new_session = sessions
         self.session = sessions()
-        #: The present session, and those before it.
+        #: The current session, and all earlier ones.
         self.sessions = {self.session}
         self._inbox = self.session
         self._numbers = itertools.count(1)
@@ -54,21 +54,21 @@ class Outbox:
         return reply_subject(self._inbox)
 
     def begin_session(self) -> None:
-        """A new life of this server begins."""
+        """Begins a new session."""
         self.session = self._new_session()
         self.sessions.add(self.session)
 
     def add(self, output: Output) -> None:
-        """Something is to be done."""
+        """Appends an output."""
         self._out.append(output)
 
     def take(self) -> list[Output]:
-        """All that is to be done."""
+        """Removes and returns all output."""
         out, self._out = self._out, []
         return out
 
     def say(self, text: str, about: str, *, warn: bool = False) -> None:
-        """Something is to be logged."""
+        """Appends a log line."""
         self._out.append(LogLine(text, about, warn))
 
     def publish(
@@ -78,13 +78,13 @@ class Outbox:
         body: bytes = b"",
         head: dict[str, object] | None = None,
     ) -> None:
-        """An envelope is to be sent."""
+        """Appends an envelope."""
         self._send(next(self._numbers), subject, kind, body, head, "")
 
     def request(
         self, subject: str, kind: str, body: bytes = b"", head: dict[str, object] | None = None
     ) -> str:
-        """An envelope that is replied to is to be sent; the subject of the reply."""
+        """Appends an envelope that asks for a reply; returns the subject of the reply."""
         number = next(self._numbers)
         reply = reply_subject(self._inbox, number)
         self._send(number, subject, kind, body, head, reply)

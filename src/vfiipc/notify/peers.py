@@ -1,7 +1,8 @@
-"""What a server knows of the other ones: who is there, and which registrations they have.
+"""The other servers on the bus, as one server knows them, and their registrations.
 
-A server counts the changes of its registrations; the number of the last one is the version of its
-registrations. Who has missed a change, asks for all registrations. Time is given in, in seconds.
+A server numbers the changes of its registrations. The number of the last change is the version of
+its registrations. A server that missed a change asks for a snapshot of all registrations. Callers
+pass the time in seconds.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ __all__ = ["EXPIRY", "HEARTBEAT", "MAX_IMPORTED", "MAX_NODES", "PeerNode", "Peer
 
 #: Seconds between the heartbeats of a server.
 HEARTBEAT: Final = 1.0
-#: Seconds without a word after which a server counts as gone. Looked at every quarter of a second,
-#: so that three seconds are not exceeded.
+#: Seconds without an envelope after which a server has expired. This is checked every 0.25 s, so it
+#: takes at most 3 s.
 EXPIRY: Final = 2.75
-#: Registrations that are imported from one other server.
+#: Maximum number of registrations imported from another server.
 MAX_IMPORTED: Final = 65536
-#: Other servers that are listened to.
+#: Maximum number of other servers.
 MAX_NODES: Final = 1024
 
-_MOST_AHEAD: Final = 1024
-_MOST_PARTS: Final = 65536
+_MAX_AHEAD: Final = 1024
+_MAX_PARTS: Final = 65536
 
 
 class Snapshot(NamedTuple):
-    """All registrations of a server, as far as they have arrived."""
+    """The parts of a snapshot that have arrived."""
 
     version: int
     parts: dict[int, list[Change]]
@@ -60,17 +61,17 @@ class PeerNode:
         self.node = node
         self.session = session
         self.heard = now
-        #: When this server asked for its registrations, and when it was told ours.
+        #: When this server last asked for a snapshot, and last sent one.
         self.asked = self.answered = -HEARTBEAT
-        #: Of the registrations that were imported; -1 if there are none yet.
+        #: The version of the imported registrations; -1 before the first import.
         self.version = -1
-        #: How many were imported, and whether some found no room.
+        #: The number of imported registrations, and whether the limit was reached.
         self.registrations = 0
         self.is_cut = False
         self.observes = False
-        #: Its numbers of clients, and those that the router gave them.
+        #: The numbers of its clients, mapped to their numbers in the router.
         self.clients: dict[int, int] = {}
-        #: Changes that have overtaken others, by the version that they lead to.
+        #: Changes that arrived too early, by version.
         self.ahead: dict[int, list[Change]] = {}
         self.snapshot = Snapshot(-1, {})
 
@@ -79,9 +80,9 @@ class Peers:
     """All other servers.
 
     Args:
-        router: gets their registrations.
-        most: how many registrations of each server it gets.
-        say: is told when a server comes and goes: a text, and the server's name.
+        router: imports their registrations.
+        most: maximum number of registrations to import from each server.
+        say: logs a text about a server, given its name.
     """
 
     def __init__(self, router: Router, most: int, say: Callable[[str, str], None]) -> None:
@@ -89,7 +90,7 @@ class Peers:
         self._most = most
         self._say = say
         self._peers: dict[str, PeerNode] = {}
-        #: Clients of other servers, by the numbers that the router gave them.
+        #: Clients of other servers, by their numbers in the router.
         self._clients: dict[int, tuple[str, str, int]] = {}
 
     def __iter__(self) -> Iterator[PeerNode]:
@@ -99,18 +100,18 @@ class Peers:
         return len(self._peers)
 
     def live(self, envelope: Envelope) -> PeerNode | None:
-        """The server that has sent it, if that session of it is known and has not expired."""
+        """The sender, if it is known in this session and has not expired."""
         peer = self._peers.get(envelope.node)
         return peer if peer is not None and peer.session == envelope.session else None
 
     def client(self, number: int) -> tuple[str, str, int] | None:
-        """The server, its session, and its number of a client of another server."""
+        """The server, session and number of a client of another server; None if unknown."""
         return self._clients.get(number)
 
-    # --- coming and going
+    # --- joining and leaving
 
     def meet(self, envelope: Envelope, now: float) -> PeerNode | None:
-        """A heartbeat; the server if it was not known, or not in this session (NFY-G6)."""
+        """Handles a heartbeat; returns the server if it, or its session, is new (NFY-G6)."""
         former = self._peers.get(envelope.node)
         if former is not None and former.session == envelope.session:
             former.heard = now
@@ -118,25 +119,25 @@ class Peers:
         if former is not None:
             self._remove(former)
         if len(self._peers) >= MAX_NODES:
-            self._say("there are too many servers; ignored: %s", envelope.node)
+            self._say("too many servers; ignoring %s", envelope.node)
             return None
         peer = self._peers[envelope.node] = PeerNode(envelope.node, envelope.session, now)
         if former is None:
-            self._say("server %s is there", peer.node)
+            self._say("server %s has joined", peer.node)
         return peer
 
     def leave(self, peer: PeerNode, text: str = "server %s has left") -> None:
-        """A server is gone, with all its registrations."""
+        """Removes a server with all its registrations."""
         self._say(text, peer.node)
         self._remove(peer)
 
     def expire(self, now: float) -> None:
-        """Removes those that have not been heard of lately (NFY-G5)."""
+        """Removes the servers that have expired (NFY-G5)."""
         for peer in [peer for peer in self if now - peer.heard >= EXPIRY]:
             self.leave(peer, "server %s is gone: no heartbeat")
 
     def excuse(self, seconds: float) -> None:
-        """This server could not listen for some time, which is not the others' fault."""
+        """Extends all deadlines, because this server could not receive for some time."""
         for peer in self:
             peer.heard += seconds
 
@@ -148,18 +149,18 @@ class Peers:
     # --- registrations
 
     def is_behind(self, peer: PeerNode, envelope: Envelope) -> bool:
-        """Whether a heartbeat tells of registrations that were not imported."""
+        """Whether a heartbeat shows that registrations must be imported."""
         room = envelope.integer("registrations") <= self._most
         return peer.version < envelope.integer("version") or (peer.is_cut and room)
 
     def change(self, peer: PeerNode, envelope: Envelope) -> bool:
-        """Some registrations have changed; whether all changes before are known (NFY-G7).
+        """Imports changes; returns False if earlier ones are missing (NFY-G7).
 
         Raises:
-            MalformedPayload: the envelope does not say so.
+            MalformedPayload: the envelope is malformed.
         """
         version = envelope.integer("version")
-        if version > peer.version and len(peer.ahead) < _MOST_AHEAD:
+        if version > peer.version and len(peer.ahead) < _MAX_AHEAD:
             peer.ahead[version] = decode_changes(envelope.body)
         return self._catch_up(peer)
 
@@ -174,17 +175,17 @@ class Peers:
         return not peer.ahead
 
     def part(self, peer: PeerNode, envelope: Envelope) -> None:
-        """A part of all registrations; with the last one they replace those known before.
+        """Handles a part of a snapshot, which replaces all registrations once it is complete.
 
         Raises:
-            MalformedPayload: the envelope does not say so.
+            MalformedPayload: the envelope is malformed.
         """
         version, parts = envelope.integer("version"), envelope.integer("parts")
         number = envelope.integer("part")
         if version < peer.version or (version == peer.version and not peer.is_cut):
             return
-        if not number < parts <= _MOST_PARTS:
-            raise MalformedPayload("there is no such part")
+        if not number < parts <= _MAX_PARTS:
+            raise MalformedPayload("the part is out of range")
         if peer.snapshot.version != version:
             peer.snapshot = Snapshot(version, {})
         found = peer.snapshot.parts
@@ -197,7 +198,7 @@ class Peers:
             self._catch_up(peer)
 
     def _replace(self, peer: PeerNode, changes: Iterable[Change]) -> None:
-        """Imports all registrations. Clients that stay keep their numbers with the router."""
+        """Replaces all registrations. Clients that remain keep their numbers in the router."""
         wanted = {
             (change.client, change.wish.notification, change.wish.to): change
             for change in changes
@@ -234,7 +235,7 @@ class Peers:
     def _register(self, peer: PeerNode, change: Registered, number: int | None) -> int | None:
         if peer.registrations >= self._most:  # NFY-G8
             if not peer.is_cut:
-                self._say("server %s has too many registrations; some are ignored", peer.node)
+                self._say("server %s has too many registrations; ignoring some of them", peer.node)
             peer.is_cut = True
             return number
         if number is None:

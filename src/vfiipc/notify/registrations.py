@@ -1,4 +1,4 @@
-"""Registrations, in the order in which unicasts prefer them."""
+"""Registrations, ordered by preference for unicasts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Change", "Departed", "Registered", "Registration", "Topic", "Withdra
 
 
 class Registration:
-    """One client's wish for notifications, on behalf of one application.
+    """The registration of a client for notifications, on behalf of an application.
 
-    Registrations sort by who comes first for a unicast: priority, then the own server before others
-    (``node`` is empty for it), then age (NFY-N3, NFY-N4, NFY-G11).
+    Registrations sort by preference for unicasts: by priority, then this server (its ``node`` is
+    empty) before others, then by age (NFY-N3, NFY-N4, NFY-G11).
     """
 
     __slots__ = ("client", "local", "rank", "receiver")
@@ -32,20 +32,20 @@ class Registration:
 
     @property
     def age(self) -> int:
-        """Counts the registrations of its server: no other one there has this number."""
+        """The serial number of the registration, unique on its server."""
         return self.rank[2]
 
     @property
-    def is_imported(self) -> bool:
-        """Whether it is a registration with another server."""
-        return self.rank[1] != ""
+    def node(self) -> str:
+        """The other server that has the registration; empty for this one."""
+        return self.rank[1]
 
 
 R = TypeVar("R", bound=Registration)
 
 
 class Topic(Generic[R]):
-    """The registrations for one notification ID, in the order in which unicasts prefer them."""
+    """The registrations for one notification ID, ordered by preference for unicasts."""
 
     __slots__ = ("all", "by_receiver")
 
@@ -65,7 +65,7 @@ class Topic(Generic[R]):
             del self.by_receiver[registration.receiver]
 
     def candidates(self, to: str) -> list[R]:
-        """Those that a notification to ``to`` is for, in order."""
+        """The registrations that match ``to``, in order of preference."""
         return self.all if to in (ANY, ALL) else self.by_receiver.get(to, [])
 
 
@@ -90,5 +90,5 @@ class Departed(NamedTuple):
     client: int
 
 
-#: What other servers have to know of the registrations with this one.
+#: A change of the registrations, to be sent to other servers.
 Change: TypeAlias = "Registered | Withdrawn | Departed"

@@ -1,4 +1,4 @@
-"""The unicasts that can still be sent back."""
+"""The delivered unicasts that their receivers can still send back."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .actions import Unicast
 
 __all__ = ["REMEMBERED", "REMEMBERED_SIZE", "Remembered"]
 
-#: Unicasts, and bytes of their parameters, that can still be sent back (NFY-B5).
+#: Maximum number of remembered unicasts, and of bytes in their parameters (NFY-B5).
 REMEMBERED: Final = 16384
 REMEMBERED_SIZE: Final = 16 << 20
 
 
 class Remembered:
-    """Unicasts by their references; the oldest are forgotten when there are too many."""
+    """Unicasts by reference. If there are too many, the oldest are dropped."""
 
     def __init__(self) -> None:
         self._unicasts: dict[int, Unicast] = {}
@@ -23,11 +23,11 @@ class Remembered:
         self._size = 0
 
     def get(self, reference: int) -> Unicast | None:
-        """The unicast with a reference, if it is remembered."""
+        """The unicast with this reference; None if it is not remembered."""
         return self._unicasts.get(reference)
 
     def add(self, unicast: Unicast) -> None:
-        """A client has got it."""
+        """Remembers a unicast that was delivered."""
         if unicast.notify.reference in self._unicasts:
             return
         self._unicasts[unicast.notify.reference] = unicast
@@ -39,6 +39,6 @@ class Remembered:
             self._unicasts.pop(oldest.notify.reference, None)
 
     def forget(self, unicast: Unicast) -> None:
-        """It cannot be sent back any more."""
+        """Drops a unicast, so that it can no longer be sent back."""
         unicast.holder = 0
         self._unicasts.pop(unicast.notify.reference, None)

@@ -1,4 +1,4 @@
-"""Unicasts that other servers have been asked to deliver, until they reply."""
+"""Unicasts that other servers were asked to deliver, until they reply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPLY_TIMEOUT: Final = 2.0
 
 
 class UnicastRequests:
-    """By the subjects of the replies."""
+    """Pending unicasts, by the subject of the reply."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Forward] = {}
@@ -27,24 +27,24 @@ class UnicastRequests:
         return len(self._waiting)
 
     def add(self, reply: str, forward: Forward, now: float) -> None:
-        """A server has been asked."""
+        """Adds a pending unicast."""
         self._waiting[reply] = forward
         self._deadlines.append((now + REPLY_TIMEOUT, reply))
         self._size += len(forward.unicast.notify.parameter)
 
     def pop(self, reply: str) -> Forward | None:
-        """A server has replied; None if it was not asked, or has replied before, or too late."""
+        """Removes and returns a pending unicast; None if the reply is unknown or late."""
         forward = self._waiting.pop(reply, None)
         if forward is not None:
             self._size -= len(forward.unicast.notify.parameter)
         return forward
 
     def excuse(self, seconds: float) -> None:
-        """This server could not listen for some time; replies may have arrived."""
+        """Extends all deadlines, because this server could not receive for some time."""
         self._deadlines = deque((at + seconds, reply) for at, reply in self._deadlines)
 
     def overdue(self, now: float) -> Iterator[Forward]:
-        """Removes those without a reply in time, and the oldest if there are too many."""
+        """Removes and yields the overdue unicasts, and the oldest if there are too many."""
         deadlines = self._deadlines
         while deadlines and (
             deadlines[0][0] <= now

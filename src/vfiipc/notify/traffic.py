@@ -1,10 +1,19 @@
-"""Notifications on their way between servers: unicasts, broadcasts, observations."""
+"""Exchanges notifications between servers: unicasts, broadcasts, observations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .actions import Action, Deliver, Forward, GiveBack, Observed, Spread, UnicastTicket
+from .actions import (
+    Action,
+    Deliver,
+    Forward,
+    GiveBack,
+    Observed,
+    Spread,
+    TellUndeliverable,
+    UnicastTicket,
+)
 from .bus import Arrival
 from .envelopes import (
     OBSERVATIONS,
@@ -19,17 +28,18 @@ from .outbox import Outbox
 from .peers import Peers
 from .requests import UnicastRequests
 from .router import Router
+from .unicast_errors import UnicastErrors
 from .windows import Windows
 
 __all__ = ["Traffic"]
 
 
 class Traffic:
-    """Carries out what the router wants of other servers, and gives it what they want.
+    """Sends the router's actions to other servers, and passes their envelopes to the router.
 
     Args:
-        outbox: gets what is to be done.
-        router: decides.
+        outbox: collects the output.
+        router: the router of this server.
         peers: the other servers.
     """
 
@@ -39,11 +49,12 @@ class Traffic:
         self._peers = peers
         self._windows = Windows()
         self._requests = UnicastRequests()
+        self._errors = UnicastErrors()
 
     # --- to others
 
     def carry(self, actions: Iterable[Action], now: float) -> None:
-        """What the router wants."""
+        """Carries out the actions of the router."""
         for action in actions:
             if isinstance(action, Forward):
                 self._forward(action, now)
@@ -54,6 +65,8 @@ class Traffic:
                 node, reference, holder = action.ticket
                 head: dict[str, object] = {"reference": reference, "holder": holder}
                 self._outbox.publish(node_subject(node), "returned", head=head)
+            elif isinstance(action, TellUndeliverable):
+                self._tell(self._errors.tell(action))
             else:
                 if isinstance(action, Observed) and self._router.is_watched:  # NFY-G15
                     body = encode(action.observation)
@@ -78,30 +91,46 @@ class Traffic:
         body = encode(unicast.notify)
         reply = self._outbox.request(node_subject(node), "unicast", body, head)
         self._requests.add(reply, forward, now)
+        self._errors.asked(unicast)
+
+    def _tell(self, errors: Iterable[TellUndeliverable]) -> None:
+        for error in errors:
+            self._outbox.add(error)
 
     def answered(self, reply: str, kind: str, now: float) -> None:
-        """A reply, ``taken`` or ``gone``, or ``nobody`` if there will be none (NFY-G12)."""
+        """Handles a reply, ``taken`` or ``gone``, or the reason why there is none (NFY-G12).
+
+        The reason is ``nobody`` if the server is gone, and ``unsent`` without the bus.
+        """
         forward = self._requests.pop(reply)
-        if forward is not None and kind != "taken":
-            holder = forward.registration.client
-            self.carry(self._router.not_taken(forward.unicast, holder), now)
+        if forward is None:
+            return
+        registration, unicast = forward
+        if kind == "nobody":
+            unicast.unreachable.add(registration.node)
+        elif kind == "unsent":
+            unicast.unreachable.update(peer.node for peer in self._peers)
+        if kind != "taken":
+            self.carry(self._router.not_taken(unicast, registration.client), now)
+        self._tell(self._errors.decided(unicast))
 
     def excuse(self, seconds: float) -> None:
-        """This server could not listen for some time."""
+        """Extends all deadlines, because this server could not receive for some time."""
         self._requests.excuse(seconds)
 
     def tick(self, now: float) -> None:
-        """Time has passed."""
+        """Gives up the requests whose reply is overdue."""
         for forward in self._requests.overdue(now):
             self.carry(self._router.lost(forward.unicast, forward.registration.client), now)
+            self._tell(self._errors.decided(forward.unicast))
 
     # --- from others
 
     def take(self, envelope: Envelope, incoming: Arrival, now: float) -> None:
-        """An envelope has arrived; what is none of these kinds, is ignored.
+        """Handles an envelope; ignores unknown kinds.
 
         Raises:
-            MalformedPayload: it is not what it should be.
+            MalformedPayload: it is malformed.
         """
         kind = envelope.kind
         if kind == "unicast":
@@ -118,11 +147,11 @@ class Traffic:
     def _unicast(self, envelope: Envelope, incoming: Arrival, now: float) -> None:
         to = envelope.string("to")
         if to not in self._outbox.sessions or not self._is_first(envelope):
-            return  # nobody knows what came of it, or will come (NFY-G10)
+            return  # no reply: a duplicate must not decide the outcome (NFY-G10)
         ticket = _ticket(envelope)
         client, age = envelope.integer("client"), envelope.integer("age")
         actions: list[Action] = []
-        if to == self._outbox.session:  # otherwise its sender has given it up (NFY-G6)
+        if to == self._outbox.session:  # otherwise its sender has given up on it (NFY-G6)
             notify = decode_notify(envelope.body)
             receiver = envelope.string("receiver")
             actions = self._router.take(notify, ticket, client, age, receiver)

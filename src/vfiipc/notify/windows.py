@@ -1,4 +1,4 @@
-"""Which envelopes of a session have arrived, so that none counts twice."""
+"""Detects duplicate envelopes."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Final
 
 __all__ = ["Windows"]
 
-_WIDTH: Final = 4096
+_WIDTH: Final = 4096  # numbers
 _MASK: Final = (1 << _WIDTH) - 1
-_MOST: Final = 4096
+_MAX_SESSIONS: Final = 4096
 
 
 class Windows:
-    """For each session the last numbers that arrived. What is older counts as a duplicate.
+    """A sliding window of received numbers per session. Older numbers count as duplicates.
 
-    A session is remembered when it has ended, too: what it sent may still arrive (NFY-G10).
+    Ended sessions are kept, too, because their envelopes may still arrive (NFY-G10).
     """
 
     def __init__(self) -> None:
-        #: By session: the highest number, and a bit for each of those below it.
+        #: By session: the highest number, and a bit for it and each number below it.
         self._seen: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def is_first(self, session: str, number: int) -> bool:
-        """Whether this number has not arrived before; from now on it has."""
+        """Marks a number as received; returns whether it is the first time."""
         highest, bits = self._seen.pop(session, (0, 0))
         ahead = number - highest
         is_first = True
@@ -36,6 +36,6 @@ class Windows:
             is_first = bit < _MASK and not bits & bit
             bits |= bit & _MASK
         self._seen[session] = highest, bits
-        if len(self._seen) > _MOST:
+        if len(self._seen) > _MAX_SESSIONS:
             self._seen.popitem(last=False)
         return is_first

@@ -11,7 +11,7 @@ from ..codec import HEADER_SIZE, MSG_ID, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, S
 
 __all__ = ["Annotator", "Cut", "Decoded", "Discarded", "FalseHeader", "Gap", "Item"]
 
-_SHOWN = PREFIX_AND_SIZE  # as everywhere: no more of a stream than prefix and size
+_SHOWN = PREFIX_AND_SIZE  # payloads can be card data, so no more of a stream is shown
 
 
 class Decoded(NamedTuple):
@@ -28,7 +28,7 @@ class Decoded(NamedTuple):
 
 @dataclass(frozen=True)
 class FalseHeader:
-    """A prefix that did not begin a header, and the size that showed this."""
+    """A prefix that does not begin a valid header, and the size that follows it."""
 
     position: int
     size: int
@@ -40,8 +40,8 @@ class Discarded:
 
     position: int
     count: int = 0
-    head: bytes = b""  #: the first of them, at most 8
-    #: The first three prefixes among them; ``false_count`` is the number of all.
+    head: bytes = b""  #: the first bytes, at most 8
+    #: The first three false headers among them; ``false_count`` counts all.
     false_headers: list[FalseHeader] = field(default_factory=list)
     false_count: int = 0
     size_limit: int = 0
@@ -52,12 +52,12 @@ class Discarded:
             return "no prefix"
         first = self.false_headers[0]
         if first.size < MSG_ID_SIZE:
-            said = f"size {first.size} at {first.position:,} is below {MSG_ID_SIZE}"
+            text = f"size {first.size} at {first.position:,} is below {MSG_ID_SIZE}"
         else:
             above = f"above the limit of {self.size_limit:,} bytes of data"
-            said = f"size {first.size:,} at {first.position:,} is {above}"
+            text = f"size {first.size:,} at {first.position:,} is {above}"
         more = self.false_count - 1
-        return said + (f", and {more:,} more false headers" if more else "")
+        return text + (f", and {more:,} more false headers" if more else "")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Cut:
     position: int
     count: int  #: bytes present
     missing: int  #: minimum number of missing bytes
-    msg_id: int | None  #: None if the header is cut off, too
+    msg_id: int | None  #: None if the header is cut off
 
     def reason(self) -> str:
         """A description of what is missing."""
@@ -89,17 +89,17 @@ Item = Decoded | Discarded | Cut | Gap
 
 
 class Annotator:
-    """Explains one direction of a connection.
+    """Decodes one direction of a connection.
 
     Args:
         prefix: 0..2**32-1.
-        size_limit: the most bytes of data in a message, 0..2**31-5.
-        position: where in the stream the first byte is that it will be given.
+        size_limit: maximum data size of a message, in bytes, 0..2**31-5.
+        position: the position in the stream of the first byte that will be fed.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: an argument is out of range.
 
-    It uses the library's framer, so it shows what a receiver would do. Not thread safe.
+    It uses the library's framer, so it shows what a receiver does. Not thread safe.
     """
 
     def __init__(self, prefix: int, size_limit: int, position: int = 0) -> None:
@@ -107,9 +107,11 @@ class Annotator:
         self._size_limit = size_limit
         self._framer = Framer(prefix, size_limit)
         mark = re.escape(PREFIX.packer.pack(prefix))
-        self._mark = re.compile(b"(?=" + mark + b")")  # also those that overlap
-        self._end = position  # where in the stream the framer's bytes end
-        self._position = position  # everything before it has been reported
+        self._mark = re.compile(
+            b"(?=" + mark + b")"
+        )  # the lookahead finds overlapping prefixes, too
+        self._end = position  # position in the stream after the last byte that was fed
+        self._position = position  # all bytes before it have been reported
         self._discarded: Discarded | None = None
 
     @property
@@ -118,10 +120,10 @@ class Annotator:
         return self._framer.pending
 
     def feed(self, data: bytes) -> Iterator[Item]:
-        """Yields the items that the next bytes complete. Pieces can have any size."""
+        """Yields the items that ``data``, which can have any size, completes."""
         framer = self._framer
         pending = framer.pending
-        # Held bytes may be discarded only while they are too few for a header.
+        # Bytes that the framer holds can still be discarded while they are fewer than a header.
         window = framer.peek(pending) + data if 0 < pending < HEADER_SIZE else data
         self._end = end = self._end + len(data)
         first = end - len(window)
@@ -139,7 +141,7 @@ class Annotator:
             self._discard(end - framer.pending, window, first)
 
     def gap(self, count: int) -> Iterator[Item]:
-        """Handles a gap of ``count`` bytes, 1 or more, which truncates a message in progress."""
+        """Skips ``count`` missing bytes, 1 or more. A message in progress is truncated."""
         yield from self.finish()
         yield Gap(self._position, count)
         self._position += count
@@ -166,7 +168,7 @@ class Annotator:
             yield discarded
 
     def _discard(self, stop: int, window: bytes, first: int) -> None:
-        """Notes that everything up to ``stop`` was discarded; ``window`` begins at ``first``."""
+        """Records that bytes up to ``stop`` were discarded; ``window`` begins at ``first``."""
         if self._discarded is None:
             self._discarded = Discarded(self._position, size_limit=self._size_limit)
         discarded = self._discarded

@@ -18,15 +18,15 @@ from .reassembly import Chunk, Reassembly
 
 __all__ = ["Capture", "is_capture"]
 
-# pcap with microseconds and with nanoseconds, each in two byte orders.
+# pcap with microseconds and with nanoseconds, each in both byte orders.
 _PCAP = tuple(map(bytes.fromhex, ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1")))
 _PIECE = 1 << 16
-_FILE_HEADER = 24  # bytes in front of all packets
-_PACKET_HEADER = 16  # bytes in front of each packet in a file, nearly
+_FILE_HEADER = 24  # bytes
+_PACKET_HEADER = 16  # bytes; approximately, because pcapng has larger ones
 
 
 def is_capture(head: bytes) -> bool:
-    """Whether a file that begins with ``head``, four bytes or more, is pcap or pcapng."""
+    """Whether a file that begins with ``head``, at least four bytes, is pcap or pcapng."""
     return head.startswith((*_PCAP, SECTION))
 
 
@@ -37,22 +37,22 @@ class Capture:
         source: the path of a file, or a stream that may grow while it is read.
 
     Raises:
-        OSError: it cannot be opened.
-        MissingReader: pcap needs ``cypcap``.
-        CaptureError: it is not a capture, or its link type is not understood.
+        OSError: the file cannot be opened.
+        MissingReader: reading pcap needs ``cypcap``.
+        CaptureError: the file is not a capture, or its link type is not supported.
 
-    Use it as a context manager. ``skipped`` tells why frames were of no use, and how many.
+    Use it as a context manager. ``skipped`` counts the unusable frames by reason.
     """
 
     def __init__(self, source: str | os.PathLike[str] | io.BufferedReader[Any]) -> None:
         self.skipped: Counter[str] = Counter()
-        self.packets = 0  #: frames read so far
-        self.read = 0  #: bytes of them, approximately the position in the file
+        self.packets = 0  #: number of frames read so far
+        self.read = 0  #: number of bytes read so far, approximately
         with ExitStack() as opened:
             if isinstance(source, io.BufferedReader):
                 file = source
             else:
-                file = opened.enter_context(open(source, "rb"))  # noqa: PTH123 - as it was given
+                file = opened.enter_context(open(source, "rb"))  # noqa: PTH123 - keeps the path as it is
             if file.peek(len(SECTION)).startswith(SECTION):
                 self._frames = read_frames(file)
             elif isinstance(source, io.BufferedReader):
@@ -72,11 +72,11 @@ class Capture:
         self._opened.close()
 
     def chunks(self) -> Iterator[Chunk]:
-        """The bytes of all streams, in the order in which they could be read.
+        """Yields the bytes of all streams, in the order in which a receiver could read them.
 
         Raises:
-            CaptureError: the file is damaged here, or no packet is of use; all chunks before were
-                given.
+            CaptureError: the file is damaged at this point, or no packet is usable. All chunks
+                before the damage were yielded.
         """
         reassembly = Reassembly()
         try:
@@ -99,19 +99,20 @@ class Capture:
 
 
 def _piped_frames(stream: io.BufferedReader[Any], opened: ExitStack) -> Iterator[Frame]:
-    """The frames of a pcap file that may grow, passed to libpcap through a pipe.
+    """Yields the frames of a pcap file that may grow, which libpcap reads from a pipe.
 
-    It could not be given the file: what has not been written yet would be damage.
+    Given the file itself, libpcap would take a packet that is still being written for damage.
     """
     if not hasattr(os, "mkfifo"):
         raise CaptureError("a pcap file cannot be followed on this system; pcapng can")
     head = stream.read(_FILE_HEADER)
     if len(head) < _FILE_HEADER:
-        raise CaptureError("not readable as a capture: truncated within its header")
+        raise CaptureError("not a valid capture: truncated in its header")
     folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="vfiipc-"))
     path = os.path.join(folder, "capture")  # noqa: PTH118 - libpcap takes text
     os.mkfifo(path, 0o600)
-    # cypcap opens with the lock of the interpreter held: both ends and the header must be there.
+    # cypcap holds the GIL while it opens the FIFO, so the other end must already be open, and the
+    # header written.
     both = os.open(path, os.O_RDWR)
     try:
         writing = os.open(path, os.O_WRONLY)
@@ -134,7 +135,7 @@ def _pump(stream: io.BufferedReader[Any], writing: int) -> None:
             while data := stream.read1(_PIECE):
                 pipe.write(data)
     except (OSError, ValueError):
-        pass  # the reader has gone, or the stream was closed
+        pass  # the reader is gone, or the stream was closed
 
 
 def _pcap_frames(path: str | os.PathLike[str], opened: ExitStack) -> Iterator[Frame]:
@@ -142,10 +143,10 @@ def _pcap_frames(path: str | os.PathLike[str], opened: ExitStack) -> Iterator[Fr
     try:
         file = opened.enter_context(library.open_offline(os.fspath(path)))
     except library.Error as error:
-        raise CaptureError(f"not readable as a capture: {_reason(error)}") from error
+        raise CaptureError(f"not a valid capture: {_reason(error)}") from error
     link_type = int(file.datalink())
     if link_type not in LINK_TYPES:
-        raise CaptureError(f"captured on a link of type {link_type}, which is not supported")
+        raise CaptureError(f"link type {link_type} is not supported")
 
     def frames() -> Iterator[Frame]:
         try:

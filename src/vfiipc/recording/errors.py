@@ -6,8 +6,8 @@ __all__ = ["CaptureError", "MissingReader"]
 
 
 class CaptureError(Exception):
-    """The file is damaged, or is of a kind that cannot be read; the text says which."""
+    """The file is damaged, or its format is not supported. The message gives the reason."""
 
 
 class MissingReader(CaptureError):
-    """The library that reads captures is not installed, or does not work here."""
+    """The library that reads captures is not installed, or does not work on this system."""

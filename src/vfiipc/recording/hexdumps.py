@@ -1,8 +1,8 @@
-"""Hex dumps as text, read back into bytes.
+"""Converts hex dumps to bytes.
 
-It reads lines that begin with an offset, as ``xxd``, ``hexdump -C``, ``od -A x -t x1`` and
-Wireshark write them, and hexadecimal digits alone. The offsets tell how many bytes each line has,
-so that a column of characters behind the digits is never mistaken for digits.
+Supported are lines with offsets, as written by ``xxd``, ``hexdump -C``, ``od -A x -t x1`` and
+Wireshark, and plain hexadecimal digits. The offsets give the number of bytes in each line, so that
+a column of characters after the digits is never mistaken for digits.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _OFFSET_LINE = re.compile(
 )
 _PAIR = re.compile(r"\s*([0-9a-f]{2})", re.I)
 _WORDS = re.compile(r"\s*[0-9a-f]{7}(?:\s+[0-9a-f]{4}){2,8}\s*$", re.I)
-_MARKS = (b"0x", b"0X", rb"\x", rb"\X")  # in front of digits
+_MARKS = (b"0x", b"0X", rb"\x", rb"\X")  # before digits
 _BETWEEN = b" \t\r\n\v\f,:;-"
-# Eight bytes, the wider gap that some programs leave in the middle of sixteen, and the others.
+# Eight bytes, a wider gap in the middle, and up to eight more bytes.
 _HALVES = re.compile(r"((?:\w\w ){7}\w\w)\s{2,3}((?:\w\w ){0,7}\w\w)(?:\s{2}|$)")
 _REPEATED = "*"
-_MOST = 1 << 20  # bytes that a line may have by its offset, so that damage cannot fill the memory
+_MAX_LINE = 1 << 20  # bytes in a line, so that a damaged offset cannot exhaust the memory
 
 
 class HexDumpError(Exception):
@@ -36,12 +36,12 @@ class HexDumpError(Exception):
 class _Line(NamedTuple):
     number: int
     offset: int
-    text: str  # the whole line
-    start: int  # where its digits begin
+    text: str
+    start: int  # index of the first digit
 
 
 def looks_like_hex_dump(head: str) -> bool:
-    """Whether a text that begins with ``head``, some lines of it, is a hex dump."""
+    """Whether a text whose first lines are ``head`` looks like a hex dump."""
     lines = [line for line in head.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         return False
@@ -51,10 +51,10 @@ def looks_like_hex_dump(head: str) -> bool:
 
 
 def parse_hex_dump(lines: Iterable[str]) -> Iterator[bytes]:
-    """The bytes, line by line.
+    """Yields the bytes, line by line.
 
     Args:
-        lines: the text; empty lines, and those that begin with ``#``, are skipped.
+        lines: the text. Empty lines, and lines that begin with ``#``, are skipped.
 
     Raises:
         HexDumpError: a line is invalid; the bytes before it were yielded.
@@ -70,8 +70,8 @@ def parse_hex_dump(lines: Iterable[str]) -> Iterator[bytes]:
     rest = itertools.chain([first], numbered)
     if _WORDS.match(first[1]):
         raise HexDumpError(
-            f"line {first[0]}: words whose bytes are in the order of some machine; "
-            "make the dump with xxd or hexdump -C"
+            f"line {first[0]}: 16-bit words, whose byte order is unknown; "
+            "create the dump with xxd or hexdump -C"
         )
     yield from (_with_offsets(rest) if _has_offset(first[1]) else _digits_alone(rest))
 
@@ -85,7 +85,7 @@ def _digits_alone(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
 
 
 def _digits(line: str) -> bytes:
-    """A line without separators and marks between its digits; anything else stays."""
+    """The line without separators and ``0x`` marks; other characters remain."""
     digits = line.encode("ascii", "replace")
     for mark in _MARKS:
         digits = digits.replace(mark, b"")
@@ -95,18 +95,18 @@ def _digits(line: str) -> bytes:
 def _with_offsets(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
     before: _Line | None = None
     repeated = False
-    column: int | None = None  # where the characters behind the digits begin
+    column: int | None = None  # index of the column of characters after the digits
     for number, text in lines:
         if text.strip() == _REPEATED:
             repeated = True
             continue
         line = _offset_line(number, text)
         if line is None:
-            raise HexDumpError(f"line {number}: no offset in front, unlike the lines before")
+            raise HexDumpError(f"line {number}: no offset, unlike the lines before")
         if before is not None:
             size = line.offset - before.offset
-            if not 0 <= size <= _MOST or (size == 0 and not repeated):
-                raise HexDumpError(f"line {number}: offset {line.offset:#x} does not follow")
+            if not 0 <= size <= _MAX_LINE or (size == 0 and not repeated):
+                raise HexDumpError(f"line {number}: unexpected offset {line.offset:#x}")
             if repeated:
                 data = _last(before, column)
                 yield (data * (size // max(len(data), 1) + 1))[:size]
@@ -115,7 +115,7 @@ def _with_offsets(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
                 yield data
             if len(data) < size and not repeated:
                 raise HexDumpError(
-                    f"line {before.number}: {len(data)} bytes, but the next offset says {size}"
+                    f"line {before.number}: {len(data)} bytes; by the next offset, it has {size}"
                 )
         before, repeated = line, False
     if before is not None and before.start < len(before.text):
@@ -123,16 +123,16 @@ def _with_offsets(lines: Iterable[tuple[int, str]]) -> Iterator[bytes]:
 
 
 def _last(line: _Line, column: int | None) -> bytes:
-    """The bytes of the last line, which no offset limits."""
+    """The bytes of the last line, whose length no following offset gives."""
     if column is not None and column < len(line.text):
         text = line.text[line.start : column]
     else:
         text = line.text[line.start :].split("|", 1)[0].strip()
         halves = _HALVES.match(text)
         text = " ".join(halves.groups()) if halves else re.split(r"\s{2,}", text, maxsplit=1)[0]
-    data, _ = _pairs(line._replace(text=text, start=0), _MOST + 1)
-    if len(data) > _MOST:
-        raise HexDumpError(f"line {line.number}: more than {_MOST:,} bytes behind one offset")
+    data, _ = _pairs(line._replace(text=text, start=0), _MAX_LINE + 1)
+    if len(data) > _MAX_LINE:
+        raise HexDumpError(f"line {line.number}: more than {_MAX_LINE:,} bytes after one offset")
     return data
 
 
@@ -147,7 +147,7 @@ def _offset_line(number: int, text: str) -> _Line | None:
 
 
 def _pairs(line: _Line, most: int, column: int | None = None) -> tuple[bytes, int]:
-    """Up to ``most`` bytes, and where in the line they end, which is usually ``column``."""
+    """Up to ``most`` bytes, and the index in the line after them, which is usually ``column``."""
     if column is not None:
         try:
             data = bytes.fromhex(line.text[line.start : column])

@@ -1,7 +1,7 @@
 """Extracts the TCP segment from a captured frame.
 
-The headers of the network below are read here, as far as they lead to TCP: Ethernet with VLAN tags,
-Linux "cooked" captures, loopback and raw IP; IPv4 and IPv6 with its extension headers.
+Supported below TCP: Ethernet with VLAN tags, Linux "cooked" captures, loopback and raw IP; IPv4 and
+IPv6 with extension headers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VLAN_TAGS = {0x8100, 0x88A8, 0x9100}
 _TCP = 6
 _FRAGMENT = 44
 _AUTHENTICATION = 51
-# Hop by hop, routing, destination options, mobility, host identity, Shim6: all of one form.
+# Hop by hop, routing, destination options, mobility, host identity, Shim6: all have one format.
 _EXTENSIONS = {0, 43, 60, 135, 139, 140}
 
 _IPV4_HEADER = struct.Struct("!BxHxxHxBxx4s4s")
@@ -33,7 +33,7 @@ _EXTENSION_HEADER = struct.Struct("!BBH")
 
 
 class Skipped(Exception):
-    """The frame contains no usable TCP segment; the text says what it contains."""
+    """The frame contains no usable TCP segment. The message says what it contains."""
 
 
 class Segment(NamedTuple):
@@ -45,28 +45,28 @@ class Segment(NamedTuple):
     acknowledged: int
     flags: int  #: FIN, SYN, RST, ACK and others
     data: bytes
-    missing: int = 0  #: bytes of data behind ``data`` that were on the network, but not captured
+    missing: int = 0  #: number of bytes after ``data`` that the capture lacks
 
 
 def dissect(link_type: int, frame: bytes) -> Segment:
-    """The TCP segment in a frame.
+    """Returns the TCP segment in a frame.
 
     Args:
-        link_type: what the frame begins with, one of ``LINK_TYPES``.
-        frame: the captured bytes, which may be fewer than there were on the network.
+        link_type: the type of the link-layer header, one of ``LINK_TYPES``.
+        frame: the captured bytes; the end of the frame may be missing.
 
     Raises:
-        Skipped: there is none, or it cannot be read.
+        Skipped: there is none, or it cannot be decoded.
     """
     try:
         return _LINKS[link_type](frame)
     except KeyError:
-        raise Skipped(f"link type {link_type}, which is not understood") from None
+        raise Skipped(f"unsupported link type {link_type}") from None
     except struct.error:
-        raise Skipped("cut off within its headers") from None
+        raise Skipped("truncated headers") from None
 
 
-# --- the link -------------------------------------------------------------------------------------
+# --- link layer -----------------------------------------------------------------------------------
 
 
 def _ethernet(frame: bytes) -> Segment:
@@ -90,7 +90,7 @@ def _after_type(frame: bytes, at: int) -> Segment:
 
 
 def _loopback(frame: bytes) -> Segment:
-    # The family in front differs from system to system; what follows tells the same by itself.
+    # The value of the address family depends on the system; the IP version does not.
     return _raw(frame[4:])
 
 
@@ -102,7 +102,7 @@ def _raw(frame: bytes) -> Segment:
 _LINKS: dict[int, Callable[[bytes], Segment]] = {
     0: _loopback,  # BSD loopback
     1: _ethernet,
-    12: _raw,  # raw IP has several numbers
+    12: _raw,  # raw IP has several values
     14: _raw,
     101: _raw,
     108: _loopback,  # OpenBSD loopback
@@ -116,7 +116,7 @@ _LINKS: dict[int, Callable[[bytes], Segment]] = {
 LINK_TYPES = frozenset(_LINKS)
 
 
-# --- the network ----------------------------------------------------------------------------------
+# --- network layer --------------------------------------------------------------------------------
 
 
 def _network(frame: bytes, at: int, kind: int) -> Segment:
@@ -131,10 +131,10 @@ def _ipv4(frame: bytes, at: int) -> Segment:
     version, length, fragment, protocol, source, target = _IPV4_HEADER.unpack_from(frame, at)
     start = at + 4 * (version & 0x0F)
     if protocol != _TCP:
-        start = _behind_extensions(frame, start, protocol)
+        start = _skip_extensions(frame, start, protocol)
     if fragment & 0x3FFF:  # more fragments follow, or this is not the first
         raise Skipped("fragment of an IP packet")
-    # A network card that cuts up large packets by itself leaves 0 as the length.
+    # The length is 0 if the network card segments large packets (TSO).
     end = at + length if length else len(frame)
     return _tcp(frame, start, end, source, target)
 
@@ -144,16 +144,16 @@ def _ipv6(frame: bytes, at: int) -> Segment:
     start = at + _IPV6_HEADER.size
     end = start + length if length else len(frame)
     if protocol != _TCP:
-        start = _behind_extensions(frame, start, protocol)
+        start = _skip_extensions(frame, start, protocol)
     return _tcp(frame, start, end, source, target)
 
 
-def _behind_extensions(frame: bytes, at: int, protocol: int) -> int:
-    """Where the TCP header begins."""
+def _skip_extensions(frame: bytes, at: int, protocol: int) -> int:
+    """The offset of the TCP header."""
     while protocol != _TCP:
         following, length, fragment = _EXTENSION_HEADER.unpack_from(frame, at)
         if protocol == _FRAGMENT:
-            if fragment & ~0x0006:  # an offset, or more fragments follow: otherwise it is whole
+            if fragment & ~0x0006:  # not the first fragment, or not the last
                 raise Skipped("fragment of an IP packet")
             at += 8
         elif protocol == _AUTHENTICATION:
@@ -171,8 +171,8 @@ def _tcp(frame: bytes, at: int, end: int, source: bytes, target: bytes) -> Segme
     source_port, target_port, sequence, acknowledged, offset, flags = header
     start = at + 4 * (offset >> 4)
     if start < at + _SHORTEST_TCP or start > end:
-        raise Skipped("damaged within its headers")
-    # Ethernet pads short packets: ignore bytes after the end of the packet.
+        raise Skipped("damaged headers")
+    # Ethernet pads short packets, so bytes after the end of the packet are ignored.
     data = frame[start:end]
     return Segment(
         _endpoint(source, source_port),

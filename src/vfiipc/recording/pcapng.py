@@ -1,8 +1,8 @@
 """Reads pcapng, in which each interface has its own link type, resolution and snapshot length.
 
-libpcap has one link type per file in its interface, and refuses files with several. The other
-libraries either read the first interface alone, keep silent about damage, take thirty times as long
-per packet, or have a licence that does not fit here. Only four kinds of blocks matter.
+libpcap supports only one link type per file, and refuses files with several. Other libraries read
+only the first interface, ignore damage, are far slower, or have an incompatible licence. Only four
+types of blocks matter here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _INTERFACE, _PACKET, _SIMPLE, _ENHANCED = 1, 2, 3, 6
 _RESOLUTION, _OFFSET = 9, 14  # options of an interface
 _ORDER_MARK = 0x1A2B3C4D
 _VERSION = 1
-_MOST = 64 << 20  # bytes that a block may claim, so that damage cannot fill the memory
+_MAX_BLOCK = 64 << 20  # bytes, so that a damaged length cannot exhaust the memory
 
 Frame = tuple[float, int, bytes]  #: seconds since 1970, link type, captured bytes
 
@@ -34,7 +34,7 @@ class _Interface(NamedTuple):
 
 
 class _Order:
-    """The structures in one byte order."""
+    """The structures of the format in one byte order."""
 
     def __init__(self, order: str) -> None:
         self.length = struct.Struct(order + "I")
@@ -50,7 +50,7 @@ class _Order:
 
 _ORDERS = (_Order("<"), _Order(">"))
 _HEAD = _ORDERS[0].block.size
-_TAIL = _ORDERS[0].length.size  # every block ends with its length, once more
+_TAIL = _ORDERS[0].length.size  # every block ends with a copy of its length
 
 
 class _Section:
@@ -61,7 +61,7 @@ class _Section:
         self._interfaces: list[_Interface] = []
 
     def frame(self, kind: int, body: bytes) -> Frame | None:
-        """The packet in a block, if it has one; an interface is remembered."""
+        """Returns the packet in a block, if it contains one; stores interface descriptions."""
         if kind in (_ENHANCED, _PACKET):
             head = self.order.enhanced if kind == _ENHANCED else self.order.packet
             number, high, low, size = head.unpack_from(body)
@@ -74,15 +74,15 @@ class _Section:
             size = min(size, interface.snap_length or size)
             return 0.0, interface.link_type, _captured(body, self.order.length.size, size)
         if kind == _INTERFACE:
-            self._interfaces.append(self._described(body))
+            self._interfaces.append(self._parse_interface(body))
         return None
 
     def _interface(self, number: int) -> _Interface:
         if number >= len(self._interfaces):
-            raise CaptureError(f"a packet on interface {number}, which is not described")
+            raise CaptureError(f"a packet on interface {number}, which has no description")
         return self._interfaces[number]
 
-    def _described(self, body: bytes) -> _Interface:
+    def _parse_interface(self, body: bytes) -> _Interface:
         link_type, snap_length = self.order.interface.unpack_from(body)
         resolution, offset = 1e-6, 0
         at = self.order.interface.size
@@ -99,10 +99,10 @@ class _Section:
 
 
 def read_frames(file: BinaryIO) -> Iterator[Frame]:
-    """All packets, in the order of the file.
+    """Yields all packets, in the order of the file.
 
     Raises:
-        CaptureError: the file is damaged here.
+        CaptureError: the file is damaged at this point.
     """
     section: _Section | None = None
     while head := file.read(_HEAD):
@@ -110,15 +110,15 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
             section = _begin(file, head)
             continue
         if section is None:
-            raise CaptureError("it does not begin with a section")
+            raise CaptureError("the file does not begin with a section")
         if len(head) < _HEAD:
-            raise CaptureError("truncated within a block")
+            raise CaptureError("truncated in a block")
         kind, length = section.order.block.unpack(head)
         body = _rest(file, section.order, length, b"")
         try:
             frame = section.frame(kind, body)
         except struct.error:
-            raise CaptureError(f"a block of type {kind} with only {length} bytes") from None
+            raise CaptureError(f"a block of type {kind} has only {length} bytes") from None
         if frame is not None:
             yield frame
 
@@ -126,35 +126,35 @@ def read_frames(file: BinaryIO) -> Iterator[Frame]:
 def _begin(file: BinaryIO, head: bytes) -> _Section:
     start = file.read(_ORDERS[0].section.size)
     if len(head) < _HEAD or len(start) < _ORDERS[0].section.size:
-        raise CaptureError("truncated within the header of a section")
+        raise CaptureError("truncated in the header of a section")
     for order in _ORDERS:
         mark, version = order.section.unpack(start)
         if mark == _ORDER_MARK:
             break
     else:
-        raise CaptureError("a section in an unknown byte order")
+        raise CaptureError("a section with an unknown byte order")
     if version != _VERSION:
-        raise CaptureError(f"version {version} of pcapng; only {_VERSION} is supported")
+        raise CaptureError(f"pcapng version {version}; only version {_VERSION} is supported")
     _, length = order.block.unpack(head)
     _rest(file, order, length, start)
     return _Section(order)
 
 
 def _rest(file: BinaryIO, order: _Order, length: int, start: bytes) -> bytes:
-    """The body of a block, of which ``start`` has been read, without the length at its end."""
+    """The rest of the body of a block after ``start``, without the length at its end."""
     size = length - _HEAD - len(start)
-    if size < _TAIL or length > _MOST:
-        raise CaptureError(f"a block that claims {length:,} bytes")
+    if size < _TAIL or length > _MAX_BLOCK:
+        raise CaptureError(f"a block with an invalid length of {length:,} bytes")
     body = file.read(size)
     if len(body) < size:
-        raise CaptureError("truncated within a block")
+        raise CaptureError("truncated in a block")
     if order.length.unpack_from(body, size - _TAIL) != (length,):
-        raise CaptureError(f"a block that claims {length:,} bytes, and others at its end")
+        raise CaptureError(f"a block of {length:,} bytes has a different length at its end")
     return body[:-_TAIL]
 
 
 def _captured(body: bytes, start: int, size: int) -> bytes:
     data = body[start : start + size]
     if len(data) < size:
-        raise CaptureError(f"a packet that claims {size:,} bytes in a block of {len(body):,}")
+        raise CaptureError(f"a packet of {size:,} bytes in a block of {len(body):,}")
     return data

@@ -1,10 +1,10 @@
 """Reassembles TCP segments into streams: both directions of each connection, ordered by time.
 
-Segments may come twice, in another order, or overlap; a stream may begin or end in the middle. What
-the capture lacks is reported as a gap.
+Segments may be duplicated, out of order, or overlap. A capture may begin or end in the middle of a
+stream. Bytes that the capture lacks are reported as a gap.
 
-Sequence numbers start again at 0 after the highest. Here they are unwrapped to positions, which
-only grow, so that segments stay in order. Work: n log n in the segments that wait, n otherwise.
+Sequence numbers wrap around to 0. They are unwrapped to positions, which only increase. The work is
+O(n log n) in the number of waiting segments, and O(n) otherwise.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .packets import ACK, FIN, RST, SYN, Segment
 __all__ = ["Chunk", "Reassembly", "RecordedConnection"]
 
 _MODULUS = 1 << 32
-#: Bytes behind a gap that are held back, in case the gap closes.
-_PATIENCE = 16 << 20
-#: What a waiting segment costs besides its data, so that tiny segments are limited, too.
+#: Maximum number of bytes after a gap to hold back, in case the gap closes.
+_MAX_HELD = 16 << 20
+#: Bytes that a waiting segment counts besides its data, so that tiny segments are limited, too.
 _OVERHEAD = 512
-#: Segments that are held back where a stream begins in the middle, in case an earlier one follows.
+#: Segments to hold back if the capture begins within a stream, in case an earlier one follows.
 _UNSETTLED = 3
-#: How far before the first captured bytes a SYN may be that belongs to them.
+#: Maximum distance from a SYN to the first captured bytes of the same connection.
 _NEAR = 1 << 16
 
 
@@ -33,14 +33,14 @@ _NEAR = 1 << 16
 class RecordedConnection:
     """One TCP connection: the side that connected, and the side that listened.
 
-    If the capture begins later, the first sender counts as the side that connected.
+    If the capture lacks the SYN, the first sender counts as the side that connected.
     """
 
-    number: int  #: from 1, in the order of appearance
+    number: int  #: from 1, in order of appearance
     client: str
     server: str
-    retransmitted: int = 0  #: bytes that were retransmitted
-    reordered: int = 0  #: segments that arrived out of order
+    retransmitted: int = 0  #: number of retransmitted bytes
+    reordered: int = 0  #: number of segments that arrived out of order
 
     def sender(self, from_client: bool) -> str:
         """The address of one side."""
@@ -49,18 +49,18 @@ class RecordedConnection:
 
 @dataclass(slots=True)
 class Chunk:
-    """The next bytes of one direction, or a gap in it, or its end."""
+    """The next bytes of one direction, a gap in it, or its end."""
 
     connection: RecordedConnection
     from_client: bool
-    time: float  #: seconds since 1970: when the bytes could be read
+    time: float  #: when the bytes could be read, in seconds since 1970
     data: bytes = b""
-    gap: int = 0  #: bytes that are missing from the capture
+    gap: int = 0  #: number of bytes missing from the capture
     end: bool = False
 
 
 class _Waiting(NamedTuple):
-    """A segment that waits; the order of the fields is the order of the heap."""
+    """A segment that waits for earlier ones. The fields are in the sort order of the heap."""
 
     start: int
     stop: int
@@ -74,27 +74,27 @@ class _RecordedDirection:
 
     connection: RecordedConnection
     from_client: bool
-    begun: bool = False  # a SYN was seen, or something was given: nothing earlier can come
-    first: int | None = None  # the sequence number behind the SYN
-    position: int | None = None  # of the next byte to give; before that, any position
-    floor: int | None = None  # what the other side had before anything was seen here
-    acknowledged: int | None = None  # what the other side has; not kept up to date once begun
-    unsettled: int = _UNSETTLED  # segments to hold back until the beginning is trusted
+    begun: bool = False  # the beginning is known, by a SYN or a yielded chunk
+    first: int | None = None  # the sequence number after the SYN
+    position: int | None = None  # of the next byte to yield; any position until ``begun``
+    floor: int | None = None  # the first acknowledged position, if seen before any segment
+    acknowledged: int | None = None  # not updated any more once ``begun``
+    unsettled: int = _UNSETTLED  # number of segments still to hold back
     waiting: list[_Waiting] = field(default_factory=list)  # a heap
-    held: int = 0  # what ``waiting`` costs, in bytes
+    held: int = 0  # size of ``waiting`` in bytes, including overhead
     end: int | None = None  # the position at which the stream ends
-    end_time: float = 0.0  # when that was captured
+    end_time: float = 0.0  # when the end was captured
     ended: bool = False
     time: float = 0.0
 
     def begin(self, sequence: int) -> None:
-        """A SYN: the stream begins exactly here."""
+        """Handles a SYN: the stream begins at ``sequence``."""
         self.first = sequence
         if not self.begun:
             self.position, self.begun = sequence, True
 
     def acknowledge(self, sequence: int) -> None:
-        """The other side has everything before, so nothing earlier is on its way."""
+        """Handles an acknowledgement: the other side has everything before ``sequence``."""
         if self.position is None:
             self.position = self.floor = sequence
         self.acknowledged = self.unwrapped(sequence)
@@ -102,13 +102,13 @@ class _RecordedDirection:
             self.unsettled = 0
 
     def unwrapped(self, sequence: int) -> int:
-        """The position nearest to the next byte that has this sequence number."""
+        """The position with this sequence number that is closest to ``position``."""
         assert self.position is not None
         ahead = (sequence - self.position + _MODULUS // 2) % _MODULUS - _MODULUS // 2
         return self.position + ahead
 
     def note(self, time: float, sequence: int, segment: Segment) -> None:
-        """Puts a segment among those that wait, if it has anything."""
+        """Adds a segment to ``waiting``, unless it is empty."""
         if self.position is None:
             self.position = sequence
         start = self.unwrapped(sequence)
@@ -122,7 +122,7 @@ class _RecordedDirection:
         if self.begun:
             self.connection.reordered += start > self.position
         elif stop == self.acknowledged and stop - start == 1:
-            return  # a keepalive: a byte that the other side has
+            return  # a keepalive repeats the last acknowledged byte
         elif self.waiting:
             self.connection.reordered += start < self.waiting[0].start
         self.unsettled = 0 if start == self.acknowledged else self.unsettled - 1
@@ -130,34 +130,34 @@ class _RecordedDirection:
         self.held += len(segment.data) + _OVERHEAD
 
     def ready(self, *, skip: bool = False) -> Iterator[Chunk]:
-        """Yields what follows without a gap; with ``skip``, reports gaps and skips them."""
-        skip = skip or self.held > _PATIENCE
+        """Yields chunks up to the next gap; with ``skip``, also gaps and the chunks after them."""
+        skip = skip or self.held > _MAX_HELD
         if self.waiting and not self.begun and (skip or self.unsettled <= 0):
             self.begun = True
             self.position = start = self.waiting[0].start
             if self.floor is not None and self.floor < start:
                 self.position = self.floor
-                yield self._pass(start - self.floor)
+                yield self._skip(start - self.floor)
         while self.waiting and self.begun:
             assert self.position is not None
             gap = self.waiting[0].start - self.position
             if gap > 0:
                 if not skip:
                     break
-                yield self._pass(gap)
-            yield from self._give(heappop(self.waiting))
+                yield self._skip(gap)
+            yield from self._take(heappop(self.waiting))
         if self.begun and self.position == self.end and not self.ended:
             yield self.finish()
 
-    def _pass(self, gap: int) -> Chunk:
-        """Continues after a gap."""
+    def _skip(self, gap: int) -> Chunk:
+        """Skips a gap."""
         assert self.position is not None
         self.position += gap
         self.time = max(self.time, self.waiting[0].time)
         return self._chunk(gap=gap)
 
-    def _give(self, segment: _Waiting) -> Iterator[Chunk]:
-        """What a segment that began, or should have begun, here has beyond what is known."""
+    def _take(self, segment: _Waiting) -> Iterator[Chunk]:
+        """Yields the part of a segment that is new, and the part that was not captured as a gap."""
         assert self.position is not None
         self.held -= len(segment.data) + _OVERHEAD
         known = self.position - segment.start
@@ -173,7 +173,7 @@ class _RecordedDirection:
             yield self._chunk(gap=missing)
 
     def finish(self) -> Chunk:
-        """The end of this direction."""
+        """Ends this direction."""
         self.ended = True
         self.time = max(self.time, self.end_time)
         return self._chunk(end=True)
@@ -183,7 +183,7 @@ class _RecordedDirection:
 
 
 class _Sides(NamedTuple):
-    """Both directions of a connection, seen from one of its sides."""
+    """Both directions of a connection, from the point of view of one side."""
 
     own: _RecordedDirection
     other: _RecordedDirection
@@ -195,7 +195,7 @@ class _Sides(NamedTuple):
 class Reassembly:
     """Takes segments in the order of the capture, and yields the bytes of the streams.
 
-    It holds what came too early, at most some 16 MiB for each direction. Not thread safe.
+    Holds segments that are out of order, at most about 16 MiB per direction. Not thread safe.
     """
 
     def __init__(self) -> None:
@@ -265,7 +265,7 @@ def _general(state: _Sides, time: float, sequence: int, segment: Segment) -> Ite
     if not other.begun:
         if segment.flags & ACK:
             other.acknowledge(segment.acknowledged)
-        if segment.data and other.waiting:  # keeps the directions in the order of the capture
+        if segment.data and other.waiting:  # keeps both directions in the order of the capture
             other.unsettled = 0
         yield from other.ready()
     own.note(time, sequence, segment)
@@ -281,7 +281,7 @@ def _finish(state: _Sides, time: float) -> Iterator[Chunk]:
 
 
 def _is_another_connection(state: _Sides, segment: Segment) -> bool:
-    """Whether the ports are used for another connection now."""
+    """Whether a SYN begins another connection between the same addresses."""
     if segment.flags & (SYN | ACK) != SYN:
         return False
     own = state.own
@@ -290,7 +290,7 @@ def _is_another_connection(state: _Sides, segment: Segment) -> bool:
         again = own.first == sequence
     elif own.begun or own.position is None:
         again = False
-    else:  # what follows it may have been captured first
+    else:  # segments after the SYN may have been captured before it
         first = own.waiting[0].start if own.waiting else own.position
         again = 0 <= first - own.unwrapped(sequence) <= (_NEAR if own.waiting else 0)
     return not again or (own.ended and state.other.ended)

@@ -13,7 +13,7 @@ from .packets import ACK, FIN, RST, SYN
 
 __all__ = ["Recorder", "Track"]
 
-# A pcap file is in the byte order of the machine that writes it, so no order is stated.
+# A pcap file has the byte order of the machine that wrote it, so the formats do not specify one.
 _FILE_HEADER = struct.Struct("IHHiIII")
 _PACKET_HEADER = struct.Struct("IIII")
 _MAGIC_OF_NANOSECONDS = 0xA1B23C4D
@@ -28,23 +28,23 @@ _TCP = struct.Struct("!HHIIBBHHH")
 _TCP_NUMBER = 6
 _PUSH = 0x08
 _WINDOW = 65535
-_MOST = 32768  # bytes of data in one packet
+_MAX_DATA = 32768  # bytes of data in a packet
 _MODULUS = 1 << 32
-_APART = 1_000_003  # sequence numbers from one connection to the next
-_PORTS = range(49152, 65536)  # made up for clients that have none
+_APART = 1_000_003  # distance between the initial sequence numbers of connections
+_PORTS = range(49152, 65536)  # for clients without a port
 
 
 class Recorder:
     """A recording of any number of connections.
 
     Args:
-        path: the file to make, readable for its owner alone (mode 0600).
+        path: the file to create, readable only by its owner (mode 0600).
 
     Raises:
-        FileExistsError: there is such a file already; nothing is overwritten.
-        OSError: the file cannot be made.
+        FileExistsError: the file already exists; it is not overwritten.
+        OSError: the file cannot be created.
 
-    Each packet is in the file when the call returns. Use it as a context manager. Thread safe.
+    Packets are written before the call returns. Use it as a context manager. Thread safe.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -63,7 +63,7 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; nothing is recorded afterwards."""
+        """Closes the file. Later packets are ignored."""
         with self._lock:
             self._file.close()
 
@@ -72,18 +72,18 @@ class Recorder:
 
         Args:
             client: ``address:port`` of the side that connected.
-            server: the same of the side that listened. Where either has no such address, as with
-                Unix sockets, one on the loopback is made up.
-            seconds: when it began, since 1970; now if None. A time that a capture cannot hold is
-                the nearest one that it can.
+            server: the same for the side that listened. If an address is not of this form, as with
+                Unix sockets, the file contains a synthetic loopback address.
+            seconds: the time since 1970 at which it began; now if None. Times that a capture cannot
+                represent are replaced by the nearest possible one.
 
         Raises:
-            OSError: it cannot be written; so it is for all members of the track.
+            OSError: the file cannot be written. All methods of the track raise this, too.
         """
         return Track(self, client, server, next(self._numbers), seconds)
 
     def packet(self, packet: bytes, seconds: float | None = None) -> None:
-        """Appends a packet, now or of another time; nothing after ``close``."""
+        """Appends a packet with the given or current time; does nothing after ``close``."""
         nanoseconds = time.time_ns() if seconds is None else _nanoseconds(seconds)
         header = _PACKET_HEADER.pack(*divmod(nanoseconds, _NANOSECONDS), len(packet), len(packet))
         with self._lock:
@@ -110,11 +110,11 @@ class Track:
         self._recorder = recorder
         self._seconds = seconds
         ends = _endpoint(client, _PORTS[number % len(_PORTS)]), _endpoint(server, 1)
-        if len(ends[0][0]) != len(ends[1][0]):  # one is made up
+        if len(ends[0][0]) != len(ends[1][0]):  # one is synthetic
             ends = (_mapped(ends[0]), _mapped(ends[1]))
         self._ends = ends
         self._lock = threading.Lock()
-        # Connections may have the same ports, one after the other: their numbers tell them apart.
+        # Connections may reuse the same ports, so their sequence numbers must differ.
         first = number * _APART % _MODULUS
         after = first + 1
         self._next = [after, after]  # sequence numbers of the client and of the server
@@ -124,11 +124,11 @@ class Track:
         self._put(True, ACK, after, after)
 
     def data(self, from_client: bool, data: bytes, seconds: float | None = None) -> None:
-        """Records bytes that one side sent, now or at ``time``."""
+        """Records bytes that one side sent, now or at ``seconds``."""
         with self._lock:
             self._seconds = seconds
-            for start in range(0, len(data), _MOST):
-                piece = data[start : start + _MOST]
+            for start in range(0, len(data), _MAX_DATA):
+                piece = data[start : start + _MAX_DATA]
                 own = self._side(from_client)
                 self._put(from_client, _PUSH | ACK, self._next[own], self._next[1 - own], piece)
                 self._next[own] = (self._next[own] + len(piece)) % _MODULUS
@@ -145,7 +145,7 @@ class Track:
             self._put(not from_client, ACK, self._next[1 - own], self._next[own])
 
     def cut(self) -> None:
-        """Records that the connection broke, unless both sides had ended it."""
+        """Records that the connection broke, unless both sides have ended it."""
         with self._lock:
             if not all(self._ended):
                 self._ended = [True, True]
@@ -172,7 +172,7 @@ _End = tuple[bytes, int]
 
 
 def _endpoint(text: str, otherwise: int) -> _End:
-    """Address and port as bytes and number; something on the loopback where there are none."""
+    """Address and port; a loopback address and ``otherwise`` if ``text`` has none."""
     host, _, port = text.rpartition(":")
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])

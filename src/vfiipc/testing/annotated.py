@@ -1,4 +1,4 @@
-"""Describes a stream for people: named fields of messages, and what a receiver discards and why."""
+"""Describes a stream: the fields of messages, and which bytes a receiver discards and why."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ..recording.annotate import Annotator, Cut, Decoded, Discarded, Item
 
 __all__ = ["annotated", "items_of"]
 
-_WIDTH = 16  # bytes of a field that are shown
-_MOST = 40  # lines
+_WIDTH = 16  # maximum number of bytes shown for a field
+_MAX_LINES = 40
 
 
 def annotated(prefix: int, size_limit: int, chunks: Sequence[bytes]) -> list[str]:
-    """Lines for every field and every stretch of garbage: offset, bytes, meaning."""
+    """A line for each field and each run of garbage: offset, bytes, meaning."""
     stream = b"".join(chunks)
     items = items_of(prefix, size_limit, stream)
     lines = [line for item in items for line in _lines(item, stream)]
-    if len(lines) > _MOST:
-        lines[_MOST:] = [f"and {len(lines) - _MOST} more lines"]
+    if len(lines) > _MAX_LINES:
+        lines[_MAX_LINES:] = [f"and {len(lines) - _MAX_LINES} more lines"]
     return [_chunks(chunks), *lines]
 
 
@@ -37,9 +37,9 @@ def _chunks(chunks: Sequence[bytes]) -> str:
     if len(chunks) == 1:
         return f"{size} bytes in one chunk"
     if all(len(chunk) == 1 for chunk in chunks):
-        return f"{size} bytes, one by one"
-    borders = ", ".join(map(str, [*accumulate(map(len, chunks))][:-1][:_WIDTH]))
-    return f"{size} bytes in {len(chunks)} chunks, cut at {borders}"
+        return f"{size} bytes, one at a time"
+    cuts = ", ".join(map(str, [*accumulate(map(len, chunks))][:-1][:_WIDTH]))
+    return f"{size} bytes in {len(chunks)} chunks, split at {cuts}"
 
 
 def _lines(item: Item, stream: bytes) -> Iterator[str]:

@@ -18,7 +18,7 @@ _FIXTURES = {"ipc_peer", "ipc_peer_factory"}
 
 @contextmanager
 def peers_of(request: pytest.FixtureRequest) -> Iterator[Callable[..., ScriptedPeer]]:
-    """Starts peers for a test, verifies them when it has ended, and closes them."""
+    """Starts peers for a test, verifies them after it, and closes them."""
     defaults = {
         name: _number(request.config, option)
         for name, option in (("prefix", "vfiipc_prefix"), ("size_limit", "vfiipc_limit"))
@@ -42,9 +42,9 @@ def peers_of(request: pytest.FixtureRequest) -> Iterator[Callable[..., ScriptedP
 
 
 class _Verification:
-    """Makes the test fail, and not its teardown, when a peer reports a problem.
+    """Makes the test itself fail, not its teardown, if a peer reports a problem.
 
-    Registered as a plugin while the test runs, so that other tests pay nothing.
+    Registered as a plugin only while the test runs, so that other tests have no overhead.
     """
 
     def __init__(self, item: pytest.Item) -> None:
@@ -67,7 +67,7 @@ class _Verification:
         return result
 
     def verify(self, complete: bool) -> None:
-        """Fails a test that has passed otherwise, if a peer reports a problem."""
+        """Fails a test that has passed so far, if a peer reports a problem."""
         for peer in self.peers if self._passed else ():
             text = peer.news(complete=complete)
             if text is not None:

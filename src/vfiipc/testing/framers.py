@@ -21,7 +21,7 @@ __all__ = ["Feed", "FramerFailure", "check_framer"]
 #: Takes the next chunk of a stream; returns the messages that it completes, as ``(msg_id, data)``.
 Feed: TypeAlias = Callable[[bytes], Iterable[tuple[int, bytes]]]
 
-_BYTE_BY_BYTE = 4096  # bytes of a vector that are also fed one by one
+_BYTE_BY_BYTE = 4096  # maximum size of a vector that is also fed byte by byte
 
 
 class FramerFailure(AssertionError):
@@ -33,22 +33,22 @@ def check_framer(
 ) -> None:
     """Checks that a lenient framer finds the messages in every stream, however it is split.
 
-    It has to pass the vectors, then streams of messages with harmless garbage, then streams in
-    which anything goes; see ``streams``. A message has to be returned with the chunk that completes
-    it.
+    It must pass the vectors, then streams of messages with harmless garbage, then streams with
+    false headers; see ``streams``. It must return a message with the chunk that completes it.
 
     Args:
-        factory: makes a framer from the receiver's prefix and size limit: a function that takes a
-            chunk of bytes and returns the messages that are complete.
-        false_headers: whether false headers occur; without, the vectors about them are skipped,
-            too. For a receiver that need not recover from them.
-        max_examples: streams of each kind, 1 or more.
+        factory: creates a framer for a prefix and a size limit: a function that takes a chunk of
+            bytes and returns the messages that it completes.
+        false_headers: whether streams contain false headers. Pass False for a receiver that need
+            not recover from them; vectors about them are then skipped, too.
+        max_examples: the number of streams of each kind, 1 or more.
 
     Raises:
-        FramerFailure: the framer is wrong. The text names the rule that is broken, and shows the
-            smallest stream that was found, field by field. An exception of the framer is its cause.
-        TypeError, ValueError: an argument is wrong, or the function returns something else than
-            pairs of an ID and data.
+        FramerFailure: the framer is wrong. The message names the broken rule, and shows the
+            smallest stream found that breaks it, field by field. An exception that the framer
+            raised is the cause.
+        TypeError, ValueError: an argument is wrong, or the function does not return pairs of an ID
+            and data.
     """
     check_integer("max_examples", max_examples, 1)
     for vector in stream_vectors():
@@ -70,7 +70,7 @@ def _check_vector(factory: Callable[[int, int], Feed], vector: StreamVector) -> 
 def _check_streams(
     factory: Callable[[int, int], Feed], false_headers: bool, max_examples: int
 ) -> None:
-    # Hypothesis would add to the text how it was found.
+    # The default settings would add Hypothesis's own notes to the message.
     @settings(
         max_examples=max_examples,
         deadline=None,
@@ -116,7 +116,7 @@ class _Fault(NamedTuple):
 def _fault(
     factory: Callable[[int, int], Feed], prefix: int, size_limit: int, chunks: list[bytes]
 ) -> _Fault | None:
-    """The fault of the framer on this stream, at the first chunk where it shows; or None."""
+    """The fault of the framer on this stream, at the first chunk that it gets wrong; or None."""
     reference = Framer(prefix, size_limit)
     feed = factory(prefix, size_limit)
     fed = b""
@@ -127,7 +127,7 @@ def _fault(
         try:
             returned = feed(chunk)
             found = list(returned) if isinstance(returned, Iterator) else returned
-        except Exception as error:  # noqa: BLE001  (of any framer)
+        except Exception as error:  # noqa: BLE001  (a framer may raise anything)
             text = f"{type(error).__name__} after {len(fed)} bytes: {error}"
             return _Fault("FRM-C4", text, error)
         messages = _messages(found)
@@ -162,15 +162,15 @@ def _explained(
         rule = "FRM-R5"
     else:
         rule = _rule_at(list(items_of(prefix, size_limit, fed)), len(expected) - at)
-    return _Fault(rule, f"after {len(fed)} bytes, expected {wanted}; came {came}")
+    return _Fault(rule, f"after {len(fed)} bytes, expected {wanted}; got {came}")
 
 
 def _rule_at(items: list[Item], from_end: int) -> str:
-    """The rule that decides what is delivered there.
+    """The rule that decides which message is delivered at a place in the stream.
 
     Args:
-        items: what a receiver makes of the stream.
-        from_end: how many of the messages come from there on.
+        items: the decoded stream.
+        from_end: the place: the number of messages from there to the end.
     """
     decoded = [at for at, item in enumerate(items) if isinstance(item, Decoded)]
     at = decoded[-from_end] if from_end else len(items)

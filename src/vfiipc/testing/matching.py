@@ -1,6 +1,6 @@
 """The criteria of an expectation, and how a message differs from them.
 
-Values are shown elided: enough to see the difference, however large the payload.
+Long values are elided around the difference, so that failures stay readable.
 """
 
 from __future__ import annotations
@@ -8,28 +8,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ..codec import Message, encode_header
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from ..codec import Buffer, Message, encode_header
 
 __all__ = ["ANYTHING", "Criterion", "criteria", "elided", "shown"]
 
-#: The default of criteria that are not given; None is a JSON value.
+#: The default for criteria that are not given. None would be ambiguous: it is a JSON value.
 ANYTHING: Final[Any] = object()
 
-_WIDTH = 72  # characters of a value that are shown
-_AROUND = 12  # bytes shown on each side of a difference
-_MOST_PATHS = 4  # differences between two JSON values that are shown
+_WIDTH = 72  # maximum number of characters shown for a value
+_AROUND = 12  # number of bytes shown on each side of a difference
+_MAX_PATHS = 4  # maximum number of differences shown between two JSON values
 
 
 class Criterion(NamedTuple):
     """One criterion for a message."""
 
-    text: str  #: as in the call of ``expect``
-    #: How a message differs, as lines; none if it does not.
+    text: str  #: as in the call to ``expect``
+    #: Describes how a message differs, in lines; empty if it does not.
     differences: Callable[[Message], list[str]]
 
 
@@ -39,14 +36,14 @@ def criteria(
     json: Any,
     json_subset: Any,
 ) -> list[Criterion]:
-    """The criteria of ``expect``, which describes its arguments.
+    """Returns the criteria for the arguments of ``expect``.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
     """
     found = []
     if msg_id is not None:
-        encode_header(0, msg_id, 0)  # raises where no message can have it
+        encode_header(0, msg_id, 0)  # raises if the ID is invalid
         found.append(_id_is(msg_id))
     if data is not None:
         found.append(_data_is(data))
@@ -58,7 +55,7 @@ def criteria(
 
 
 def elided(text: str, width: int = _WIDTH) -> str:
-    """The text, without its middle where it is long."""
+    """The text, with its middle elided if it is long."""
     if len(text) <= width:
         return text
     half = (width - 3) // 2
@@ -87,7 +84,7 @@ def _id_is(msg_id: int) -> Criterion:
     def differences(message: Message) -> list[str]:
         if message.msg_id == msg_id:
             return []
-        return [f"msg_id: expected {msg_id}, came {message.msg_id}"]
+        return [f"msg_id: expected {msg_id}, got {message.msg_id}"]
 
     return Criterion(f"msg_id={msg_id}", differences)
 
@@ -95,7 +92,7 @@ def _id_is(msg_id: int) -> Criterion:
 def _data_is(data: Buffer | re.Pattern[bytes] | Callable[[bytes], object]) -> Criterion:
     if isinstance(data, re.Pattern):
         if not isinstance(data.pattern, bytes):
-            raise TypeError("data must be a pattern of bytes: re.compile(b'...')")
+            raise TypeError("data must be a bytes pattern: re.compile(b'...')")
         return Criterion(f"data={elided(repr(data))}", lambda came: _unmatched(data, came.data))
     if callable(data):
         return Criterion(f"data={_name(data)}", lambda came: _refused("data", data, came.data))
@@ -111,7 +108,7 @@ def _unmatched(pattern: re.Pattern[bytes], came: bytes) -> list[str]:
     if pattern.fullmatch(came):
         return []
     wanted = elided(repr(pattern.pattern))
-    return [f"data: {elided(repr(came))} does not match {wanted} from end to end"]
+    return [f"data: {elided(repr(came))} does not fully match {wanted}"]
 
 
 def _refused(what: str, predicate: Callable[[Any], object], value: Any) -> list[str]:
@@ -131,12 +128,12 @@ def _unequal(expected: bytes, came: bytes) -> list[str]:
     pairs = enumerate(zip(expected, came))
     at = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(came)))
     if at == len(came) or at == len(expected):
-        sizes = f"expected {len(expected):,} bytes, came {len(came):,}"
-        more = "is missing" if at == len(came) else "is too much"
+        sizes = f"expected {len(expected):,} bytes, got {len(came):,}"
+        more = "is missing" if at == len(came) else "is extra"
         rest = max(expected, came, key=len)[at : at + 2 * _AROUND]
         return [f"data: {sizes}; from byte {at:,} on, {elided(repr(rest))} {more}"]
     around = slice(max(0, at - _AROUND), at + _AROUND)
-    return [f"data: at byte {at:,}, expected {expected[around]!r}, came {came[around]!r}"]
+    return [f"data: at byte {at:,}, expected {expected[around]!r}, got {came[around]!r}"]
 
 
 def _json_is(keyword: str, expected: Any, *, subset: bool) -> Criterion:
@@ -150,8 +147,8 @@ def _json_is(keyword: str, expected: Any, *, subset: bool) -> Criterion:
         if is_predicate:
             return _refused("json", expected, came)
         found = list(_unlike("$", expected, came, subset))
-        more = len(found) - _MOST_PATHS
-        return found[:_MOST_PATHS] + ([f"and {more} more differences"] if more > 0 else [])
+        more = len(found) - _MAX_PATHS
+        return found[:_MAX_PATHS] + ([f"and {more} more differences"] if more > 0 else [])
 
     text = _name(expected) if is_predicate else elided(repr(expected))
     return Criterion(f"{keyword}={text}", differences)
@@ -164,19 +161,19 @@ def _unlike(path: str, expected: Any, came: Any, subset: bool) -> Iterator[str]:
             if key in came:
                 yield from _unlike(f"{path}.{key}", expected[key], came[key], subset)
             else:
-                yield f"{path}.{key}: expected {elided(repr(expected[key]))}, is missing"
+                yield f"{path}.{key}: expected {elided(repr(expected[key]))}, but is missing"
         if not subset:
             for key in came.keys() - expected.keys():
-                yield f"{path}.{key}: not expected, came {elided(repr(came[key]))}"
+                yield f"{path}.{key}: not expected, got {elided(repr(came[key]))}"
     elif isinstance(expected, (list, tuple)) and isinstance(came, list):
         for number, (one, other) in enumerate(zip(expected, came)):
             yield from _unlike(f"{path}[{number}]", one, other, subset)
         if len(expected) != len(came):
-            yield f"{path}: expected {len(expected)} items, came {len(came)}"
+            yield f"{path}: expected {len(expected)} items, got {len(came)}"
     elif not _same(expected, came):
-        yield f"{path}: expected {elided(repr(expected))}, came {elided(repr(came))}"
+        yield f"{path}: expected {elided(repr(expected))}, got {elided(repr(came))}"
 
 
 def _same(expected: Any, came: Any) -> bool:
-    # True is not 1 in JSON, though it is in Python.
+    # In JSON, unlike in Python, true does not equal 1.
     return bool(expected == came) and isinstance(expected, bool) == isinstance(came, bool)

@@ -1,4 +1,4 @@
-"""``ScriptedPeer``: a server for tests that answers, and misbehaves, according to a script."""
+"""``ScriptedPeer``: a server for tests that answers and misbehaves according to a script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from ..codec import Framer, Message, check_integer
+from ..codec import Buffer, Framer, Message, check_integer
 from ..faults import Action, Delivery, End, Ending, Send, check_seconds
 from .matching import ANYTHING, criteria
 from .peer_loop import PeerLoop
@@ -24,7 +24,6 @@ from .script import Answer, Expectation, Reaction, actions, answer_data
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from typing_extensions import Buffer, Self
 
 __all__ = ["DEFAULT_PREFIX", "DEFAULT_SIZE_LIMIT", "ScriptedPeer"]
 
@@ -33,24 +32,24 @@ DEFAULT_SIZE_LIMIT: Final = 65536
 
 _HERE = str(Path(__file__).parent)
 _HOST: Final = "127.0.0.1"
-_SOON: Final = 5.0  # seconds for what should take no time
+_SOON: Final = 5.0  # seconds; a generous time-out for immediate actions
 
 
 class ScriptedPeer:
-    """Stands in for a terminal: a real server that answers and misbehaves as scripted.
+    """Replaces a terminal in tests: a real server that answers and misbehaves as scripted.
 
-    It works between ``__enter__`` and ``__exit__``, which verifies that everything expected has
-    come and nothing else. The fixture ``ipc_peer`` is one. Thread safe.
+    Use it as a context manager. On exit, it verifies that it received all expected messages and no
+    others. The fixture ``ipc_peer`` provides one. Thread safe.
 
     Args:
         prefix: the synchronisation mark of both directions, 0..2**32-1.
         size_limit: maximum data size of a message from the program, in bytes, 0..2**31-5.
-        tls: speak TLS; True makes a certificate (needs ``trustme``) whose authority is in
-            ``ca_file``; or a server's ``SSLContext``.
-        pipe: listen on a Unix socket: True chooses a path; or the path, which must be free.
+        tls: whether to use TLS. True creates a certificate (needs ``trustme``) whose authority is
+            in ``ca_file``; or pass the ``SSLContext`` of a server.
+        pipe: whether to listen on a Unix socket. True chooses a path; or pass an unused path.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
         OSError: it cannot listen there.
     """
 
@@ -62,19 +61,19 @@ class ScriptedPeer:
         tls: bool | ssl.SSLContext = False,
         pipe: bool | str | Path = False,
     ) -> None:
-        Framer(prefix, size_limit)  # raises where they are wrong
+        Framer(prefix, size_limit)  # raises if they are invalid
         if not isinstance(tls, (bool, ssl.SSLContext)):
             raise TypeError(f"tls must be a bool or an SSLContext, not {type(tls).__name__}")
         if not isinstance(pipe, (bool, str, Path)):
             raise TypeError(f"pipe must be a bool or a path, not {type(pipe).__name__}")
         if tls and pipe:
             raise ValueError("tls and pipe cannot be combined")
-        #: What the peer speaks.
+        #: The framing parameters of the peer.
         self.prefix: int = prefix
         self.size_limit: int = size_limit
-        #: Where the program under test connects to: ``tcp://``, ``tls://`` or ``pipe://``.
+        #: The address for the program under test to connect to: ``tcp://``, ``tls://`` or ``pipe://``.
         self.address: str = ""
-        #: With ``tls=True``: the PEM file with the authority that the program has to believe.
+        #: With ``tls=True``: the PEM file with the authority that the program must trust.
         self.ca_file: str = ""
         self._tls, self._pipe = tls, pipe
         self._runner = ScriptRunner(prefix, size_limit)
@@ -84,9 +83,9 @@ class ScriptedPeer:
 
     # --- start and end
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> ScriptedPeer:
         if self._loop is not None:
-            raise RuntimeError("a ScriptedPeer can be entered once")
+            raise RuntimeError("a ScriptedPeer can be entered only once")
         with ExitStack() as stack:
             context = self._tls_context(stack)
             listener = self._listen(stack)
@@ -112,7 +111,7 @@ class ScriptedPeer:
             self.close()
 
     def close(self) -> None:
-        """Closes all connections, without verifying; may be called again."""
+        """Closes all connections without verifying. May be called repeatedly."""
         self._closing.close()
 
     def _tls_context(self, stack: ExitStack) -> ssl.SSLContext | None:
@@ -158,22 +157,23 @@ class ScriptedPeer:
         json_subset: Any = ANYTHING,
         connection: int | None = None,
     ) -> Expectation:
-        """Expects a message, behind those expected before; without arguments, any message.
+        """Expects a message after those expected before; without arguments, any message.
 
         Args:
-            data: the data; a compiled pattern that matches all of it; or a function that is called
-                with it and tells whether it fits.
+            data: the data; or a compiled pattern that must match all of it; or a function that is
+                called with it and returns whether it is accepted.
             msg_id: the ID.
-            json: the value that the data holds as JSON; or a function, as for ``data``.
-            json_subset: the same, but objects may have further members.
-            connection: the number of the connection, from 1 on. Expectations of one connection are
-                met in their order; so are those without a number, on whichever connection.
+            json: the JSON value of the data; or a function, as for ``data``.
+            json_subset: like ``json``, but objects may have additional members.
+            connection: the number of the connection, from 1. Expectations for one connection must
+                be met in order. Those without a number must also be met in order, but on any
+                connection.
 
         Returns:
-            The expectation, of which the reaction is scripted: ``.answer(b"...")``.
+            The expectation. Its methods script the reaction: ``.answer(b"...")``.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
         """
         found = criteria(data, msg_id, json, json_subset)
         _check_number(connection)
@@ -187,7 +187,7 @@ class ScriptedPeer:
         return self._runner.greeting
 
     def scripting(self) -> AbstractContextManager[Any]:
-        """Holds back arriving messages in a ``with`` block, to script while the program runs."""
+        """Holds back incoming messages in a ``with`` block, to script while the program runs."""
         return self._runner.changed
 
     # --- immediate actions
@@ -201,24 +201,24 @@ class ScriptedPeer:
         connection: int | None = None,
         delivery: Delivery | None = None,
     ) -> None:
-        """Sends a message that answers nothing, once there is a connection.
+        """Sends an unsolicited message; waits until there is a connection.
 
         Args:
             data: bytes-like.
             msg_id: -2**31..2**31-1.
-            json: instead of data: a value that is sent as JSON.
+            json: a value to send as JSON, instead of ``data``.
             connection: the number of the connection; by default, the latest.
             delivery: the faults to apply.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             TimeoutError: there is no such connection, or it has ended.
         """
         answer = Answer(answer_data(data, json), msg_id, delivery=delivery or Delivery())
         self._perform(list(actions([answer], None, self.prefix, self.size_limit)), connection)
 
     def send_bytes(self, data: Buffer, *, connection: int | None = None) -> None:
-        """Sends bytes as they are, once there is a connection; as for ``send``."""
+        """Sends bytes unchanged; otherwise like ``send``."""
         self._perform([Send(answer_data(data, ANYTHING))], connection)
 
     def disconnect(self, ending: Ending = "close", *, connection: int | None = None) -> None:
@@ -253,16 +253,17 @@ class ScriptedPeer:
         return [message for _, message in self.received]
 
     def verify(self, timeout: float = 0.0, *, complete: bool = True) -> None:
-        """Checks that everything expected has come, and nothing else.
+        """Checks that all expected messages have arrived, and no others.
 
-        What has been sent to the peer by now counts, even if the peer has not looked at it yet.
+        Messages that were sent before the call count, even if the peer has not read them yet.
 
         Args:
-            timeout: seconds to wait for what has not been sent yet.
-            complete: whether everything expected must have come; without, only what came is judged.
+            timeout: how long to wait for messages that have not been sent yet, in seconds.
+            complete: whether all expected messages must have arrived. If False, only unexpected
+                messages and other problems are reported.
 
         Raises:
-            PeerFailure: it is not so; the text says what was expected and what came.
+            PeerFailure: the check failed. The message says what was expected and what arrived.
         """
         __tracebackhide__ = True
         text = self._failure(check_seconds("timeout", timeout), complete)
@@ -271,15 +272,15 @@ class ScriptedPeer:
             raise PeerFailure(text)
 
     def news(self, *, complete: bool = True) -> str | None:
-        """The failure that ``verify`` would raise; None if there is none, or it was reported."""
+        """The failure that ``verify`` would raise, unless it was reported before; None if none."""
         text = self._failure(0, complete)
         return None if text == self._reported else text
 
     def explain(self, error: BaseException) -> None:
-        """Adds to an error of the test what went wrong here.
+        """Adds the failure of the peer, if any, to an error of the test.
 
-        A message that was not expected becomes the cause of the error, for the program got no
-        answer. What has merely not come becomes a note: the error may have prevented it.
+        An unexpected message becomes the cause of the error, because the program got no answer.
+        Missing messages become a note, because the error may have prevented them.
         """
         text = self.news()
         if text is None:
@@ -287,7 +288,7 @@ class ScriptedPeer:
         self._reported = text
         if self._runner.problems:
             _root(error).__cause__ = PeerFailure(text)
-        else:  # `add_note` is younger than Python 3.10
+        else:  # Python 3.10 has no `add_note`
             vars(error).setdefault("__notes__", []).append(text)
 
     def _failure(self, timeout: float, complete: bool) -> str | None:
@@ -301,7 +302,7 @@ class ScriptedPeer:
 
 
 def _root(error: BaseException) -> BaseException:
-    """The first error of those that are shown with this one."""
+    """The first error in the chain of causes and contexts."""
     while True:
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None:
@@ -319,7 +320,7 @@ def _check_number(connection: int | None) -> None:
 
 
 def _caller() -> str:
-    """File and line of the call from outside this package."""
+    """File and line of the caller outside this package."""
     frame = sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back

@@ -1,6 +1,6 @@
 """The connections of a scripted peer, served by an event loop in a thread.
 
-asyncio handles TCP, TLS and Unix sockets in the same way, flushes written data before a close,
+asyncio handles TCP, TLS and Unix sockets alike, flushes written data before it closes a connection,
 and needs only one thread for any number of connections.
 """
 
@@ -21,13 +21,13 @@ from ..transport.system import RESET_ON_CLOSE
 
 __all__ = ["Handler", "PeerConnection", "PeerLoop"]
 
-_SOON: Final = 5.0  # seconds for what should take no time
-_ROUNDS: Final = 5  # of the loop, from one event of a connection to all that follows from it
-_FLUSH: Final = 0.001  # seconds between looks at whether everything was written
+_SOON: Final = 5.0  # seconds; a generous time-out for immediate actions
+_ROUNDS: Final = 5  # loop iterations until all effects of an event are done
+_FLUSH_INTERVAL: Final = 0.001  # seconds between checks whether all data was written
 
 
 class Handler(Protocol):
-    """Decides how to react. All methods are called in the thread of the loop."""
+    """Reacts to events. All methods are called in the thread of the loop."""
 
     def connected(self, connection: PeerConnection) -> None:
         """Called when a program has connected."""
@@ -60,7 +60,7 @@ class PeerConnection(asyncio.Protocol):
         return self._worker is not None and not self.transport.is_closing()
 
     def fileno(self) -> int:
-        """The descriptor on which something may arrive; -1 if nothing can."""
+        """The descriptor to watch for incoming data; -1 if none can arrive."""
         if not self.is_open or self._at_eof:
             return -1
         return self._socket.fileno()
@@ -82,7 +82,7 @@ class PeerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        # Kept, because Python 3.10 forgets both when it closes.
+        # Kept, because Python 3.10 drops both when the transport closes.
         self._socket: socket.socket = transport.get_extra_info("socket")
         self._is_tls = transport.get_extra_info("sslcontext") is not None
         self._worker = asyncio.get_running_loop().create_task(self._work())
@@ -95,7 +95,7 @@ class PeerConnection(asyncio.Protocol):
         self._at_eof = True
         self._handler.ended(self)
         self.perform([End("close")])
-        # Answers may still be under way. TLS cannot end one direction alone.
+        # Answers may still be queued. TLS cannot close only one direction.
         return not self._is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -113,7 +113,7 @@ class PeerConnection(asyncio.Protocol):
                     await self._do_all(actions)
                 finally:
                     _tell(done)
-        except Exception as error:  # noqa: BLE001  (from a function of the test, for example)
+        except Exception as error:  # noqa: BLE001  (a function of the test may raise anything)
             self._handler.failed(error)
             self.transport.close()
         finally:
@@ -141,7 +141,7 @@ class PeerConnection(asyncio.Protocol):
             if self._socket.family not in (socket.AF_INET, socket.AF_INET6):
                 raise ValueError("a Unix socket cannot be reset; use cut()")
             while self.transport.get_write_buffer_size():
-                await asyncio.sleep(_FLUSH)
+                await asyncio.sleep(_FLUSH_INTERVAL)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             self.transport.abort()
 
@@ -160,7 +160,7 @@ class PeerLoop:
     """Serves a listening socket, which it owns, in a thread. Thread safe.
 
     Raises:
-        OSError, RuntimeError: there is no descriptor or thread left.
+        OSError, RuntimeError: no descriptor or thread is available.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class PeerLoop:
         self._connections: list[PeerConnection] = []
         self._started: Future[None] = Future()
         self._stopping = asyncio.Event()
-        # A loop that can watch descriptors, whatever the policy is.
+        # This loop can watch descriptors, whatever the event loop policy is.
         self._loop = asyncio.SelectorEventLoop()
         self._loop.set_exception_handler(self._on_exception)
         self._thread = threading.Thread(target=self._run, name="ScriptedPeer", daemon=True)
@@ -188,7 +188,7 @@ class PeerLoop:
         """Closes everything.
 
         Raises:
-            RuntimeError: a function of the test has not returned in time.
+            RuntimeError: a function of the script has not returned in time.
         """
         if not self._thread.is_alive():
             return
@@ -198,15 +198,15 @@ class PeerLoop:
             raise RuntimeError(f"a function of the script has not returned within {_SOON:g} s")
 
     def perform(self, connection: PeerConnection, actions: Iterable[Action]) -> None:
-        """Has a connection perform actions, and waits until it has."""
+        """Performs actions on a connection, and waits until they are done."""
         done: Future[None] = Future()
         self._loop.call_soon_threadsafe(connection.perform, actions, done)
         done.result()
 
     def settle(self) -> None:
-        """Waits until everything that has been sent to the peer has been handled.
+        """Waits until all data that has been sent to the peer has been handled.
 
-        Returns after a few seconds even if more keeps coming.
+        Returns after a few seconds even if more data keeps arriving.
         """
         if not self._thread.is_alive() or self._thread is threading.current_thread():
             return
@@ -248,18 +248,18 @@ class PeerLoop:
             self._started.set_result(None)
             await self._stopping.wait()
         finally:
-            # asyncio loses a connection that it is accepting when its server closes.
+            # asyncio leaks a connection that it is accepting when the server closes.
             self._loop.remove_reader(self._listener.fileno())
             await _rounds()
             server.close()
             for connection in self._connections:
                 connection.abort()
-            # Handshakes, too, that nobody will complete.
+            # Also ends TLS handshakes that will never complete.
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await _rounds()  # in which the transports close
+            await _rounds()  # lets the transports close
 
     def _connect(self) -> PeerConnection:
         connection = PeerConnection(self._handler)
@@ -268,5 +268,5 @@ class PeerLoop:
 
     def _on_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception") or RuntimeError(context["message"])
-        if not isinstance(error, OSError):  # of a handshake, which fails on the other side, too
+        if not isinstance(error, OSError):  # a failed handshake, which the program reports itself
             self._handler.failed(error)

@@ -1,4 +1,4 @@
-"""The failure messages of a scripted peer: expected, received, and the nearest miss."""
+"""The failure messages of a scripted peer: expected, received, and the closest expectation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .script import Expectation, Script
 
 __all__ = ["PeerFailure", "Received", "explain_unexpected", "named", "report"]
 
-_MOST = 12  # expectations or messages that are listed
+_MAX_LISTED = 12  # expectations
 
 
 class PeerFailure(AssertionError):
@@ -21,56 +21,54 @@ class PeerFailure(AssertionError):
 class Received(NamedTuple):
     """A message from the program under test."""
 
-    connection: int  #: the number of the connection, from 1 on
+    connection: int  #: the number of the connection, from 1
     message: Message
 
 
 def explain_unexpected(script: Script, received: Received) -> str:
-    """Explains why no expectation matches a message, with the nearest miss."""
+    """Explains why no expectation matches a message, and names the closest one."""
     connection, message = received
     candidates = script.open(connection)
-    lines = ["a message came that was not expected"]
+    lines = ["received an unexpected message"]
     if not candidates:
-        lines.append("  expected: no further message")
+        lines.append("  expected: no more messages")
     elif len(candidates) == 1:
         lines.append(f"  expected: {named(script, candidates[0])}")
     else:
-        lines.append(f"  expected: one of {len(candidates)}, see the script")
-    lines.append(f"  came:     {shown(message)} (connection {connection})")
-    lines += [f"  {line}" for line in _nearest_miss(script, candidates, received)]
+        lines.append(f"  expected: one of {len(candidates)} messages, see the script")
+    lines.append(f"  received: {shown(message)} (connection {connection})")
+    lines += [f"  {line}" for line in _closest(script, candidates, received)]
     return "\n".join(lines)
 
 
-def _nearest_miss(
-    script: Script, candidates: Sequence[Expectation], received: Received
-) -> list[str]:
+def _closest(script: Script, candidates: Sequence[Expectation], received: Received) -> list[str]:
     connection, message = received
     for other in script.expectations:
         if other not in candidates and not other.differences(message):
-            return [f"nearest:  {named(script, other)}", f"  which {_closed(other, connection)}"]
+            return [f"closest:  {named(script, other)}", f"  which {_closed(other, connection)}"]
     if not candidates:
         return []
     differences = [candidate.differences(message) for candidate in candidates]
     nearest = min(range(len(candidates)), key=lambda at: len(differences[at]))
-    title = [f"nearest:  {named(script, candidates[nearest])}"] if len(candidates) > 1 else []
+    title = [f"closest:  {named(script, candidates[nearest])}"] if len(candidates) > 1 else []
     return title + [f"  {line}" for line in differences[nearest]]
 
 
 def _closed(expectation: Expectation, connection: int) -> str:
-    """Explains why a message does not count for an expectation whose criteria it meets."""
+    """Explains why an expectation is not open for a message that meets its criteria."""
     if expectation.connection not in (None, connection):
-        return f"waits for connection {expectation.connection}, but this is {connection}"
+        return f"is for connection {expectation.connection}, but this is {connection}"
     if expectation.met >= expectation.most:
-        return f"was met {_times(expectation.met)} already; times(...) allows more"
+        return f"was already met {_times(expectation.met)}; times(...) allows more"
     if expectation.is_passed:
-        return "comes before one that was met already; any_order() allows that"
+        return "comes before an expectation that was already met; any_order() allows that"
     return "comes later in the script; any_order() allows it at any time"
 
 
 def report(
     place: str, script: Script, problems: Sequence[str], received: Sequence[Received]
 ) -> str:
-    """All problems, the first in detail."""
+    """Describes all problems, the first in detail."""
     unmet = script.unmet()
     lines = [f"{place}: {problems[0]}"] if problems else []
     if len(problems) > 1:
@@ -79,7 +77,7 @@ def report(
         lines += _explain_unmet(place, script, unmet, received)
     if script.expectations:
         lines.append("  script:")
-    shown_ones = script.expectations[-_MOST:] if not unmet else _around(script, unmet[0])
+    shown_ones = script.expectations[-_MAX_LISTED:] if not unmet else _around(script, unmet[0])
     for expectation in shown_ones:
         mark = " " if expectation.is_met else ">"
         lines.append(f"  {mark} {named(script, expectation)}: {_progress(expectation)}")
@@ -97,18 +95,18 @@ def _explain_unmet(
     lines = [f"{place}: {len(unmet)} of {count} expectations {were} not met"]
     lines.append(f"  expected: {named(script, unmet[0])}")
     if not received:
-        lines.append("  came:     no message")
+        lines.append("  received: no message")
     else:
         connection, message = received[-1]
         more = f", the last of {len(received)}" if len(received) > 1 else ""
-        lines.append(f"  came:     {shown(message)} (connection {connection}{more})")
+        lines.append(f"  received: {shown(message)} (connection {connection}{more})")
     return lines
 
 
 def _around(script: Script, expectation: Expectation) -> Sequence[Expectation]:
     at = script.expectations.index(expectation)
-    start = max(0, min(at - _MOST // 2, len(script.expectations) - _MOST))
-    return script.expectations[start : start + _MOST]
+    start = max(0, min(at - _MAX_LISTED // 2, len(script.expectations) - _MAX_LISTED))
+    return script.expectations[start : start + _MAX_LISTED]
 
 
 def named(script: Script, expectation: Expectation) -> str:

@@ -1,4 +1,4 @@
-"""Runs a script on the messages that the connections of a peer receive, and records them."""
+"""Applies a script to the messages that a peer receives, and records the messages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .script import Expectation, FunctionFailed, Reaction, Script, actions
 
 __all__ = ["ScriptRunner"]
 
-_MOST_PROBLEMS: Final = 100  # problems to keep, for a program that sends without end
+_MAX_PROBLEMS: Final = 100  # problems to keep; the program may never stop sending
 
 
 class ScriptRunner:
-    """The ``Handler`` of a loop. ``changed`` guards every attribute, and is notified of changes."""
+    """The ``Handler`` of a loop. ``changed`` guards all attributes, and is notified of changes."""
 
     def __init__(self, prefix: int, size_limit: int) -> None:
         self.prefix: int = prefix
@@ -29,15 +29,15 @@ class ScriptRunner:
         self.connections: list[PeerConnection] = []
         self.came: list[Received] = []
         self.problems: list[str] = []
-        self._framers: dict[PeerConnection, Framer] = {}  # while messages are read
+        self._framers: dict[PeerConnection, Framer] = {}  # of connections that are still read
 
     def connection(self, number: int | None) -> PeerConnection | None:
-        """The connection of this number, or the latest; None if there is none or it has ended."""
+        """The connection with this number, or the latest; None if there is none or it has ended."""
         wanted = self.connections[-1:] if number is None else self.connections[number - 1 : number]
         return wanted[0] if wanted and wanted[0].is_open else None
 
     def wait(self, timeout: float) -> None:
-        """Waits until everything expected has come or something went wrong."""
+        """Waits until all expected messages have arrived, or there is a problem."""
         with self.changed:
             self.changed.wait_for(lambda: self.problems or not self.script.unmet(), timeout)
 
@@ -63,7 +63,7 @@ class ScriptRunner:
                 for message in self._messages(connection, data):
                     self._take(connection, message)
             except SyncLostError as error:
-                self._refuse(connection, f"the program sent what is not a message: {error}")
+                self._refuse(connection, f"the program sent bytes that are not a message: {error}")
             self.changed.notify_all()
 
     def ended(self, connection: PeerConnection) -> None:
@@ -82,7 +82,7 @@ class ScriptRunner:
             self.changed.notify_all()
 
     def _messages(self, connection: PeerConnection, data: bytes) -> Iterator[Message]:
-        """The messages that are complete; nothing more is read after one that was not expected."""
+        """Yields the complete messages, until one of them was refused."""
         framer = self._framers.get(connection)
         if framer is not None:
             framer.receive_data(data)
@@ -120,11 +120,11 @@ class ScriptRunner:
             return "the answer of on_connect()"
 
     def _refuse(self, connection: PeerConnection, problem: str) -> None:
-        """Notes a problem and closes, so that the program does not wait for an answer in vain."""
+        """Records a problem and closes, so that the program does not wait for an answer."""
         self._note(problem)
         self._framers.pop(connection, None)
         connection.perform([End("close")])
 
     def _note(self, problem: str) -> None:
-        if len(self.problems) < _MOST_PROBLEMS:
+        if len(self.problems) < _MAX_PROBLEMS:
             self.problems.append(problem)

@@ -1,8 +1,8 @@
 """The expectations and reactions of a scripted peer. Pure: no I/O, no threads, no clock.
 
-A ``Reaction`` is a list of steps, which ``actions`` turns into what the engine of faults
-understands. An ``Expectation`` is a reaction to certain messages. A ``Script`` holds expectations
-and decides which of them a message meets.
+A ``Reaction`` is a list of steps, which ``actions`` converts to actions of the fault engine. An
+``Expectation`` is the reaction to certain messages. A ``Script`` contains expectations, and decides
+which of them a message meets.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import json as json_module
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ..codec import PREFIX, Message, check_integer, encode
+from ..codec import PREFIX, Buffer, Message, check_integer, encode
 from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait, check_seconds
 from .matching import ANYTHING, Criterion
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Self
+else:
+    Self = TypeVar("Self")  # so that `typing.get_type_hints` resolves it
 
 __all__ = [
     "Answer",
@@ -30,27 +32,27 @@ __all__ = [
     "answer_data",
 ]
 
-#: Seconds between pieces, so that they also arrive as pieces.
+#: Seconds between pieces, so that they also arrive separately.
 _PAUSE: Final = 0.001
 _SLICES_PER_SECOND: Final = 50
 
-#: Computes answers from a message: bytes for an answer with the same ID, a ``Message`` for one
-#: with its own, None for no answer, or several of these.
+#: Computes the answer to a message: bytes for an answer with the same ID, a ``Message`` for one
+#: with a different ID, None for no answer, or a list of these.
 Computed = Callable[[Message], Any]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One step of a reaction: a message, or what computes messages."""
+    """One step of a reaction: a message, or a function that computes messages."""
 
     data: bytes | Computed
-    msg_id: int | None = None  #: None for that of the message that is answered
-    prefix: Callable[[int], int] = lambda own: own  #: from the peer's
-    oversize: bool = False  #: padded to one byte above the size limit
+    msg_id: int | None = None  #: None for the ID of the request
+    prefix: Callable[[int], int] = lambda own: own  #: computed from the peer's prefix
+    oversize: bool = False  #: whether to pad it to one byte above the size limit
     delivery: Delivery = field(default_factory=Delivery)
 
     def messages(self, request: Message | None) -> Iterator[Message]:
-        """What is sent, in answer to ``request``, or to nothing."""
+        """The messages to send in answer to ``request``, if there is one."""
         if isinstance(self.data, bytes):
             yield self._reply(self.data, request)
             return
@@ -79,10 +81,10 @@ class FunctionFailed(Exception):
 
 
 def answer_data(data: Buffer | str, json: Any) -> bytes:
-    """The data of an answer.
+    """Returns the data of an answer as bytes.
 
     Raises:
-        TypeError: it is neither bytes-like nor JSON, or there is both.
+        TypeError: ``data`` is not bytes-like, or both arguments are given.
     """
     if json is not ANYTHING:
         if data != b"":
@@ -97,11 +99,11 @@ def answer_data(data: Buffer | str, json: Any) -> bytes:
 def actions(
     steps: Iterable[_Step], request: Message | None, prefix: int, size_limit: int
 ) -> Iterator[Action]:
-    """What to do for these steps, in order.
+    """Yields the actions for these steps, in order.
 
     Raises:
-        ValueError: an answer is too short for its faults; one was computed that cannot be sent.
-        TypeError: the same. Whatever a function that computes answers raises comes out, too.
+        ValueError, TypeError: an answer is too short for its faults, or a computed answer is
+            invalid. Exceptions of functions that compute answers are passed on.
     """
     for step in steps:
         if isinstance(step, Answer):
@@ -126,16 +128,15 @@ def _sent(answer: Answer, message: Message, prefix: int, size_limit: int) -> Ite
 
 
 class Reaction:
-    """The steps of a reaction. Every method returns the object, so that calls can be chained.
+    """The steps of a reaction. All methods return the object, so that calls can be chained.
 
-    ``answer``, ``delay``, ``garbage``, ``close`` and ``silence`` append a step. The other methods
-    change the last answer; ``cut`` and ``reset`` without ``at`` come after it. All raise
-    ``TypeError`` or ``ValueError`` for arguments that are wrong, and for steps after the end of the
-    connection, which nothing would perform.
+    ``answer``, ``delay``, ``garbage``, ``close`` and ``silence`` append a step, and so do ``cut``
+    and ``reset`` without ``at``. The other methods change the last answer. All raise ``TypeError``
+    or ``ValueError`` for invalid arguments, and for steps after the end of the connection.
     """
 
     def __init__(self) -> None:
-        #: What is done, in order.
+        #: The steps, in order.
         self.steps: tuple[_Step, ...] = ()
 
     def answer(
@@ -150,17 +151,17 @@ class Reaction:
         Args:
             data: bytes-like; or a function that is called with the message and returns bytes-like
                 data, a ``Message``, None for no answer, or a list of these.
-            msg_id: by default that of the message that is answered, or 0.
-            json: instead of data: a value that is sent as JSON.
+            msg_id: by default the ID of the message that is answered, or 0.
+            json: a value to send as JSON, instead of ``data``.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
         """
         computed = data if callable(data) else answer_data(data, json)
         if callable(computed) and json is not ANYTHING:
             raise TypeError("an answer takes data or json, not both")
         if msg_id is not None:
-            encode(0, msg_id, b"")  # raises where no message can have it
+            encode(0, msg_id, b"")  # raises if the ID is invalid
         return self._then(Answer(computed, msg_id))
 
     def delay(self, seconds: float) -> Self:
@@ -176,19 +177,19 @@ class Reaction:
         return self._then(End("close"))
 
     def silence(self) -> Self:
-        """Sends nothing more on this connection, which stays open. Messages are still read."""
+        """Stops sending on this connection, which stays open. Messages are still read."""
         return self._then(End("silence"))
 
     def cut(self, at: int | None = None) -> Self:
         """Closes the connection, in the middle of the last answer.
 
         Args:
-            at: bytes of that answer that are sent before, its header included; by default, all.
+            at: how many bytes of the answer to send first, including its header; by default, all.
         """
         return self._end("close", at)
 
     def reset(self, at: int | None = None) -> Self:
-        """Resets the connection, which the program sees as a broken one.
+        """Resets the connection, so that the program gets a connection error.
 
         Args:
             at: as for ``cut``.
@@ -199,7 +200,7 @@ class Reaction:
         """Sends the last answer in pieces.
 
         Args:
-            sizes: of all pieces, or of one after another; the rest then comes at once.
+            sizes: the size of all pieces, or a list of sizes; the rest is then sent at once.
             pause: seconds between pieces.
         """
         if isinstance(sizes, Iterable):
@@ -208,10 +209,10 @@ class Reaction:
                 raise ValueError("pieces needs at least one size")
         else:
             check_integer("pieces", sizes, 1)
-        return self._spoil(pieces=sizes, pause=pause)
+        return self._add_faults(pieces=sizes, pause=pause)
 
     def slow(self, bytes_per_second: float) -> Self:
-        """Sends the last answer this slowly."""
+        """Sends the last answer at this rate."""
         try:
             is_speed = 0 < bytes_per_second < math.inf
         except TypeError:
@@ -228,10 +229,10 @@ class Reaction:
         """Flips bits of the last answer.
 
         Args:
-            bits: offsets in the answer, its header included, and the bits (1..255) to flip there.
+            bits: maps offsets in the answer, including its header, to the bits (1..255) to flip.
         """
-        Delivery(damage=bits)  # raises where they are wrong
-        return self._spoil(damage=dict(bits))
+        Delivery(damage=bits)  # raises if it is invalid
+        return self._add_faults(damage=dict(bits))
 
     def oversize(self) -> Self:
         """Pads the last answer with zero bytes, to one byte more than ``size_limit`` allows."""
@@ -241,7 +242,7 @@ class Reaction:
         """Sends the last answer with another prefix; by default, one that differs in every bit."""
         if prefix is None:
             return self._change(prefix=lambda own: PREFIX.highest - own)
-        encode(prefix, 0, b"")  # raises where the wire cannot hold it
+        encode(prefix, 0, b"")  # raises if the prefix is out of range
         return self._change(prefix=lambda _: prefix)
 
     def _then(self, step: _Step) -> Self:
@@ -253,9 +254,9 @@ class Reaction:
     def _end(self, ending: Ending, at: int | None) -> Self:
         if at is None:
             return self._then(End(ending))
-        return self._spoil(cut_after=check_integer("at", at, 0), ending=ending)
+        return self._add_faults(cut_after=check_integer("at", at, 0), ending=ending)
 
-    def _spoil(self, **faults: Any) -> Self:
+    def _add_faults(self, **faults: Any) -> Self:
         delivery = self._last_answer().delivery
         return self._change(delivery=replace(delivery, **faults))
 
@@ -266,7 +267,7 @@ class Reaction:
     def _last_answer(self) -> Answer:
         last = self.steps[-1] if self.steps else None
         if not isinstance(last, Answer):
-            raise ValueError("this changes an answer, so it must follow answer(...)")
+            raise ValueError("this changes an answer, so it must come after answer(...)")
         return last
 
 
@@ -281,9 +282,9 @@ class Expectation(Reaction):
     """Messages that the peer expects, and its reaction to each of them.
 
     Args:
-        criteria: what is asked of a message; nothing accepts every one.
-        connection: the number of the connection on which the message has to come; None for any.
-        where: the place in the test, for failures.
+        criteria: what a message must meet; an empty list accepts every message.
+        connection: the number of the connection on which the message must arrive; None for any.
+        where: file and line in the test, for failure messages.
     """
 
     def __init__(self, criteria: list[Criterion], connection: int | None, where: str) -> None:
@@ -295,15 +296,15 @@ class Expectation(Reaction):
         self.least: int = 1
         self.most: float = 1
         self.is_ordered: bool = True
-        #: Whether an ordered expectation behind it was met.
+        #: Whether a later ordered expectation was met.
         self.is_passed: bool = False
 
     def times(self, least: int, most: float | None = None) -> Self:
-        """How many messages are expected.
+        """Sets how many messages are expected.
 
         Args:
-            least: the smallest number.
-            most: the greatest number, ``math.inf`` for any; by default the same as ``least``.
+            least: the minimum.
+            most: the maximum; ``math.inf`` for no maximum; by default, the same as ``least``.
         """
         most = least if most is None else most
         for name, count in (("least", least), ("most", most)):
@@ -315,20 +316,20 @@ class Expectation(Reaction):
         return self
 
     def any_order(self) -> Self:
-        """Lets the messages come at any time, before or after those of other expectations."""
+        """Allows the messages at any time, before or after those of other expectations."""
         self.is_ordered = False
         return self
 
     @property
     def is_met(self) -> bool:
-        """Whether enough messages have come."""
+        """Whether enough messages have arrived."""
         return self.met >= self.least
 
     def differences(self, message: Message) -> list[str]:
-        """How the message differs from what is expected, as lines; none if it does not.
+        """Describes how the message differs from the criteria, in lines; empty if it does not.
 
         Raises:
-            FunctionFailed: a function of the test has raised.
+            FunctionFailed: a function of the test has raised an exception.
         """
         try:
             return [line for criterion in self.criteria for line in criterion.differences(message)]
@@ -345,7 +346,7 @@ class Expectation(Reaction):
 
 
 class Script:
-    """Expectations in their order. Not thread safe."""
+    """An ordered list of expectations. Not thread safe."""
 
     def __init__(self) -> None:
         self.expectations: list[Expectation] = []
@@ -353,7 +354,7 @@ class Script:
     def open(self, connection: int) -> list[Expectation]:
         """The expectations that the next message of a connection may meet.
 
-        Those of one connection are ordered among themselves, and those of any connection are.
+        The expectations for a connection are one sequence, those for any connection another.
         """
         found, waiting = [], set()
         for expectation in self.expectations:
@@ -368,7 +369,7 @@ class Script:
         return found
 
     def take(self, message: Message, connection: int) -> Expectation | None:
-        """The first open expectation that the message meets; it then counts as met once more."""
+        """Returns the first open expectation that the message meets, and counts it as met."""
         for expectation in self.open(connection):
             if not expectation.differences(message):
                 expectation.met += 1
@@ -377,7 +378,7 @@ class Script:
         return None
 
     def _pass(self, met: Expectation) -> None:
-        """Closes the expectations before an ordered one, which may have been met fewer times."""
+        """Closes the expectations before an ordered one, even if they could be met again."""
         for earlier in self.expectations if met.is_ordered else ():
             if earlier is met:
                 break
@@ -385,5 +386,5 @@ class Script:
                 earlier.is_passed = True
 
     def unmet(self) -> list[Expectation]:
-        """The expectations for which too few messages have come."""
+        """The expectations for which too few messages have arrived."""
         return [expectation for expectation in self.expectations if not expectation.is_met]

@@ -1,7 +1,6 @@
-"""Hypothesis strategies for the framing: fuzz your own message handler, or your own framer.
+"""Hypothesis strategies for message framing, to test message handlers and framers.
 
-Needs the extra ``testing`` (in a clone: ``pip install '.[testing]'``). A test of a framer in one
-line of strategy and three of test::
+Needs the extra ``testing`` (in a clone: ``pip install '.[testing]'``). This tests a framer::
 
     @given(stream=streams(), data=st.data())
     def test_my_framer(stream, data):
@@ -10,11 +9,12 @@ line of strategy and three of test::
             mine.feed(chunk)
         assert mine.messages == stream.messages
 
-The strategies prefer what breaks receivers: prefixes that overlap themselves, data full of
-prefixes and pieces of headers, false headers before true ones, sizes next to every limit, streams
+The strategies prefer inputs that break receivers: prefixes that overlap themselves, data full of
+prefixes and parts of headers, false headers before real ones, sizes next to each limit, and streams
 that end inside a message.
+
 Rules and terms are those of ``spec/framing.md``; widths and byte order come from the declared
-header. Thread safe: nothing here has state.
+header. Thread safe, because nothing here has state.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ __all__ = [
     "streams",
 ]
 
-#: The size limit where a strategy is given none: small, so that sizes near it occur.
+#: The default size limit of the strategies. It is small, so that sizes near it occur.
 _SIZE_LIMIT = 64
-#: The greatest size limit at which messages of exactly its size are drawn.
+#: The largest size limit for which messages of exactly that size are drawn.
 _EXACT = 1024
 
 
 class Stream(NamedTuple):
-    """The bytes of one direction, and what a lenient receiver must deliver from them.
+    """The bytes of one direction, and the messages that a lenient receiver must deliver.
 
     Args:
         prefix: the receiver's prefix.
         size_limit: the receiver's limit, in bytes of data.
         data: the bytes.
-        messages: what must be delivered, in order.
-        discarded: how many bytes must be dropped once everything has arrived and been asked for.
-        pending: how many bytes must then still be held.
+        messages: the messages that must be delivered, in order.
+        discarded: the number of bytes that must have been dropped after all messages were taken.
+        pending: the number of bytes that must then still be held.
     """
 
     prefix: int
@@ -77,7 +77,7 @@ class Stream(NamedTuple):
 
 
 def prefixes() -> SearchStrategy[int]:
-    """Prefixes of every kind: any number, the ends of the range, and self-overlapping ones."""
+    """Prefixes: any number, the ends of the range, and self-overlapping ones."""
     byte = st.integers(0x00, 0xFF)
     pattern = st.lists(byte, min_size=1, max_size=PREFIX.packer.size - 1).map(_repeated)
     any_mark = st.binary(min_size=PREFIX.packer.size, max_size=PREFIX.packer.size)
@@ -90,7 +90,7 @@ def _repeated(pattern: list[int]) -> bytes:
 
 
 def msg_ids() -> SearchStrategy[int]:
-    """Message IDs over their whole range, its ends included."""
+    """Message IDs of the whole range, including its ends."""
     lowest, highest = MSG_ID.lowest, MSG_ID.highest
     return st.one_of(st.integers(lowest, highest), st.sampled_from([lowest, -1, 0, 1, highest]))
 
@@ -99,7 +99,7 @@ def messages(prefix: int | None = None, *, max_size: int = _SIZE_LIMIT) -> Searc
     """Messages with any ID and any data.
 
     Args:
-        prefix: where given, some data are made of this prefix and of pieces of headers with it.
+        prefix: if given, some data consists of this prefix and parts of headers with it.
         max_size: maximum data size of a message, in bytes, 0..2**31-5.
     """
     data: SearchStrategy[bytes] = st.binary(max_size=max_size)
@@ -117,10 +117,10 @@ def garbage(
 
     Args:
         prefix: the receiver's prefix.
-        size_limit: the receiver's limit: it decides which header in the garbage is a false one.
-        false_headers: whether the garbage may hold or begin a header that the receiver accepts,
-            and so swallow what follows. Without, whatever message follows must arrive: prefixes
-            with bad sizes still occur, but no false header, and no tail that could become one.
+        size_limit: the receiver's limit, which decides whether it accepts a header in the garbage.
+        false_headers: whether the garbage may contain or begin a header that the receiver accepts,
+            which then swallows the following bytes. If False, a message after the garbage always
+            arrives: prefixes with bad sizes still occur, but not false headers.
     """
     joined = st.lists(_pieces(), max_size=5).map(lambda pieces: _joined(pieces, prefix, size_limit))
     return joined if false_headers else joined.map(lambda some: _defused(prefix, size_limit, some))
@@ -133,17 +133,17 @@ def streams(
     false_headers: bool = True,
     max_parts: int = 8,
 ) -> SearchStrategy[Stream]:
-    """Streams of messages and garbage, with what a receiver must make of them.
+    """Streams of messages and garbage, with the messages that a receiver must deliver.
 
     Args:
-        prefix: the receiver's prefix; any, where none is given.
-        size_limit: the receiver's limit in bytes of data; some small one, where none is given.
-        false_headers: with, anything goes between and instead of messages: prefixes with bad sizes,
-            headers that a receiver has to believe, messages above the limit. What must come out is
-            worked out by a slow reading of the whole stream, rule by rule. Without, the stream is
-            messages with harmless garbage between them, and everything that was sent must arrive
-            (FRM-C3). Choose this for a receiver that need not recover from false headers.
-        max_parts: the most parts, each of them a message or garbage.
+        prefix: the receiver's prefix; by default, any.
+        size_limit: the receiver's limit, in bytes of data; by default, a small one.
+        false_headers: whether streams may contain anything between and instead of messages:
+            prefixes with bad sizes, false headers that a receiver must accept, messages above the
+            limit. The expected messages are computed by a slow receiver that follows the rules. If
+            False, streams consist of messages and harmless garbage, and all messages must arrive
+            (FRM-C3); use this for a receiver that need not recover from false headers.
+        max_parts: maximum number of parts, each a message or garbage.
     """
     parameters = st.tuples(
         prefixes() if prefix is None else st.just(prefix),
@@ -154,9 +154,9 @@ def streams(
 
 
 def chunked(data: bytes) -> SearchStrategy[list[bytes]]:
-    """Ways in which ``data`` may arrive: whole, byte by byte, or cut anywhere, also into nothing.
+    """Ways to split ``data``: not at all, byte by byte, or anywhere. Chunks may be empty.
 
-    The chunks joined are always ``data``.
+    The joined chunks always equal ``data``.
     """
     stops = st.lists(st.integers(0, len(data)), max_size=12).map(sorted)
     return st.one_of(
@@ -169,7 +169,7 @@ def _mark(prefix: int) -> bytes:
     return PREFIX.packer.pack(prefix)
 
 
-# --- pieces of streams, drawn without prefix and limit, so that each strategy is made only once ---
+# --- parts of streams, drawn without prefix and limit, so that each strategy is created once ------
 
 _Size = Callable[[int], int]  # from the size limit
 _Piece = Callable[[int, int], bytes]  # from the prefix and the size limit
@@ -185,21 +185,21 @@ def _size(fixed: int, limits: int = 0) -> _Size:
 
 @cache
 def _refused() -> SearchStrategy[_Size]:
-    """Values of the size field that are just too small and just too large."""
+    """Values of the size field that are one too small or one too large."""
     return st.sampled_from([_size(MSG_ID_SIZE - 1), _size(MSG_ID_SIZE + 1, limits=1)])
 
 
 @cache
 def _sizes() -> SearchStrategy[_Size]:
-    """Values of the size field: acceptable or not, and next to every border."""
-    borders = [
+    """Values of the size field: valid or not, and next to each bound."""
+    bounds = [
         (0, 0),
         (MSG_ID_SIZE, 0),
         (MSG_ID_SIZE, 1),
         (MSG_ID_SIZE + MAX_DATA_SIZE, 0),
         (SIZE.highest, 0),
     ]
-    near = [_size(fixed + step, limits) for fixed, limits in borders for step in (-1, 0, 1)]
+    near = [_size(fixed + step, limits) for fixed, limits in bounds for step in (-1, 0, 1)]
     any_size = st.integers(0, SIZE.highest)
     return st.one_of(
         _refused(),
@@ -219,14 +219,14 @@ def _header(size: _Size, msg_id: int, stop: int = HEADER_SIZE) -> _Piece:
 
 @cache
 def _cut_headers() -> SearchStrategy[_Piece]:
-    """Beginnings of headers; before a message they mislead whoever drops more than one byte."""
+    """Beginnings of headers. Before a message, they break receivers that drop several bytes."""
     stops = st.integers(1, PREFIX.packer.size - 1) | st.integers(1, PREFIX_AND_SIZE - 1)
     return st.builds(_header, _sizes(), msg_ids(), stops)
 
 
 @cache
 def _pieces() -> SearchStrategy[_Piece]:
-    """What troubles a search: marks and their beginnings, headers of every kind, and noise."""
+    """Bytes that make the search hard: prefixes and parts of them, headers, and noise."""
     return st.one_of(
         st.binary(max_size=12).map(lambda noise: lambda prefix, _: noise),
         st.just(lambda prefix, _: _mark(prefix)),
@@ -240,7 +240,7 @@ def _pieces() -> SearchStrategy[_Piece]:
 
 
 def _message(msg_id: int, pieces: list[_Piece], size: int | None) -> _Piece:
-    """A message whose data are the pieces, or as much as the limit and ``size`` bytes."""
+    """A message whose data is the pieces, cut or padded to the limit plus ``size``, if given."""
 
     def piece(prefix: int, size_limit: int) -> bytes:
         data = _joined(pieces, prefix, size_limit)
@@ -253,8 +253,8 @@ def _message(msg_id: int, pieces: list[_Piece], size: int | None) -> _Piece:
 
 @cache
 def _parts() -> SearchStrategy[list[_Piece]]:
-    """Pieces between and instead of messages, and messages: also such as are refused."""
-    # A message beyond the limit is refused, and its data are searched for headers.
+    """Messages, including ones above the limit, and pieces between and instead of messages."""
+    # A message above the limit is refused, and its data is searched for headers.
     data = st.lists(_pieces(), max_size=6)
     message = st.builds(_message, msg_ids(), data, st.sampled_from([None, 0, 1]))
     return st.one_of(
@@ -265,11 +265,11 @@ def _parts() -> SearchStrategy[list[_Piece]]:
     )
 
 
-# --- what a receiver makes of them ----------------------------------------------------------------
+# --- the expected result --------------------------------------------------------------------------
 
 
 def _begins(prefix: int, size_limit: int, data: bytes, at: int) -> bool:
-    """Whether at ``at`` stands a header that a receiver accepts, or what may still become one."""
+    """Whether a header that a receiver accepts, or may still accept, begins at ``at``."""
     judged = data[at : at + PREFIX_AND_SIZE]
     if len(judged) < PREFIX_AND_SIZE:
         return _mark(prefix).startswith(judged[: PREFIX.packer.size])
@@ -278,19 +278,19 @@ def _begins(prefix: int, size_limit: int, data: bytes, at: int) -> bool:
 
 
 def _defused(prefix: int, size_limit: int, data: bytes) -> bytes:
-    """``data`` with a byte taken out wherever a false header begins, or could with what follows."""
+    """Removes bytes until no false header begins in ``data``, even with what may follow it."""
     at = 0
     while at < len(data):
         if _begins(prefix, size_limit, data, at):
             data = data[:at] + data[at + 1 :]
-            at = max(0, at - PREFIX_AND_SIZE)  # bytes before it have got new neighbours
+            at = max(0, at - PREFIX_AND_SIZE)  # the bytes before it have new neighbours
         else:
             at += 1
     return data
 
 
 def _received(prefix: int, size_limit: int, data: bytes) -> Stream:
-    """What a receiver makes of the whole stream, applying FRM-R2 to FRM-R7 at every byte."""
+    """Receives the whole stream by applying FRM-R2 to FRM-R7 at each byte."""
     found: list[Message] = []
     at = discarded = 0
     while at < len(data):

@@ -1,4 +1,4 @@
-"""The vectors of ``spec/vectors``, as far as they concern any lenient receiver."""
+"""The vectors of ``spec/vectors`` that apply to all lenient receivers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["StreamVector", "stream_vectors"]
 
 
 class StreamVector(NamedTuple):
-    """A stream, and what a lenient receiver makes of it."""
+    """A stream, and the messages that a lenient receiver must deliver."""
 
     id: str
     title: str
@@ -22,12 +22,12 @@ class StreamVector(NamedTuple):
     prefix: int
     size_limit: int
     data: bytes
-    chunks: list[bytes] | None  #: the pieces in which the vector wants the stream to arrive
+    chunks: list[bytes] | None  #: the chunks that the vector specifies, if it does
     messages: list[Message]
 
 
 def stream_vectors() -> Iterator[StreamVector]:
-    """Every case of the kind ``decode`` that a lenient receiver has to pass.
+    """Yields all ``decode`` cases that a lenient receiver must pass.
 
     Raises:
         FileNotFoundError: the package was installed without the specification.

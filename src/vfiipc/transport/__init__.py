@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .._lazy import lazy_names as _lazy_names
 from .ipc import IPC
 from .message_stream import PeekResult
 from .pipe import Pipe
@@ -12,20 +12,15 @@ from .tcp import TCP
 
 __all__ = ["IPC", "TCP", "TLS", "Delivery", "Loopback", "PeekResult", "Pipe", "loopback_pair"]
 
-# What most programs do without is imported when it is used first: `ssl` alone takes as long as all
-# the rest.
+# Imported at first use: `ssl` alone takes as long as everything else.
 if TYPE_CHECKING:
     from .loopback import Delivery, Loopback, loopback_pair
     from .tls import TLS
 else:
-    _LATER = {
+    _LAZY = {
         "Delivery": ".loopback",
         "Loopback": ".loopback",
         "TLS": ".tls",
         "loopback_pair": ".loopback",
     }
-
-    def __getattr__(name: str) -> object:
-        if name not in _LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_LATER[name], __name__), name)
+    __getattr__, __dir__ = _lazy_names(__name__, _LAZY)

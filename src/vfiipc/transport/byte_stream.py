@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from ..codec import Buffer
 from .deadline import Deadline
 from .lifetime import Lifetime
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["ByteStream", "Listening", "Watchable"]
 

@@ -12,12 +12,9 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from ..codec import Message
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from ..codec import Buffer, Message
 
 __all__ = ["CHANNELS", "NOTICE", "ConnectionLog", "connection_log", "follow_masks", "shown"]
 

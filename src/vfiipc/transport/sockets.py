@@ -7,15 +7,13 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from ..codec import Buffer
 from . import system
 from .addresses import address_text
 from .byte_stream import ByteStream, Listening
 from .lifetime import Lifetime
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["SocketListener", "SocketStream", "is_tls_socket"]
 

@@ -17,10 +17,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import MethodDescriptorType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from ..codec import Buffer
 
 __all__ = [
     "READ",

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import accumulate
 from sys import _getframe
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from ..codec import encode, encode_batches, encode_header, flat_bytes
+from ..codec import Buffer, encode, encode_batches, encode_header, flat_bytes
 from .byte_stream import ByteStream
 from .deadline import Deadline
 from .stream_state import StreamState
 from .system import WRITE
 from .turn import Turn
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["WritingStream"]
 

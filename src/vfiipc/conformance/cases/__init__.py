@@ -1,4 +1,4 @@
-"""The catalogue: every case, in order, as data and functions without I/O."""
+"""The catalogue: all cases, in order. Only data and functions without I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .strict import CASES as _STRICT
 
 __all__ = ["CASES", "CATALOGUE", "CHAPTERS", "Case", "CaseNotApplicable"]
 
-#: The version of the catalogue: it rises when a case is added, withdrawn or changed.
+#: The version of the catalogue. It increases when a case is added, withdrawn or changed.
 CATALOGUE: Final = 1
 
 CASES: Final[tuple[Case, ...]] = (
@@ -38,7 +38,7 @@ CHAPTERS: Final = {
     5: "sizes and limits",
     6: "pieces",
     7: "pauses",
-    8: "ends",
+    8: "closing",
     9: "load",
     10: "strict mode",
 }

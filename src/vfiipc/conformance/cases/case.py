@@ -12,29 +12,29 @@ from ..steps import CaseScript
 
 __all__ = ["BULK", "USUAL", "Case", "CaseNotApplicable", "within_limit"]
 
-#: Seconds that a case may take beside its own pauses, times the scale.
+#: Time limits in seconds, in addition to the pauses of a case; multiplied by the scale.
 USUAL: Final = 5.0
 BULK: Final = 30.0
 
 
 class CaseNotApplicable(Exception):
-    """The case says nothing about a peer with this prefix and limit."""
+    """The case is not meaningful for a peer with this prefix and limit."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case of the catalogue. IDs are written down, never computed and never reused.
+    """One case of the catalogue. IDs are fixed, and are never reused.
 
     Attributes:
-        id: the chapter, and the number in it.
-        rule: the rule or section of ``spec/framing.md`` that decides it; ``-`` if none does.
+        id: the chapter, and the number within it.
+        rule: the rule or section of ``spec/framing.md`` that the case tests; ``-`` for none.
         title: what is sent.
         outcome: what must come back.
-        write: makes the script for a setting; raises ``CaseNotApplicable`` if there is none.
-        stops: whether a strict receiver stops at a fault in it.
+        write: returns the script for a setting, or raises ``CaseNotApplicable``.
+        stops: whether the stream has a fault at which a strict receiver stops.
         prefix: the prefix that the case needs; None for that of the run.
         limit: the limit that the case needs; None for that of the run.
-        strict_only: whether it is about a strict receiver.
+        strict_only: whether the case applies only to strict receivers.
         needs_half_close: whether it needs connections that can be closed in one direction.
         needs_reset: whether it needs connections that can be reset.
         needs_memory: whether it measures the memory of the peer. It then gets a new process,
@@ -42,8 +42,8 @@ class Case:
         measures: whether it measures times.
         several: whether it needs a peer that serves several connections at once.
         alone: whether no other case may run at the same time.
-        patient: whether it mostly waits, so that it can run beside others.
-        seconds: the time limit in seconds, without its own pauses.
+        patient: whether it mostly waits, so that it can run concurrently with other cases.
+        seconds: the time limit in seconds, not counting its own pauses.
         judge: computes the verdict from the evidence.
     """
 
@@ -72,10 +72,10 @@ class Case:
 
 
 def within_limit(size: int, setting: Setting) -> int:
-    """The size, if a message of the kit may have so much data.
+    """Returns ``size`` if the peer accepts a message with that much data.
 
     Raises:
-        CaseNotApplicable: it may not.
+        CaseNotApplicable: the limit of the peer is lower.
     """
     if size > setting.limit:
         raise CaseNotApplicable(f"the limit is below {size:,} bytes")
@@ -83,10 +83,10 @@ def within_limit(size: int, setting: Setting) -> int:
 
 
 def sendable(size: int) -> int:
-    """The size, if the kit sends so much data in a message, be it acceptable or not.
+    """Returns ``size`` if the kit sends messages with that much data, valid or not.
 
     Raises:
-        CaseNotApplicable: it does not.
+        CaseNotApplicable: it is more than the kit sends.
     """
     if size > LARGEST + 1:
         raise CaseNotApplicable(f"the kit sends no message above {LARGEST >> 20} MiB")

@@ -1,4 +1,4 @@
-"""Chapter 8: streams and connections that end."""
+"""Chapter 8: the end of the stream, and connections that are closed or reset."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .messages import pattern
 
 __all__ = ["CASES"]
 
-#: In which the peer can notice what has happened.
+#: Time for the peer to notice what has happened.
 _MOMENT: Final = Pause(0.1)
 
 
 def _ended(more: int, setting: Setting) -> CaseScript:
-    """A and the first bytes of B, then the end of the stream."""
+    """Sends A and the first ``more`` bytes of B, then ends the stream."""
     stream = setting.encoded(setting.first) + setting.encoded(setting.second)[:more]
     return CaseScript((SendBytes(stream), HalfClose()), (setting.first,), final=False)
 
@@ -61,7 +61,7 @@ def _with_unread_echo(end: Step, setting: Setting) -> CaseScript:
 
 
 def may_lose(evidence: Evidence) -> Grade:
-    """An answer that is lost when the stream ends is unusual; one too many is wrong."""
+    """An answer that is lost at the end of the stream is unusual; an extra answer is a failure."""
     (seen,) = evidence.seen
     grade = exactly(evidence)
     lost = (
@@ -78,19 +78,19 @@ def may_lose(evidence: Evidence) -> Grade:
 
 CASES: Final = (
     Case(
-        "8.1", "FRM-E1", "A, the end of the stream", "A, the end",
+        "8.1", "FRM-E1", "A, the end of the stream", "A, the end of the stream",
         partial(_ended, 0), needs_half_close=True, judge=may_lose,
     ),
     Case(
-        "8.2", "FRM-E1", "A, the end inside P", "A",
+        "8.2", "FRM-E1", "A, the end of the stream inside P", "A",
         partial(_ended, 2), needs_half_close=True, judge=may_lose,
     ),
     Case(
-        "8.3", "FRM-E1", "A, the end inside the header", "A",
+        "8.3", "FRM-E1", "A, the end of the stream inside a header", "A",
         partial(_ended, HEADER_SIZE - 2), needs_half_close=True, judge=may_lose,
     ),
     Case(
-        "8.4", "FRM-E2", "A, the end inside data that holds a message", "A alone",
+        "8.4", "FRM-E2", "A, the end of the stream inside data that contains a message", "only A",
         _cut_off, needs_half_close=True, judge=may_lose,
     ),
     Case(

@@ -27,7 +27,7 @@ def _below_limit(distance: int, setting: Setting) -> CaseScript:
 
 
 def _too_large(setting: Setting, hidden: bytes = b"") -> bytes:
-    """A message above the limit, with no prefix in its data but what is hidden there."""
+    """A message above the limit, whose data contains no prefix except those in ``hidden``."""
     size = sendable(setting.limit + 1)
     around = setting.stray * 8
     data = around + hidden + setting.stray * max(size - len(around) - len(hidden), 8)
@@ -40,7 +40,7 @@ def _above_limit(setting: Setting) -> CaseScript:
 
 
 def _header_alone(setting: Setting) -> CaseScript:
-    """A has to come back although the data that the header announces is never sent."""
+    """A must come back although the data that the header announces is never sent."""
     header = setting.header(setting.limit + 1)
     steps = (SendBytes(header), SendBytes(setting.encoded(setting.first)), Await())
     return CaseScript(steps, (setting.first,))
@@ -85,11 +85,11 @@ CASES: Final = (
     ),
     Case("5.4", "5", "n = L + 1", "Z", _above_limit, stops=True, alone=True, seconds=BULK),
     Case(
-        "5.5", "FRM-R5", "the 12 bytes of a header for n = L + 1, A", "A, without waiting for data",
+        "5.5", "FRM-R5", "a header for n = L + 1 without its data, A", "A, without a wait for data",
         _header_alone, stops=True,
     ),
     Case(
-        "5.6", "8.2", "a message hidden in data above the limit", "the hidden message, Z",
+        "5.6", "8.2", "n = L + 1, with a message hidden in the data", "the hidden message, Z",
         _hidden, stops=True, alone=True, seconds=BULK,
     ),
     Case(

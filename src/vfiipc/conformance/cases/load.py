@@ -1,4 +1,4 @@
-"""Chapter 9: many connections, many messages, much garbage, much memory."""
+"""Chapter 9: load by connections, messages, garbage and memory claims."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _CLAIMING: Final = 16
 _MIB: Final = 1 << 20
 _GARBAGE: Final = (4 * _MIB, 16 * _MIB)
 _RATIO: Final = 8.0
-_APART: Final = 64  # bytes from one false header to the next
-#: Seconds; a shorter time says nothing about how the work grows.
+_APART: Final = 64  # bytes between the beginnings of two invalid headers
+#: Seconds; shorter times are too noisy to show how the work grows.
 _MEASURABLE: Final = 0.1
-#: Messages of the limit by which the peer's memory may grow.
+#: The peer's memory may grow by less than this many messages of maximum size.
 _CLAIMED: Final = 8
 
 
 def _together(setting: Setting) -> CaseScript:
-    """Each connection has a half of its own message in it while the others are used."""
+    """Each connection holds half a message while the others are used."""
     others = range(1, _TOGETHER)
     texts = [f"connection {number}".encode()[: setting.limit] for number in range(_TOGETHER)]
     streams = [setting.encoded(setting.numbered(number, text)) for number, text in enumerate(texts)]
@@ -40,7 +40,7 @@ def _together(setting: Setting) -> CaseScript:
     halves = [SendBytes(stream[:half], number) for number, stream in enumerate(streams)]
     rests = [SendBytes(stream[half:], number) for number, stream in enumerate(streams)]
     waits = [Await(number) for number in range(_TOGETHER)]
-    # In the pause the peer reads the halves, so that a receiver that is shared mixes them up.
+    # During the pause, the peer reads the halves: a receiver shared by connections mixes them up.
     return CaseScript((*opens, *halves, Pause(0.2), *reversed(rests), *waits))
 
 
@@ -59,7 +59,7 @@ def _largest(setting: Setting) -> CaseScript:
 
 
 def _unread(setting: Setting) -> CaseScript:
-    """4 MiB or so: more than the buffers between the two programs hold."""
+    """About 4 MiB: more than the buffers between the two programs hold."""
     size = min(setting.limit, 1 << 16)
     count = min(4 * _MIB // (size + 64), 5_000)
     messages = tuple(setting.numbered(number, pattern(size)) for number in range(count))
@@ -82,9 +82,9 @@ def _growing(make: Callable[[Setting, int], bytes], setting: Setting) -> CaseScr
 
 
 def _claiming(setting: Setting) -> CaseScript:
-    """The memory is measured while every connection is at work, and again with a claim on each."""
+    """Measures the memory when all connections are in use, and again after a claim on each."""
     if setting.limit < _MIB:
-        raise CaseNotApplicable("claims below 1 MiB do not show in the memory of a process")
+        raise CaseNotApplicable("the effect of limits below 1 MiB on memory is not measurable")
     connections = range(_CLAIMING)
     opens = [Open(number) for number in connections[1:]]
     claims = [SendBytes(setting.header(setting.limit), number) for number in connections]
@@ -94,7 +94,7 @@ def _claiming(setting: Setting) -> CaseScript:
 
 
 def may_decline(evidence: Evidence) -> Grade:
-    """A peer that ends one connection for the sake of another serves one at a time."""
+    """A peer that ends one connection to serve another can serve only one at a time."""
     grade = exactly(evidence)
     declined = any(
         seen.stop in (Stop.LOST, Stop.LEFT) and seen.control_answered for seen in evidence.seen
@@ -106,7 +106,7 @@ def may_decline(evidence: Evidence) -> Grade:
 
 
 def may_be_slow(evidence: Evidence) -> Grade:
-    """The work SHOULD grow as the garbage does (FRM-C7)."""
+    """The work SHOULD be linear in the size of the garbage (FRM-C7)."""
     (seen,) = evidence.seen
     if seen.fault:
         return exactly(evidence)
@@ -122,29 +122,30 @@ def may_be_slow(evidence: Evidence) -> Grade:
     seen_times = f"4 MiB took {less:.2f} s, 16 MiB {more:.2f} s"
     if ratio < _RATIO:
         return Grade(Verdict.OK, seen_times)
-    return Grade(Verdict.NON_STRICT, f"{seen_times}: the work grows faster than the garbage")
+    return Grade(Verdict.NON_STRICT, f"{seen_times}: the work is not linear")
 
 
 def may_claim_little(evidence: Evidence) -> Grade:
-    """Only bytes that have arrived may cost memory (4.3)."""
+    """Memory may be reserved only for bytes that have arrived (4.3)."""
     wrong = first_failure(evidence)
     if wrong is not None:
         return wrong
     before, after = evidence.memory_samples
     if before is None or after is None:
-        return Grade(Verdict.UNIMPLEMENTED, "the memory of the peer cannot be told here")
+        return Grade(Verdict.UNIMPLEMENTED, "the memory of the peer is not measurable here")
     grown = after - before
     allowed = _CLAIMED * evidence.setting.limit
     text = (
-        f"{_CLAIMING} headers for {evidence.setting.limit / _MIB:g} MiB each: the virtual size of "
-        f"the peer grew by {grown / _MIB:.1f} MiB"
+        f"after {_CLAIMING} headers for {evidence.setting.limit / _MIB:g} MiB each, the virtual "
+        f"size of the peer had grown by {grown / _MIB:.1f} MiB"
     )
     return Grade(Verdict.OK if grown < allowed else Verdict.FAILED, text)
 
 
 CASES: Final = (
     Case(
-        "9.1", "-", "8 connections at once, each with its own message", "to each its own",
+        "9.1", "-", "a different message on each of 8 concurrent connections",
+        "on each connection, its own message",
         _together, several=True, alone=True, judge=may_decline,
     ),
     Case(
@@ -157,24 +158,24 @@ CASES: Final = (
         _largest, alone=True, seconds=BULK,
     ),
     Case(
-        "9.5", "-", "4 MiB in messages, while the kit does not read for 2 s", "nothing is lost",
+        "9.5", "-", "messages of 4 MiB in total; the kit does not read for 2 s", "all, in order",
         _unread, patient=True, seconds=BULK,
     ),
     Case(
-        "9.6", "FRM-C7", "4 MiB of garbage, A; 16 MiB, A",
-        "A twice; the second time is less than 8 times the first",
+        "9.6", "FRM-C7", "4 MiB of garbage, A, 16 MiB of garbage, A",
+        "A twice; the second takes less than 8 times as long",
         partial(_growing, Setting.garbage), stops=True, alone=True, seconds=BULK,
         measures=True, judge=may_be_slow,
     ),
     Case(
-        "9.7", "FRM-C7", "4 MiB of prefixes with S = 0, A; 16 MiB, A",
-        "A twice; the second time is less than 8 times the first",
+        "9.7", "FRM-C7", "4 MiB of prefixes with S = 0, A, 16 MiB of these, A",
+        "A twice; the second takes less than 8 times as long",
         partial(_growing, _bad_headers), stops=True, alone=True, seconds=BULK,
         measures=True, judge=may_be_slow,
     ),
     Case(
-        "9.8", "4.3", "a header for L bytes, without data, on each of 16 connections",
-        "the virtual size of the peer grows by less than 8 L",
+        "9.8", "4.3", "a header for n = L, without its data, on each of 16 connections",
+        "nothing; the virtual size of the peer grows by less than 8 L",
         _claiming, needs_memory=True, several=True, alone=True, judge=may_claim_little,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Chapters 1 to 3: messages, empty ones, and message IDs."""
+"""Chapters 1 to 3: messages, empty messages, and message IDs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _MANY: Final = 1000
 
 
 def pattern(size: int) -> bytes:
-    """Data in which every byte value occurs, if there is room."""
+    """Data that contains every byte value, if it is long enough."""
     values = bytes(range(256))
     return (values * (size // len(values) + 1))[:size]
 
 
 def exchange(setting: Setting, *messages: Message) -> CaseScript:
-    """Messages in one write, which come back."""
+    """Sends messages in one write; all must come back."""
     return CaseScript((SendBytes(setting.encoded(*messages)),), point=messages)
 
 
@@ -84,7 +84,7 @@ def _repeated_id(setting: Setting) -> CaseScript:
 
 
 def exactly_with_control(evidence: Evidence) -> Grade:
-    """Here the control exchange is the case itself: a wrong answer to it is one."""
+    """This case is about the exchange itself, so a wrong answer to the control message fails it."""
     grade = exactly(evidence)
     (seen,) = evidence.seen
     answered = seen.received[: len(evidence.setting.mark)] == evidence.setting.mark
@@ -120,9 +120,9 @@ CASES: Final = (
     Case("1.4", "FRM-S4", "1,000 messages in one write", "all, in order", _many),
     Case("2.1", "2.6", "an empty message", "the same message", partial(_empty, 1)),
     Case("2.2", "2.6", "three empty messages", "all three", partial(_empty, 3)),
-    Case("2.3", "2.6", "empty messages between others", "all, in order", _empty_between),
+    Case("2.3", "2.6", "empty messages among others", "all, in order", _empty_between),
     Case(
-        "2.4", "5", "L = 0: an empty message, then one byte", "the empty one",
+        "2.4", "5", "L = 0: an empty message, then one with n = 1", "the empty message",
         _limit_zero, stops=True, limit=0,
     ),
     *(
@@ -131,5 +131,5 @@ CASES: Final = (
     ),
     Case("3.6", "2.5", "the prefix as ID", "the same message", _prefix_as_id),
     Case("3.7", "2.5", "ID 4", "the same message", partial(_with_id, 4)),
-    Case("3.8", "2.5", "one ID three times", "all three, in order", _repeated_id),
+    Case("3.8", "2.5", "three messages with the same ID", "all three, in order", _repeated_id),
 )  # fmt: skip

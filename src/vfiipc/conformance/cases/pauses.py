@@ -1,4 +1,4 @@
-"""Chapter 7: pauses, inside messages and between them."""
+"""Chapter 7: pauses within and between messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _inside(at: int, setting: Setting) -> CaseScript:
 
 def _inside_data(setting: Setting) -> CaseScript:
     if len(setting.first.data) < 2:
-        raise CaseNotApplicable("the limit leaves no data to pause in")
+        raise CaseNotApplicable("the limit is too low for a pause inside the data")
     return _inside(HEADER_SIZE + 1, setting)
 
 
@@ -58,7 +58,7 @@ def _round_trips(setting: Setting) -> CaseScript:
 
 
 def may_close(evidence: Evidence) -> Grade:
-    """Closing an idle connection is the peer's right; losing a message is not."""
+    """A peer may close an idle connection, but must not lose a message."""
     (seen,) = evidence.seen
     grade = exactly(evidence)
     closed = seen.stop is Stop.LEFT and seen.echo.startswith(seen.received)
@@ -68,17 +68,17 @@ def may_close(evidence: Evidence) -> Grade:
 
 
 def percentiles(evidence: Evidence) -> Grade:
-    """How long round trips took."""
+    """Reports the round-trip times."""
     wrong = first_failure(evidence)
     if wrong is not None:
         return wrong
     marks = evidence.marks
     times = sorted(stop - start for start, stop in pairwise(marks))
     shown = (
-        f"{percent} %: {times[(len(times) * percent + 99) // 100 - 1] * 1000:.2f} ms"
+        f"{percent} % within {times[(len(times) * percent + 99) // 100 - 1] * 1000:.2f} ms"
         for percent in _PERCENTS
     )
-    return Grade(Verdict.INFORMATIONAL, "round trips, " + ", ".join(shown))
+    return Grade(Verdict.INFORMATIONAL, "round-trip times: " + ", ".join(shown))
 
 
 CASES: Final = (
@@ -99,12 +99,13 @@ CASES: Final = (
         partial(_between, 3.0), patient=True, judge=may_close,
     ),
     Case(
-        "7.5", "FRM-R6", "all of A but its last byte, a pause of 0.5 s, the last byte",
+        "7.5", "FRM-R6", "A without its last byte, a pause of 0.5 s, the last byte",
         "nothing before the last byte, then A", _last_byte, patient=True,
     ),
     Case(
-        "7.6", "-", "100 times A, each after the answer to the one before",
-        "all; the report has the times", _round_trips, alone=True, seconds=BULK, judge=percentiles,
+        "7.6", "-", "A 100 times, each after the answer to the previous one",
+        "all; the report shows the round-trip times",
+        _round_trips, alone=True, seconds=BULK, judge=percentiles,
     ),
     Case(
         "7.7", "-", "a pause of 10 s, A", "A; or the peer closes during the pause",

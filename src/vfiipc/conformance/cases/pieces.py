@@ -1,4 +1,4 @@
-"""Chapter 6: messages in pieces."""
+"""Chapter 6: messages that arrive in pieces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CUTS: Final = 100
 
 
 def in_pieces(stream: bytes, cuts: Iterable[int], pause: float = _BETWEEN) -> tuple[Step, ...]:
-    """The stream, cut at these offsets, with pauses in between."""
+    """Sends the stream in pieces, split at these offsets, with pauses between them."""
     pieces = [stream[start:stop] for start, stop in pairwise((0, *cuts, len(stream)))]
     steps: list[list[Step]] = [[Pause(pause), SendBytes(piece)] for piece in pieces]
     return tuple(chain.from_iterable(steps))[1:]
@@ -39,7 +39,7 @@ def _in_header(at: int, setting: Setting) -> CaseScript:
 def _in_data(setting: Setting) -> CaseScript:
     first = setting.first
     if len(first.data) < 2:
-        raise CaseNotApplicable("the limit leaves no data to cut")
+        raise CaseNotApplicable("the limit is too low to split the data")
     at = HEADER_SIZE + len(first.data) // 2
     return CaseScript(in_pieces(setting.encoded(first), [at]), (first,))
 
@@ -71,13 +71,13 @@ CASES: Final = (
     Case("6.1", "FRM-C1", "A and Z, byte by byte", "A, Z", _byte_by_byte),
     *(
         Case(
-            f"6.2.{at}", "FRM-C1", f"A, cut behind byte {at} of the header", "A",
+            f"6.2.{at}", "FRM-C1", f"A, split after byte {at} of its header", "A",
             partial(_in_header, at),
         )
         for at in range(1, HEADER_SIZE)
     ),
-    Case("6.3", "FRM-C1", "A, cut in its data", "A", _in_data),
-    Case("6.4", "FRM-C1", "A and B, with a piece across their border", "A, B", _across_border),
+    Case("6.3", "FRM-C1", "A, split in its data", "A", _in_data),
+    Case("6.4", "FRM-C1", "A and B, with a piece that has bytes of both", "A, B", _across_border),
     Case("6.5", "FRM-C1", "one and a half messages, then the rest", "A, B", _one_and_a_half),
-    Case("6.6", "FRM-C1", "20 messages, cut at 100 random places", "all, in order", _random_cuts),
+    Case("6.6", "FRM-C1", "20 messages, split at 100 random places", "all, in order", _random_cuts),
 )  # fmt: skip

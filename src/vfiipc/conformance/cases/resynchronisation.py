@@ -1,4 +1,4 @@
-"""Chapter 4: bytes that belong to no message."""
+"""Chapter 4: bytes that do not belong to a message."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ CASES: Final = (
     Case("4.4", "FRM-R2", "64 KiB of garbage", "Z", _much, stops=True),
     *(
         Case(
-            f"4.5.{length}", "FRM-R3", f"the first {length} of P, A" , "A",
+            f"4.5.{length}", "FRM-R3", f"the first {text} of P, A", "A",
             partial(_beginning, length), stops=True,
         )
-        for length in (1, 2, 3)
+        for length, text in enumerate(("byte", "2 bytes", "3 bytes"), 1)
     ),
     Case("4.6", "FRM-R5", "P, A", "A", partial(_beginning, 4), stops=True),
     Case(
@@ -79,7 +79,8 @@ CASES: Final = (
     Case("4.8", "FRM-R3", "garbage and A, byte by byte", "A", _byte_by_byte, stops=True),
     *(
         Case(
-            f"4.9.{number}", "8.5", f"prefix {prefix:08x}: A, B, A, each behind bytes of P",
+            f"4.9.{number}", "8.5",
+            f"prefix {prefix:08x}: A, B, A, each after the first bytes of P",
             "A, B, A", _among_own_bytes, stops=True, prefix=prefix,
         )
         for number, prefix in enumerate(_PREFIXES, 1)

@@ -1,7 +1,7 @@
-"""Chapter 10: where a strict receiver stops, and what it delivers before (FRM-F5).
+"""Chapter 10: where a strict receiver stops, and what it delivers before that (FRM-F5).
 
-The fault comes together with the message before it, and nothing follows until that has come back:
-a peer that closes with bytes unread could lose it otherwise.
+The fault is sent together with the message before it. Nothing else is sent until that message has
+come back, because a peer that closes a connection with unread bytes may lose what it has sent.
 """
 
 from __future__ import annotations
@@ -39,17 +39,20 @@ def _above_limit(setting: Setting) -> CaseScript:
 
 
 CASES: Final = (
-    Case("10.1", "FRM-F1", "a stray byte, A", "the end", _before, stops=True, strict_only=True),
     Case(
-        "10.2", "FRM-F1", "A and a stray byte together, B", "A, the end",
+        "10.1", "FRM-F1", "a stray byte, A", "the end of the stream",
+        _before, stops=True, strict_only=True,
+    ),
+    Case(
+        "10.2", "FRM-F1", "A and a stray byte in one write, B", "A, the end of the stream",
         _between, stops=True, strict_only=True,
     ),
     Case(
-        "10.3", "FRM-F2", "A, P and S = 3 together, B", "A, the end",
+        "10.3", "FRM-F2", "A, P and S = 3 in one write, B", "A, the end of the stream",
         _bad_size, stops=True, strict_only=True,
     ),
     Case(
-        "10.4", "FRM-F2", "A, P and S for n = L + 1 together, B", "A, the end",
+        "10.4", "FRM-F2", "A, P and S for n = L + 1 in one write, B", "A, the end of the stream",
         _above_limit, stops=True, strict_only=True,
     ),
 )  # fmt: skip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from ...codec import Buffer
 
 __all__ = ["RECORD", "Engine", "EngineMaker", "Receive"]
 

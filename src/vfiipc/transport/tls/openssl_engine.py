@@ -18,7 +18,8 @@ from .errors import Check, cut_off, failed, interrupted
 if TYPE_CHECKING:
     import ssl
 
-    from typing_extensions import Buffer
+
+from ...codec import Buffer
 
 __all__ = ["engine_maker", "matches_pattern"]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from ...codec import Buffer
 from .config import BOTH_TIMES, Config, load_authorities, load_key_cert
 from .engine import RECORD, Engine, EngineMaker, Receive
 from .errors import Check, cut_off, failed
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["engine_maker"]
 

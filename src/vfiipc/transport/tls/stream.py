@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from weakref import WeakSet
 
+from ...codec import Buffer
 from .. import system
 from ..byte_stream import ByteStream
 from ..deadline import Deadline
@@ -26,9 +27,6 @@ from ..sockets import SocketStream
 from ..system import READ, WRITE
 from .engine import RECORD, Engine
 from .errors import failed, interrupted
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 __all__ = ["TLSStream"]
 
