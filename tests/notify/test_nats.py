@@ -318,7 +318,11 @@ def test_a_server_that_was_stopped_does_no_harm(servers: Servers) -> None:  # NF
         try:
             begin = time.monotonic()
             one.notify("sender", "sleeper", "x", "meanwhile")
-            assert one.receive()["type"] == "unicast_error"  # nobody knows what becomes of it
+            # The command waits, too, while nobody knows what becomes of it (NFY-G18).
+            send = ("notify", "send", "sleeper", "x", '"meanwhile"', "--server", servers.tcp["a"])
+            status, _, err = run(*send)
+            assert (status, err[:30]) == (1, "vfiipc notify: nobody got 'x':")
+            assert one.receive()["type"] == "unicast_error"
             one.unregister("leaves", "y")
             time.sleep(max(0.0, LONGEST - (time.monotonic() - begin)))
             one.notify("sender", "sleeper", "x", "expired")

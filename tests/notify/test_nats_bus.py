@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -103,7 +103,35 @@ def test_what_is_wanted_without_a_connection_comes_once(nats: NatsServer) -> Non
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("is_killed", [True, False])
+@pytest.mark.long
+def test_a_listener_that_fails_does_not_make_a_bus_deaf(nats: NatsServer) -> None:
+    async def main() -> None:
+        failed: list[str] = []
+        came = asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: failed.append(str(context["exception"]))
+        )
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("the disk is full")
+
+        bus = NatsBus(nats.url)
+        await bus.connect(BusListener(lambda _: came.set(), fail, fail))
+        bus.subscribe("nfy.1.x")
+        nats.kill()
+        nats.start()
+        while not came.is_set():
+            with suppress(ConnectionError), RawNats(nats.address) as raw:
+                raw.publish("nfy.1.x", b"")
+                raw.sync()
+            await asyncio.sleep(0.05)
+        await bus.aclose()
+        assert failed == ["the disk is full"] * 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_killed", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_connection_that_ends_with_much_to_send_is_made_again(
     nats: NatsServer, is_killed: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -112,7 +140,7 @@ def test_a_connection_that_ends_with_much_to_send_is_made_again(
     async def main() -> None:
         before = descriptors()
         heard = Heard()
-        bus = NatsBus(nats.url, ping_interval=0.1)
+        bus = NatsBus(nats.url, ping_interval=1)
         await bus.connect(heard.listener())
         bus.subscribe("nfy.1.x")
         await asyncio.sleep(0.05)
@@ -141,6 +169,7 @@ def test_a_connection_that_ends_with_much_to_send_is_made_again(
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
+@pytest.mark.long
 def test_a_frozen_server_does_not_keep_a_bus_from_closing(nats: NatsServer) -> None:
     async def main() -> None:
         before = descriptors()
@@ -157,20 +186,26 @@ def test_a_frozen_server_does_not_keep_a_bus_from_closing(nats: NatsServer) -> N
     asyncio.run(main())
 
 
+def test_a_server_that_does_not_answer_is_an_error(nats: NatsServer) -> None:
+    nats.freeze()
+    bus = NatsBus(nats.url, connect_timeout=0.2)
+    said = f"no connection to the bus at {nats.url}: no answer in time"
+    with pytest.raises(BusError, match=f"^{said}$"):
+        asyncio.run(bus.connect(BusListener(print, print, print)))
+
+
 @contextmanager
 def impostor(address: str, says: bytes) -> Iterator[None]:
     """Something else at the address of a server, which says this to whoever connects."""
     host, _, port = address.rpartition(":")
+    accepted: list[socket.socket] = []
 
     def serve(listening: socket.socket) -> None:
-        while True:
-            try:
-                accepted, _ = listening.accept()
-            except OSError:
-                return
-            with closing(accepted), accepted.makefile("rb") as sent:
-                accepted.sendall(says)
-                sent.readline()
+        with suppress(OSError):
+            while True:
+                accepted.append(listening.accept()[0])
+                with suppress(ConnectionError):
+                    accepted[-1].sendall(says)
 
     with closing(socket.create_server((host, int(port)))) as listening:
         thread = threading.Thread(target=serve, args=(listening,))
@@ -180,6 +215,8 @@ def impostor(address: str, says: bytes) -> Iterator[None]:
         finally:
             listening.shutdown(socket.SHUT_RDWR)
             thread.join(SECONDS)
+            for each in accepted:
+                each.close()
 
 
 @pytest.mark.long
@@ -192,7 +229,7 @@ def test_a_bus_comes_back_after_something_else_was_at_its_address(
 ) -> None:
     async def main() -> None:
         heard = Heard()
-        bus = NatsBus(nats.url, connect_timeout=0.2)
+        bus = NatsBus(nats.url)
         await bus.connect(heard.listener())
         nats.kill()
         with impostor(nats.address, says):

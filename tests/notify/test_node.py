@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from tests.notify.simulated import Member, World, notify_of
+from vfiipc.notify.actions import TellUndeliverable, Unicast
 from vfiipc.notify.allow import parse_allow_list
 from vfiipc.notify.bus import Arrival
-from vfiipc.notify.envelopes import decode_changes, encode_changes, registrations_subject
+from vfiipc.notify.envelopes import (
+    REGISTRATIONS_BODY,
+    decode_changes,
+    encode_changes,
+    registrations_subject,
+)
 from vfiipc.notify.json_members import MalformedPayload
-from vfiipc.notify.messages import Register, Unregister
+from vfiipc.notify.messages import Notify, Register, UnicastError, Unregister
 from vfiipc.notify.registrations import Change, Departed, Registered, Withdrawn
+from vfiipc.notify.unicast_errors import UnicastErrors
 from vfiipc.notify.windows import Windows
 
 
@@ -56,13 +64,18 @@ def test_what_was_queued_for_a_client_that_is_gone_goes_on_to_another_server() -
     assert one.errors == []
 
 
-def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() -> None:  # NFY-G13
+def with_two_candidates() -> tuple[World, Member, Member, Member, int]:
+    """Three servers: the first has a client that sends, the second and third have printers."""
     world = World()
     one, two, three = world.settled("one", "two", "three")
-    sender, second, third = one.client(), two.client(), three.client()
-    two.register(second, "printer", "x", 5)
-    three.register(third, "printer", "x", 1)
+    two.register(two.client(), "printer", "x", 5)
+    three.register(three.client(), "printer", "x", 1)
     world.network.deliver_all()
+    return world, one, two, three, one.client()
+
+
+def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() -> None:  # NFY-G13
+    world, one, two, three, sender = with_two_candidates()
     one.notify(sender, "printer", "x", b"7")
     (request,) = world.network.in_flight
     world.network.lose()
@@ -78,13 +91,62 @@ def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() 
     assert (len(one.errors), taken(three)) == (1, [])
 
 
-def test_nobody_there_means_the_next_candidate() -> None:  # NFY-G12
-    world = World()
-    one, two, three = world.settled("one", "two", "three")
-    sender, second, third = one.client(), two.client(), three.client()
-    two.register(second, "printer", "x", 5)
-    three.register(third, "printer", "x", 1)
+def test_an_error_waits_for_what_the_client_sent_before() -> None:  # NFY-G18
+    world, one, two, three, sender = with_two_candidates()
+    other = one.client()
+    one.notify(sender, "printer", "x", b"1")
+    one.notify(sender, "nobody", "x", b"2")
+    one.notify(other, "nobody", "x", b"3")
+    assert told(one) == [(other, b"3")]  # nobody else waits
     world.network.deliver_all()
+    assert told(one) == [(sender, b"2")]
+    one.notify(sender, "printer", "x", b"4")
+    world.network.lose()
+    one.notify(sender, "nobody", "x", b"5")
+    one.notify(sender, "printer", "x", b"6")
+    world.pass_time(1.75)
+    assert told(one) == []
+    world.pass_time(0.5)
+    assert told(one) == [(sender, b"4"), (sender, b"5")]
+    two.kill()  # three is asked next, and does not answer
+    taken(three)
+    one.notify(sender, "printer", "x", b"7")
+    one.notify(sender, "nobody", "x", b"8")
+    while not three.delivered:
+        world.network.deliver()
+    assert told(one) == []
+    world.network.deliver_all()
+    assert told(one) == [(sender, b"8")]
+    one.notify(sender, "printer", "x", b"9")
+    one.notify(sender, "nobody", "x", b"10")
+    one.gone(sender)
+    world.pass_time(3.0)
+    assert told(one) == [(sender, b"10")]  # for whoever writes to clients to drop
+
+
+def test_not_too_many_errors_wait() -> None:  # NFY-G18
+    for size, count in ((60_000, 300), (1, 20_000)):
+        errors = UnicastErrors()
+        unicast = Unicast(1, Notify("sender", "printer", "x", b"1", reference=1))
+        errors.asked(unicast)
+        error = UnicastError("sender", "nobody", "x", b"9" * size)
+        told = [errors.tell(TellUndeliverable(1, error, 2 + number)) for number in range(count)]
+        at_once = sum(map(len, told))
+        assert 10 < at_once < count / 4
+        assert len(errors.decided(unicast)) == count - at_once
+        errors.asked(unicast)
+        assert errors.tell(TellUndeliverable(1, error, 2 + count)) == []
+
+
+def told(member: Member) -> list[tuple[int, bytes]]:
+    """The clients that have got unicast errors since the last call, and the parameters."""
+    found = [(each.client, each.error.parameter) for each in member.errors]
+    member.errors.clear()
+    return found
+
+
+def test_nobody_there_means_the_next_candidate() -> None:  # NFY-G12
+    world, one, two, three, sender = with_two_candidates()
     two.kill()
     one.notify(sender, "printer", "x", b"7")
     world.network.deliver_all()
@@ -277,15 +339,40 @@ def test_an_interruption_of_the_bus_leaves_local_routing_alone() -> None:  # NFY
     assert taken(two) == [b"2"]
 
 
+def test_many_candidates_are_not_tried_in_vain() -> None:  # NFY-G12, NFY-G16
+    world = World()
+    one, two, three = world.settled("one", "two", "three")
+    sender, local = one.client(), one.client()
+    one.register(local, "app", "x", 1)
+    for _ in range(sys.getrecursionlimit() + 100):
+        two.register(two.client(), "app", "x", 9)
+    three.register(three.client(), "app", "x", 5)
+    world.network.deliver_all()
+    one.bus.cut()
+    one.notify(sender, "app", "x", b"1")
+    assert taken(one) == [b"1"]
+    one.unregister(local, "app", "x")
+    one.notify(sender, "app", "x", b"2")
+    assert told(one) == [(sender, b"2")]
+    one.bus.mend()
+    world.pass_time(1.0)
+    two.kill()  # nobody hears what is for it
+    before = one.published["to"]
+    one.notify(sender, "app", "x", b"3")
+    world.network.deliver_all()
+    assert taken(three) == [b"3"]
+    assert one.published["to"] - before == 2
+
+
 def test_changes_survive_encoding_in_parts_of_moderate_size() -> None:  # NFY-G7
     changes: list[Change] = []
     for number in range(400):
-        odd = "\x01\N{SNOWMAN}" * 60
-        changes.append(Registered(number, number + 1, Register(f"a{odd}", odd, -number)))
+        odd = "\x01\N{SNOWMAN}" * 60 if number % 2 else "\x01" * 255
+        changes.append(Registered(number, number + 1, Register(odd, odd, -number)))
         changes.append(Withdrawn(number, Unregister("a", f"b {number}")))
         changes.append(Departed(number))
     bodies = list(encode_changes(changes))
-    assert max(map(len, bodies)) < 60_000
+    assert max(map(len, bodies)) <= REGISTRATIONS_BODY
     assert [change for body in bodies for change in decode_changes(body)] == changes
     assert list(encode_changes([])) == [b"[]"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from ..exchange import explained
 from ..transport.addresses import Address, parse
-from ..transport.failures import explained
 from ..transport.lifetime import Lifetime
 from ..transport.logs import shown
 from ..transport.sockets import PEER_GONE

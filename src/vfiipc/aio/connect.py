@@ -13,10 +13,10 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     Settings,
+    explained,
     timeout_of,
 )
 from ..transport.addresses import Address, parse
-from ..transport.failures import explained
 from .connection import Connection
 from .dial import dial, reach
 from .handover import HANDSHAKE_TIMEOUT, hand_over

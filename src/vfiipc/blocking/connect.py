@@ -10,10 +10,10 @@ from ..exchange import (
     MAX_UNCLAIMED_SIZE,
     REQUEST_IDS,
     Settings,
+    explained,
     timeout_of,
 )
 from ..transport.addresses import Address, parse
-from ..transport.failures import explained
 from .connection import Connection
 from .schemes import connect_to, is_tls, object_for
 

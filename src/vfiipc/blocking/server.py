@@ -18,13 +18,14 @@ from ..exchange import (
     ConnectionClosed,
     Settings,
     connection_limit,
+    explained,
     serving_times,
     timeout_of,
 )
 from ..transport.addresses import Address, parse, where_to_listen
-from ..transport.failures import explained
 from ..transport.ipc import IPC
 from ..transport.logs import shown
+from ..transport.sockets import SocketListener
 from ..transport.tcp_sockets import check_listener, inherited, listening_at
 from ..transport.waiters import Waiters
 from .connect import check_tls
@@ -330,7 +331,7 @@ def _take_over(
     """Listens on an existing socket, whose address is ``at`` (CON-A6)."""
     target = parse(at, listening=True)
     listener = object_for(target.scheme, tls)
-    if not listener._adopt_listener(sock):
+    if not listener._listen_by(lambda lifetime: SocketListener(sock, lifetime)):
         assert listener.last_error is not None
         raise listener.last_error
     return listener, target.reachable(target.port)

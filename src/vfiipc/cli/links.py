@@ -8,6 +8,7 @@ from argparse import ArgumentTypeError
 from .. import IPC
 from ..blocking.schemes import SchemeIPC, connect_to, is_tls, listen_at, object_for
 from ..transport.addresses import Address, parse
+from ..transport.sockets import SocketListener
 from ..transport.tcp_sockets import inherited
 from . import arguments
 from .failures import Failure, describe, no_connection
@@ -120,7 +121,7 @@ def _take_over(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
         raise Failure(f"cannot listen at {place}: {describe(error)}") from None
     found = parse(at, listening=True)
     listener = _new(found, parsed, listening=True)
-    if not listener._adopt_listener(sock):
+    if not listener._listen_by(lambda lifetime: SocketListener(sock, lifetime)):
         raise Failure(f"cannot listen at {place}: {describe(listener.last_error)}")
     return listener, shown(found)
 

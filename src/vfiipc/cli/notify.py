@@ -26,8 +26,9 @@ examples:
 """
 _MORE_SEND = """\
 TO is an application ID, 1 for any one application, or '*' for all. The command
-ends when the server has processed the notification. Exit status 1 if it was not
-delivered, or no reply arrived. With --reply, prints the parameter of the reply.
+ends when the server has processed the notification; if its receiver is at
+another server, when that one has, too. Exit status 1 if it was not delivered,
+or no reply arrived. With --reply, prints the parameter of the reply.
 """
 _MORE_WATCH = """\
 Prints one line for each notification: time, sender, receiver, ID and parameter.

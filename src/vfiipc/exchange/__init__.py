@@ -14,7 +14,7 @@ from .arguments import (
     serving_times,
     timeout_of,
 )
-from .errors import ConnectionClosed, cut_or_ended, same_error
+from .errors import ConnectionClosed, cut_or_ended, explained, same_error
 from .exchange import MAX_UNCLAIMED, MAX_UNCLAIMED_SIZE, Exchange
 from .requests import REQUEST_IDS, Requests
 
@@ -30,6 +30,7 @@ __all__ = [
     "connection_limit",
     "cut_or_ended",
     "duration_of",
+    "explained",
     "same_error",
     "serving_times",
     "timeout_of",

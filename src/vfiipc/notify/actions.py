@@ -39,14 +39,15 @@ class Unicast:
         ticket: identifies it to the other server. Such a unicast has only one candidate.
     """
 
-    __slots__ = ("holder", "notify", "sender", "ticket", "tried")
+    __slots__ = ("holder", "notify", "sender", "ticket", "tried", "unreachable")
 
     def __init__(self, sender: int, notify: Notify, ticket: UnicastTicket | None = None) -> None:
         self.sender = sender
         self.notify = notify
         self.ticket = ticket
         self.holder = 0  # the client that currently has it; 0 for none
-        self.tried: list[int] = []  # the clients that have received it
+        self.tried: set[int] = set()  # the clients that have received it
+        self.unreachable: set[str] = set()  # the servers that cannot be asked
 
 
 class Deliver(NamedTuple):
@@ -63,10 +64,14 @@ class Deliver(NamedTuple):
 
 
 class TellUndeliverable(NamedTuple):
-    """Tell ``client``, the sender, that its notification was not delivered."""
+    """Tell ``client``, the sender, that its notification was not delivered.
+
+    ``reference`` is that of the notification: later ones have a higher reference.
+    """
 
     client: int
     error: UnicastError
+    reference: int
 
 
 class Observed(NamedTuple):

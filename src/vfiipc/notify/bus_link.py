@@ -11,7 +11,7 @@ from typing import Final
 from ..transport.logs import shown
 from .actions import Action
 from .bus import Arrival, Bus, BusError, BusListener, Publish, Subscribe, Unsubscribe
-from .envelopes import HEAD
+from .envelopes import HEAD, REGISTRATIONS_BODY
 from .loggers import server_logger
 from .node import Node
 from .outbox import LogLine, NameTaken, Output
@@ -22,6 +22,9 @@ __all__ = ["BusLink"]
 _TICK: Final = 0.25
 #: How many messages are dealt with before other tasks run.
 _BATCH: Final = 256
+#: Messages, and bytes of them, that may wait to be dealt with; NATS cannot be told to wait.
+_MOST_ARRIVED: Final = 65536
+_MOST_ARRIVED_SIZE: Final = 64 << 20
 
 
 class BusLink:
@@ -46,6 +49,8 @@ class BusLink:
         self._max_payload = max_payload
         self._carry_out = carry_out
         self._arrived: deque[Arrival] = deque()
+        self._arrived_size = 0
+        self._is_late = False
         self._wanted = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -65,13 +70,7 @@ class BusLink:
         loop = asyncio.get_running_loop()
         await self._bus.connect(BusListener(self._received, self._connected, self._lost))
         try:
-            needed = self._max_payload + HEAD
-            if self._bus.max_payload < needed:
-                raise BusError(
-                    f"the bus at {self._bus.address} takes messages of {self._bus.max_payload}"
-                    f" bytes, but {needed} are needed: raise its max_payload, or lower this"
-                    " server's"
-                )
+            self._check_size()
             self._joined = loop.create_future()
             self._reading = loop.create_task(self._read())
             self._do(self._node.join(loop.time()))
@@ -80,6 +79,14 @@ class BusLink:
         except BaseException:
             await self.aclose()
             raise
+
+    def _check_size(self) -> None:
+        needed, allowed = HEAD + max(self._max_payload, REGISTRATIONS_BODY), self._bus.max_payload
+        if allowed < needed:
+            raise BusError(
+                f"the bus at {self._bus.address} takes messages of {allowed} bytes, but {needed}"
+                " are needed: raise its max_payload"
+            )
 
     async def aclose(self) -> None:
         """Leaves the other servers."""
@@ -114,8 +121,14 @@ class BusLink:
     # --- from the bus
 
     def _received(self, incoming: Arrival) -> None:
-        self._arrived.append(incoming)
-        self._wanted.set()
+        if len(self._arrived) < _MOST_ARRIVED and self._arrived_size < _MOST_ARRIVED_SIZE:
+            self._arrived.append(incoming)
+            self._arrived_size += len(incoming.data)
+            self._wanted.set()
+        elif not self._is_late:
+            self._is_late = True
+            text = "the bus at %s brings more than this server can process; some of it is dropped"
+            server_logger.warning(text, self._bus.address)
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
@@ -125,8 +138,13 @@ class BusLink:
             while self._arrived:
                 count = min(_BATCH, len(self._arrived))
                 batch = [self._arrived.popleft() for _ in range(count)]
-                self._do(self._node.receive(loop.time(), batch))
+                self._arrived_size -= sum(len(each.data) for each in batch)
+                try:
+                    self._do(self._node.receive(loop.time(), batch))
+                except Exception:  # noqa: BLE001 - or this server would be deaf from now on
+                    server_logger.exception("messages from the bus could not be processed")
                 await asyncio.sleep(0)
+            self._is_late = False
 
     def _connected(self) -> None:
         server_logger.warning("connected to the bus at %s again", self._bus.address)

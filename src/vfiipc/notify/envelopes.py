@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, NoReturn
 
-from .json_members import MalformedPayload, Members, members_of
+from .json_members import MalformedPayload
 from .messages import (
     Notify,
     Observation,
@@ -29,6 +30,7 @@ __all__ = [
     "HEAD",
     "OBSERVATIONS",
     "REGISTRATIONS",
+    "REGISTRATIONS_BODY",
     "Envelope",
     "broadcast_subject",
     "decode_changes",
@@ -48,15 +50,25 @@ _ROOT: Final = "nfy.1"
 REGISTRATIONS: Final = f"{_ROOT}.reg.*"
 OBSERVATIONS: Final = f"{_ROOT}.seen"
 
-#: Maximum size of a head, in bytes.
+#: Maximum size of a head, and of the body of an envelope with registrations, in bytes.
 HEAD: Final = 4096
-#: Maximum size of the registrations in an envelope, in bytes.
+REGISTRATIONS_BODY: Final = 64 * 1024
+#: Size of the registrations after which another envelope begins, in bytes.
 _PART: Final = 48 * 1024
 
 _NUMBERS: Final = range(2**53)
 _LONGEST_SESSION: Final = 64
 
 
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_write: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_read: Final = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+@lru_cache(maxsize=4096)  # a broadcast needs one each time
 def _token(text: str) -> str:
     """Encodes an ID, which may contain any characters, as a word of a subject (NFY-G2)."""
     digest = hashlib.sha256(text.encode()).digest()
@@ -105,19 +117,16 @@ class Envelope(NamedTuple):
     node: str
     session: str
     number: int
-    head: Members
+    head: Mapping[str, object]
     body: bytes
 
-    def integer(self, name: str, allowed: range = _NUMBERS) -> int:
+    def integer(self, name: str) -> int:
         """An integer in the head.
 
         Raises:
             MalformedPayload: it is missing or invalid.
         """
-        found = self.head.integer(name, allowed, -1)
-        if found == -1:
-            raise MalformedPayload(f"the member {name!r} is missing")
-        return found
+        return _integer(self.head, name)
 
     def string(self, name: str) -> str:
         """A string in the head.
@@ -125,7 +134,23 @@ class Envelope(NamedTuple):
         Raises:
             MalformedPayload: it is missing or invalid.
         """
-        return self.head.string(name)
+        return _string(self.head, name)
+
+
+def _integer(head: Mapping[str, object], name: str) -> int:
+    found = head.get(name)
+    if type(found) is not int or found not in _NUMBERS:  # bool is a subclass of int
+        raise MalformedPayload(
+            f"the member {name!r} is missing, or not an integer in 0..{_NUMBERS[-1]}"
+        )
+    return found
+
+
+def _string(head: Mapping[str, object], name: str) -> str:
+    found = head.get(name)
+    if not isinstance(found, str):
+        raise MalformedPayload(f"the member {name!r} is missing, or not a string")
+    return found
 
 
 def encode_envelope(
@@ -133,8 +158,7 @@ def encode_envelope(
 ) -> bytes:
     """Encodes an envelope."""
     members = {"type": kind, "node": node, "session": session, "number": number, **head}
-    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
-    return b"%b\n%b" % (text.encode(), body)
+    return b"%b\n%b" % (_write(members).encode(), body)
 
 
 def decode_envelope(data: bytes) -> Envelope:
@@ -146,18 +170,28 @@ def decode_envelope(data: bytes) -> Envelope:
     end = data.find(b"\n", 0, HEAD)
     if end < 0:
         raise MalformedPayload("the head is missing or too long")
-    head = members_of(data[:end])
-    session = head.string("session")
+    head = _head(data[:end])
+    session = _string(head, "session")
     if not 0 < len(session) <= _LONGEST_SESSION or not (session.isascii() and session.isalnum()):
         raise MalformedPayload("the member 'session' must be letters and digits")
     return Envelope(
-        head.string("type"),
-        _checked(head.string("node")),
+        _string(head, "type"),
+        _checked(_string(head, "node")),
         session,
-        head.integer("number", _NUMBERS, 0),
+        _integer(head, "number"),
         head,
         data[end + 1 :],
     )
+
+
+def _head(line: bytes) -> dict[str, object]:
+    try:
+        head = _read(line.decode())
+    except (ValueError, RecursionError):  # not chained: its text contains the line
+        raise MalformedPayload("its head is not JSON") from None
+    if not isinstance(head, dict):
+        raise MalformedPayload("its head is not an object")
+    return head
 
 
 def _checked(node: str) -> str:
@@ -199,7 +233,7 @@ def encode_changes(changes: Iterable[Change]) -> Iterator[bytes]:
     part: list[str] = []
     size = 0
     for change in changes:
-        text = json.dumps(_fields(change), ensure_ascii=False, separators=(",", ":"))
+        text = _write(_fields(change))
         if size > _PART:
             yield _body(part)
             part, size = [], 0

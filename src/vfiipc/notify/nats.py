@@ -151,15 +151,16 @@ class NatsBus(Bus):
             client.command(Subscribe(subject))
 
     async def _run(self, client: NatsClient) -> None:
+        call = asyncio.get_running_loop().call_soon  # a failure there does not end this task
         while True:
             await client.run()
             if self._listener is not None:
-                self._listener.lost(client.reason)
+                call(self._listener.lost, client.reason)
             await client.end()
             client = await self._dial_again()
             self._use(client)
             if self._listener is not None:
-                self._listener.connected()
+                call(self._listener.connected)
 
     async def _dial_again(self) -> NatsClient:
         while True:

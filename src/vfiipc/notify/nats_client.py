@@ -83,7 +83,7 @@ class NatsClient(Client):
             if not isinstance(error, _FAULTS):
                 raise
             said = [fault for fault in self._faults if not isinstance(fault, OSError)]
-            cause = (said or [*self._faults, error])[0]
+            cause = str((said or [*self._faults, error])[0]) or "no answer in time"
             raise BusError(f"no connection to the bus at {self._address}: {cause}") from None
 
     async def run(self) -> None:

@@ -115,6 +115,7 @@ class Node:
         """Time has passed; to be called several times a second."""
         self._wake(now)
         self._peers.expire(now)
+        self._look_for_observers()
         self._traffic.tick(now)
         if self._claimed and now >= self._claimed:
             self._name_is_free()  # whoever had it does not live
@@ -149,13 +150,14 @@ class Node:
                 self._take(envelope, incoming)
             except MalformedPayload as fault:
                 self._complain(fault)
+        self._look_for_observers()
         return self._done()
 
     def unsent(self, now: float, publish: Publish) -> list[Output]:
         """What was to be published could not be sent, so that it reaches nobody."""
         self._now = now
         if publish.reply:
-            self._answered(publish.reply, "nobody")
+            self._answered(publish.reply, "unsent")
         return self._done()
 
     def _wake(self, now: float) -> None:
@@ -173,8 +175,10 @@ class Node:
     def _done(self) -> list[Output]:
         if self.is_joined:
             self._tell_changes()
-        self._router.is_watched = any(peer.observes for peer in self._peers)
         return self._outbox.take()
+
+    def _look_for_observers(self) -> None:
+        self._router.is_watched = any(peer.observes for peer in self._peers)
 
     def _complain(self, fault: MalformedPayload) -> None:
         if not self._complained:  # NFY-G3
@@ -316,7 +320,7 @@ class Node:
 
     def _answered(self, subject: str, kind: str) -> None:
         if subject == self._claim_reply:
-            if kind == "nobody" and self._claimed:
+            if kind in ("nobody", "unsent") and self._claimed:
                 self._name_is_free()
             return
         self._traffic.answered(subject, kind, self._now)

@@ -36,9 +36,9 @@ class Registration:
         return self.rank[2]
 
     @property
-    def is_imported(self) -> bool:
-        """Whether the registration is with another server."""
-        return self.rank[1] != ""
+    def node(self) -> str:
+        """The other server that has the registration; empty for this one."""
+        return self.rank[1]
 
 
 R = TypeVar("R", bound=Registration)

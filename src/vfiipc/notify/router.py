@@ -207,7 +207,6 @@ class Router:
             yield Registered(number, made.age, Register(receiver, notification, -made.rank[0]))
 
     # --- notifications
-    # --- notifications
 
     def notify(self, number: int, notify: Notify) -> list[Action]:
         """A client sends a notification, or sends one back."""
@@ -215,9 +214,9 @@ class Router:
             unicast = self._remembered.get(notify.reference)
             if unicast is None or _same_way(notify, unicast.notify):
                 return self._returned(number, unicast)
-        if not self._clients[number].local and not self._let_in(notify):
-            return self._refuse(number, notify)
         sent = self._referenced(notify)
+        if not self._clients[number].local and not self._let_in(notify):
+            return self._refuse(number, sent)
         return (
             self._broadcast(number, sent) if sent.to == ALL else self._offer(Unicast(number, sent))
         )
@@ -245,7 +244,7 @@ class Router:
     def _refuse(self, number: int, notify: Notify) -> list[Action]:
         actions: list[Action] = [Refused(number, "in", notify), *self._seen(notify, "")]
         if notify.to != ALL:
-            actions.append(TellUndeliverable(number, _error(notify)))  # NFY-A6
+            actions.append(_undeliverable(number, notify))  # NFY-A6
         return actions
 
     def _candidates(self, notify: Notify) -> Candidates:
@@ -293,17 +292,17 @@ class Router:
         notify = unicast.notify
         found = self._candidates(notify)
         both = merge(found.own, found.imported) if found.imported else found.own
-        for registration in both:  # NFY-N2
-            if registration.client not in unicast.tried:
-                return self._hand(unicast, registration)
+        for made in both:  # NFY-N2
+            if made.client not in unicast.tried and made.node not in unicast.unreachable:
+                return self._hand(unicast, made)
         refused: list[Action] = [Refused(unicast.sender, "out", notify)] if found.refused else []
         return refused + self._fail(unicast)
 
     def _hand(self, unicast: Unicast, registration: Registration) -> list[Action]:
         unicast.holder = registration.client
-        unicast.tried.append(registration.client)
+        unicast.tried.add(registration.client)
         self._remembered.add(unicast)
-        if registration.is_imported:
+        if registration.node:
             return [Forward(registration, unicast)]
         receivers = (registration.receiver,)
         delivery = Deliver(registration.client, encode(unicast.notify), receivers, unicast)
@@ -313,7 +312,7 @@ class Router:
         self._remembered.forget(unicast)
         actions = self._seen(unicast.notify, "")
         if unicast.sender in self._clients:
-            actions.append(TellUndeliverable(unicast.sender, _error(unicast.notify)))  # NFY-N5
+            actions.append(_undeliverable(unicast.sender, unicast.notify))  # NFY-N5
         return actions
 
     def _seen(self, notify: Notify, receiver: str) -> list[Action]:
@@ -373,6 +372,7 @@ class Router:
     def _returned(self, number: int, unicast: Unicast | None) -> list[Action]:
         if unicast is None or unicast.holder != number:
             return []  # a broadcast, or sent back before, or too late (NFY-B4, NFY-B5)
+        unicast.unreachable.clear()  # they may be back
         return self._offer(unicast)  # NFY-B3
 
 
@@ -385,7 +385,8 @@ def _matching(topics: dict[str, Topic[Registration]], notify: Notify) -> list[Re
     return topic.candidates(notify.to) if topic is not None else []
 
 
-def _error(notify: Notify) -> UnicastError:
-    return UnicastError(
+def _undeliverable(sender: int, notify: Notify) -> TellUndeliverable:
+    error = UnicastError(
         notify.sender, notify.to, notify.notification, notify.parameter, notify.flags
     )
+    return TellUndeliverable(sender, error, notify.reference)

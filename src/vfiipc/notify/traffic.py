@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .actions import Action, Deliver, Forward, GiveBack, Observed, Spread, UnicastTicket
+from .actions import (
+    Action,
+    Deliver,
+    Forward,
+    GiveBack,
+    Observed,
+    Spread,
+    TellUndeliverable,
+    UnicastTicket,
+)
 from .bus import Arrival
 from .envelopes import (
     OBSERVATIONS,
@@ -19,6 +28,7 @@ from .outbox import Outbox
 from .peers import Peers
 from .requests import UnicastRequests
 from .router import Router
+from .unicast_errors import UnicastErrors
 from .windows import Windows
 
 __all__ = ["Traffic"]
@@ -39,6 +49,7 @@ class Traffic:
         self._peers = peers
         self._windows = Windows()
         self._requests = UnicastRequests()
+        self._errors = UnicastErrors()
 
     # --- to others
 
@@ -54,6 +65,8 @@ class Traffic:
                 node, reference, holder = action.ticket
                 head: dict[str, object] = {"reference": reference, "holder": holder}
                 self._outbox.publish(node_subject(node), "returned", head=head)
+            elif isinstance(action, TellUndeliverable):
+                self._tell(self._errors.tell(action))
             else:
                 if isinstance(action, Observed) and self._router.is_watched:  # NFY-G15
                     body = encode(action.observation)
@@ -78,13 +91,28 @@ class Traffic:
         body = encode(unicast.notify)
         reply = self._outbox.request(node_subject(node), "unicast", body, head)
         self._requests.add(reply, forward, now)
+        self._errors.asked(unicast)
+
+    def _tell(self, errors: Iterable[TellUndeliverable]) -> None:
+        for error in errors:
+            self._outbox.add(error)
 
     def answered(self, reply: str, kind: str, now: float) -> None:
-        """Handles a reply: ``taken``, ``gone``, or ``nobody`` if none will arrive (NFY-G12)."""
+        """Handles a reply, ``taken`` or ``gone``, or the reason why there is none (NFY-G12).
+
+        The reason is ``nobody`` if the server is gone, and ``unsent`` without the bus.
+        """
         forward = self._requests.pop(reply)
-        if forward is not None and kind != "taken":
-            holder = forward.registration.client
-            self.carry(self._router.not_taken(forward.unicast, holder), now)
+        if forward is None:
+            return
+        registration, unicast = forward
+        if kind == "nobody":
+            unicast.unreachable.add(registration.node)
+        elif kind == "unsent":
+            unicast.unreachable.update(peer.node for peer in self._peers)
+        if kind != "taken":
+            self.carry(self._router.not_taken(unicast, registration.client), now)
+        self._tell(self._errors.decided(unicast))
 
     def excuse(self, seconds: float) -> None:
         """Extends all deadlines, because this server could not receive for some time."""
@@ -94,6 +122,7 @@ class Traffic:
         """Gives up the requests whose reply is overdue."""
         for forward in self._requests.overdue(now):
             self.carry(self._router.lost(forward.unicast, forward.registration.client), now)
+            self._tell(self._errors.decided(forward.unicast))
 
     # --- from others
 

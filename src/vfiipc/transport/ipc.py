@@ -1,10 +1,4 @@
-"""``IPC``: the interface of every transport, with the members of the original.
-
-An object holds one ``MessageStream``, a new one for each attempt to open it, and the listener
-beside it. The stream's lifetime begins with the attempt, so ``close`` ends whatever is in progress
-by ending that lifetime. An object that is not open has a stream, too: its flags and ``last_error``
-have to be somewhere (IPC-X3, IPC-X6), and the stream is where they are.
-"""
+"""``IPC``: the interface of every transport, with the members of the original."""
 
 from __future__ import annotations
 
@@ -12,16 +6,14 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._version import __version__
 from ..codec import Buffer, Message, check_integer
-from . import system
-from .byte_stream import ByteStream, Listening
-from .callbacks import CallbackRegistration, register, wait_until_quiet
+from .callbacks import register, wait_until_quiet
 from .deadline import FOREVER, Deadline
-from .logs import ConnectionLog, connection_log
-from .message_stream import MessageStream, PeekResult
+from .holder import Holder
+from .message_stream import PeekResult
 from .stream_state import not_connected
 
 if TYPE_CHECKING:
@@ -34,7 +26,7 @@ __all__ = ["IPC"]
 Callback = Callable[[Any, "IPC"], object]
 
 
-class IPC(ABC):
+class IPC(Holder, ABC):
     """Messages and raw bytes over a connection, whatever the medium.
 
     No I/O condition raises: a member returns False, None or less than was asked for, and
@@ -46,36 +38,11 @@ class IPC(ABC):
     Use it as a context manager, or call ``close``. Rules: ``spec/ipc.md``.
     """
 
-    #: The logger of this class's connections.
-    _logger: ClassVar[str] = "vfiipc"
-
-    def __init__(self) -> None:
-        #: Whether ``read_msg`` treats lost synchronisation as an error instead of searching on.
-        self.strict = False
-        self._messages = MessageStream()
-        self._listener: Listening | None = None
-        self._registration: CallbackRegistration | None = None
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __reduce__(self) -> NoReturn:
-        # `copy` and `pickle` call this: a copy would close the connection of its original.
-        kind = type(self).__name__
-        raise TypeError(f"{kind} objects cannot be copied or pickled: each owns its connection")
-
-    def __del__(self) -> None:
-        # It may run at any moment in any thread, so it takes no lock; nor does ending a lifetime.
-        messages = getattr(self, "_messages", None)
-        if messages is not None and self._in_use():
-            try:
-                warning = f"{self!r} was not closed"
-                warnings.warn(warning, ResourceWarning, source=self, stacklevel=2)
-            finally:
-                messages.lifetime.end()
 
     def __repr__(self) -> str:
         if self._listener is not None:
@@ -85,66 +52,6 @@ class IPC(ABC):
         else:
             state = "not open"
         return f"<{type(self).__name__} {state}>"
-
-    # --- what the object holds
-
-    def _in_use(self) -> bool:
-        return self._messages.stream is not None or self._listener is not None
-
-    def _renew(self, fresh: MessageStream | None = None) -> MessageStream:
-        """Ends what the object holds, and gives it a new stream, not open by default."""
-        fresh = fresh or MessageStream()
-        fresh.log_to(self._new_log(open_=False))
-        # The old stream ends first: if an exception strikes before the exchange, the object is
-        # ended, and the next `close` continues from there.
-        self._end(self._messages, self._registration)
-        with system.exchanging:
-            old, listener, registration = self._messages, self._listener, self._registration
-            # The old stream takes flags, buffer and callback with it (IPC-X5, IPC-Z6, IPC-C6).
-            self._messages, self._listener, self._registration = fresh, None, None
-        self._end(old, registration)
-        if old.log is not None:
-            if old.stream is not None:
-                old.log.event(f"closed, {old.framer.discarded} bytes discarded")
-            elif listener is not None:
-                old.log.event(f"listens no longer on {listener.local}")
-        return fresh
-
-    def _end(self, messages: MessageStream, registration: CallbackRegistration | None) -> None:
-        if registration is not None:
-            registration.cancel()  # before the descriptor can be closed (IPC-C5)
-        messages.lifetime.end()
-
-    def _open(self, messages: MessageStream, stream: ByteStream, how: str = "connected") -> bool:
-        """Attaches a stream to the result of ``_renew``; ``how`` is for the log.
-
-        False if the object was closed since; the stream is then closed.
-        """
-        if not messages.open(stream):
-            return False
-        messages.log_to(self._new_log(open_=True))
-        if messages.log is not None:
-            messages.log.event(f"{how}: {stream.local or '?'} to {stream.remote or '?'}")
-        return True
-
-    def _listen_on(self, messages: MessageStream, listener: Listening) -> bool:
-        """The same for a listener."""
-        with system.exchanging:
-            if self._messages is messages:
-                self._listener = listener
-        if not messages.lifetime.own(listener.close):
-            return False
-        if messages.log is not None:
-            messages.log.event(f"listens on {listener.local}")
-        return True
-
-    def _new_log(self, *, open_: bool) -> ConnectionLog | None:
-        return connection_log(self._logger, type(self).__name__, open_=open_)
-
-    def _received(self) -> tuple[int, int]:
-        """Changes with every received byte that was not returned in a message."""
-        framer = self._messages.framer
-        return framer.pending, framer.discarded
 
     # --- accepting and closing
 
@@ -188,6 +95,11 @@ class IPC(ABC):
     def discarded(self) -> int:
         """Bytes of this connection that were discarded while searching for a header."""
         return self._messages.framer.discarded
+
+    def _received(self) -> tuple[int, int]:
+        """Changes with every received byte that was not returned in a message."""
+        framer = self._messages.framer
+        return framer.pending, framer.discarded
 
     def is_server(self) -> bool:
         """Whether the object is listening."""
@@ -375,16 +287,6 @@ class IPC(ABC):
             messages.note(cause)
             return False
         return self._register(messages, registration)
-
-    def _register(self, messages: MessageStream, registration: CallbackRegistration | None) -> bool:
-        """Exchanges the registration; if the object was closed since, cancels it: False."""
-        with system.exchanging:
-            current = self._messages is messages
-            if current:
-                registration, self._registration = self._registration, registration
-        if registration is not None:
-            registration.cancel()
-        return current
 
     @staticmethod
     def set_callback_stacksize(size: int = -1) -> None:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import repeat
 from typing import Final
 
@@ -17,7 +18,6 @@ from ..codec import Buffer, check_integer
 from ..faults import Delivery
 from .addresses import check_text
 from .byte_stream import ByteStream, Listening
-from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
 from .system import READ, WRITE
@@ -182,9 +182,10 @@ class _MemoryStream(ByteStream):
         if hasattr(self, "_outgoing") and not self._incoming.abandoned:
             self.close()
 
-    def belong_to(self, lifetime: Lifetime) -> None:
+    def belonging_to(self, lifetime: Lifetime) -> _MemoryStream:
         self.lifetime = lifetime
         lifetime.waiters += (self._incoming.changed, self._outgoing.changed)
+        return self
 
     @property
     def on_ready(self) -> Callable[[], object] | None:
@@ -255,9 +256,9 @@ class _LoopbackListener(Listening):
         self._changed.wake()
         self.tell_ready()
 
-    def _accept_now(self) -> _MemoryStream | None:
+    def _accept_now(self) -> tuple[_MemoryStream] | None:
         try:
-            return self._waiting.popleft()
+            return (self._waiting.popleft(),)
         except IndexError:
             return None
 
@@ -295,15 +296,15 @@ class Loopback(IPC):
             False if the name is taken in this process; ``last_error`` says so.
         """
         check_text("name", name)
-        messages = self._renew()
-        listener = _LoopbackListener(name, messages.lifetime)
-        # Owned first, so that ``close`` releases the name whatever interrupts this call.
-        if not messages.lifetime.own(listener.close):
-            return False
-        if _names.setdefault(name, listener) is not listener:
-            messages.note(OSError(errno.EADDRINUSE, f"the name {name!r} is taken"))
-            return False
-        return self._listen_on(messages, listener)
+
+        def bind(lifetime: Lifetime) -> _LoopbackListener:
+            listener = _LoopbackListener(name, lifetime)
+            # Owned first, so that ``close`` releases the name whatever interrupts this call.
+            if lifetime.own(listener.close) and _names.setdefault(name, listener) is not listener:
+                raise OSError(errno.EADDRINUSE, f"the name {name!r} is taken")
+            return listener
+
+        return self._listen_by(bind)
 
     def connect(
         self, name: str, *, outgoing: Delivery | None = None, incoming: Delivery | None = None
@@ -319,35 +320,21 @@ class Loopback(IPC):
             False if nothing listens under the name; ``last_error`` says so.
         """
         check_text("name", name)
-        messages = self._renew()
-        listener = _names.get(name)
-        if listener is None or listener.lifetime.ended:
-            messages.note(
-                ConnectionRefusedError(errno.ECONNREFUSED, f"nothing listens at {name!r}")
-            )
-            return False
-        near, far = _streams(self._capacity, outgoing, incoming, name)
-        listener.add(far)
-        near.belong_to(messages.lifetime)
-        return self._open(messages, near)
+
+        def reach(lifetime: Lifetime) -> _MemoryStream:
+            listener = _names.get(name)
+            if listener is None or listener.lifetime.ended:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, f"nothing listens at {name!r}")
+            near, far = _streams(self._capacity, outgoing, incoming, name)
+            listener.add(far)
+            return near.belonging_to(lifetime)
+
+        return self._connect_by(reach)
 
     def accept(self, timeout_msec: float = -1) -> Loopback | None:
-        """The next connection; None if the time is up, after ``close`` or an error."""
-        deadline = Deadline(timeout_msec)
-        messages, listener = self._messages, self._listener
-        if not isinstance(listener, _LoopbackListener):
-            messages.note(OSError(errno.EINVAL, "accept needs a listening object"))
-            return None
-        if (stream := listener.accept(deadline)) is None:
-            return None
-        peer = Loopback(self._capacity)
-        peer.strict = self.strict
-        return peer._hold(stream, "accepted")
-
-    def _hold(self, stream: _MemoryStream, how: str = "connected") -> Loopback:
-        stream.belong_to(self._messages.lifetime)
-        self._open(self._messages, stream, how)
-        return self
+        """See ``IPC.accept``."""
+        make_peer = partial(Loopback, self._capacity)
+        return self._accept_by(timeout_msec, make_peer, _MemoryStream.belonging_to)
 
 
 def loopback_pair(
@@ -367,8 +354,10 @@ def loopback_pair(
         TypeError, ValueError: ``capacity`` is not an integer, or less than 1.
     """
     first, second = Loopback(capacity), Loopback(capacity)
-    near, far = _streams(capacity, first_to_second, second_to_first, "")
-    return first._hold(near), second._hold(far)
+    streams = _streams(capacity, first_to_second, second_to_first, "")
+    for ipc, stream in zip((first, second), streams):
+        ipc._open(ipc._messages, stream.belonging_to(ipc._messages.lifetime))
+    return first, second
 
 
 def _streams(

@@ -11,8 +11,8 @@ from operator import index
 from typing import Final
 
 from .deadline import Deadline
+from .ipc import IPC
 from .lifetime import Lifetime
-from .socket_ipc import SocketIPC
 from .sockets import SocketListener, SocketStream
 from .system import closed_on_failure
 from .tcp_sockets import check_backlog
@@ -32,7 +32,7 @@ _HIGHEST_MODE: Final = 0o777
 _CREDENTIALS: Final = struct.Struct("iII")
 
 
-class Pipe(SocketIPC):
+class Pipe(IPC):
     r"""``IPC`` over Unix stream sockets. See ``IPC`` for reading, writing, flags and threads.
 
     A path names the server, or on Linux an abstract name: a string that begins with ``"\0"``. The

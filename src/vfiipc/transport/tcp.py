@@ -7,9 +7,9 @@ import socket
 from .addresses import address_text, split_address
 from .deadline import Deadline
 from .fd import couple
+from .host_ipc import HostIPC
 from .lifetime import Lifetime
 from .message_stream import MessageStream
-from .socket_ipc import HostIPC
 from .sockets import SocketStream
 from .system import closed_on_failure
 from .tcp_sockets import dial

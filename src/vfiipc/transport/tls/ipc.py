@@ -14,10 +14,10 @@ from operator import index
 from typing import Any, ClassVar, Final
 
 from ..addresses import PortError, address_text, check_text, split_address
+from ..byte_stream import Listening
 from ..deadline import FOREVER, Deadline
+from ..host_ipc import HostIPC
 from ..lifetime import Lifetime
-from ..socket_ipc import HostIPC
-from ..sockets import SocketListener
 from ..system import closed_on_failure
 from ..tcp_sockets import dial
 from . import ssl_engine
@@ -116,13 +116,7 @@ class TLS(HostIPC):
         check = partial(load_authorities, file, directory)
         return self._configure(check, authorities=authorities)
 
-    def setCA(
-        self,
-        file: str | os.PathLike[str] | None = None,
-        directory: str | os.PathLike[str] | None = None,
-    ) -> bool:
-        """The same as ``addCA``, as in the original."""
-        return self.addCA(file, directory)
+    setCA = addCA  # in the original, both do the same
 
     def addDefaultCA(self) -> bool:
         """Adds the authorities that the system trusts. Always True."""
@@ -210,8 +204,8 @@ class TLS(HostIPC):
             raise
         return stream
 
-    def _listen_by(self, bind: Callable[[Lifetime], SocketListener]) -> bool:
-        def judged(lifetime: Lifetime) -> SocketListener:
+    def _listen_by(self, bind: Callable[[Lifetime], Listening]) -> bool:
+        def judged(lifetime: Lifetime) -> Listening:
             with self._judging(Code.ERR_FAIL):
                 self._maker = engine_maker(self._config, server=True)
             with self._judging(Code.ERR_SOCKET):

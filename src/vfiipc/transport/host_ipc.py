@@ -1,4 +1,4 @@
-"""What ``TCP``, ``TLS`` and ``Pipe`` share, and what only ``TCP`` and ``TLS`` do."""
+"""``IPC`` between hosts: what ``TCP`` and ``TLS`` share."""
 
 from __future__ import annotations
 
@@ -6,102 +6,27 @@ import errno
 import socket
 import sys
 from abc import abstractmethod
-from collections.abc import Callable
 from functools import partial
 from operator import index
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from .addresses import check_port, check_text
 from .byte_stream import ByteStream
 from .deadline import Deadline
 from .ipc import IPC
 from .lifetime import Lifetime
-from .message_stream import MessageStream
 from .sockets import SocketListener
 from .stream_state import not_connected
 from .tcp_sockets import check_backlog, listening_socket
 
-__all__ = ["HostIPC", "SocketIPC"]
-
-Peer = TypeVar("Peer", bound=IPC)
-Opened = TypeVar("Opened")
+__all__ = ["HostIPC"]
 
 _HIGHEST_COUNT: Final = 127
 _HIGHEST_INTERVAL: Final = 32767
 _HIGHEST_TIMEOUT: Final = 2**31 - 1
 
 
-class SocketIPC(IPC):
-    """``IPC`` over sockets of the operating system."""
-
-    @abstractmethod
-    def accept(self, timeout_msec: float = -1) -> SocketIPC | None:
-        """See ``IPC``."""
-
-    def _refuse(self, cause: Exception) -> bool:
-        """Records why something was refused."""
-        self._messages.note(cause)
-        return False
-
-    def _connect_by(self, reach: Callable[[Lifetime], ByteStream]) -> bool:
-        """Closes what the object held and opens what ``reach`` returns; whether it succeeded.
-
-        ``reach`` raises ``OSError`` or ``ValueError`` if it cannot connect, and
-        ``InterruptedError`` if the lifetime that it is given has ended.
-        """
-        return self._begin(reach, self._open)
-
-    def _listen_by(self, bind: Callable[[Lifetime], SocketListener]) -> bool:
-        """The same for a listener."""
-        return self._begin(bind, self._listen_on)
-
-    def _begin(
-        self, make: Callable[[Lifetime], Opened], use: Callable[[MessageStream, Opened], bool]
-    ) -> bool:
-        messages = self._renew()
-        try:
-            opened = make(messages.lifetime)
-        except InterruptedError:
-            return False
-        except (OSError, ValueError) as cause:  # IPC-G3
-            messages.note(cause)
-            return False
-        return use(messages, opened)
-
-    def _adopt_listener(self, sock: socket.socket) -> bool:
-        """Takes over a listening socket; otherwise like ``listen``."""
-        return self._listen_by(partial(SocketListener, sock))
-
-    def _accept_by(
-        self,
-        timeout_msec: float,
-        make_peer: Callable[[], Peer],
-        take: Callable[..., ByteStream],
-    ) -> Peer | None:
-        """See ``accept``. ``make_peer`` creates the object for a connection.
-
-        ``take`` creates the stream from a socket, its peer's address and the connection's lifetime.
-        It owns the socket, even if it raises ``OSError``.
-        """
-        deadline = Deadline(timeout_msec)
-        messages, listener = self._messages, self._listener
-        try:
-            if not isinstance(listener, SocketListener):
-                raise OSError(errno.EINVAL, "accept needs an object that listens")
-            accepted = listener.accept(deadline)
-            if accepted is None:
-                return None
-            peer = make_peer()
-            stream = take(*accepted, peer._messages.lifetime)
-        except OSError as cause:
-            messages.note(cause)
-            return None
-        peer.strict = self.strict
-        peer._open(peer._messages, stream, "accepted")
-        return peer
-
-
-class HostIPC(SocketIPC):
+class HostIPC(IPC):
     """``IPC`` between hosts, by name or IP address and port."""
 
     def connect(self, hostname: str, port: int, timeout_msec: float = -1) -> bool:
