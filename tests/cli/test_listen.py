@@ -232,7 +232,7 @@ def test_rules_answer_one_after_the_other(tmp_path: Path) -> None:
         ({"damage": {"x": 1}, "answer": "a"}, "damage: invalid literal"),
         ({"damage": [1], "answer": "a"}, "damage: must be an object such as"),
         ({"cut": 99, "answer": "a"}, "at=99 is beyond the end of the answer, which has 13 bytes"),
-        ({"cut": 5}, "cut: this changes an answer, so it must follow"),
+        ({"cut": 5}, "cut: this changes an answer, so it must come after"),
         ({"close": False}, "close: can only be true"),
         ({"garbage_hex": 5}, "garbage_hex: "),
         ({"wrong_prefix": "x", "answer": "a"}, "wrong_prefix: invalid prefix: 'x'"),

@@ -5,8 +5,7 @@ byte once, whatever the stream and its chunks, and needs little more memory than
 
 Messages are parsed in place, in the block of bytes that arrived. Only the tail that is not yet a
 whole message is joined with what comes next. A large message in progress leaves the block, and is
-gathered in pieces or in a buffer of its own. Data that is fed faster than it is taken waits in a
-backlog.
+gathered in pieces or a buffer. Data that is fed faster than it is taken waits in a backlog.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from .arguments import as_bytes, check_integer, check_prefix, check_size_limit
 from .backlog import PORTION, Backlog
 from .buffer import Buffer
 from .errors import SyncLostError
+from .in_place import take_in_place
 from .large import LargeMessage
 from .layout import HEADER_SIZE, MIN_SIZE, MSG_ID_SIZE, PREFIX, PREFIX_AND_SIZE, SIZE, unpack_header
 from .message import Message, make_message
@@ -52,15 +52,14 @@ class Framer:
         "_at",
         "_backlog",
         "_block",
-        "_discarded",
         "_fault",
         "_large",
         "_mark",
         "_max_size",
         "_prefix",
-        "_size_limit",
         "_strict",
         "_wanted",
+        "discarded",
         "on_discard",
         "received",
     )
@@ -72,7 +71,8 @@ class Framer:
         self._large: LargeMessage | None = None  # a message in progress, in front of the block
         #: Bytes that were fed so far; read only.
         self.received = 0
-        self._discarded = 0
+        #: Bytes discarded so far while looking for a header; read only.
+        self.discarded = 0
         self._wanted = 0  # bytes that complete the next step; 0 if unknown
         self._fault: tuple[int, bytes, str] | None = None  # what to raise from now on
         self._strict = bool(strict)
@@ -81,13 +81,12 @@ class Framer:
         self.on_discard: Callable[[int, bytes, int], object] | None = None
         self._prefix = check_prefix(prefix)
         self._mark = PREFIX.packer.pack(self._prefix)
-        self._size_limit = check_size_limit(size_limit)
-        self._max_size = self._size_limit + MSG_ID_SIZE
+        self._max_size = check_size_limit(size_limit) + MSG_ID_SIZE
 
     def __repr__(self) -> str:
         return (
-            f"<Framer prefix={self._prefix:#010x} size_limit={self._size_limit}"
-            f" pending={self.pending} discarded={self._discarded}>"
+            f"<Framer prefix={self._prefix:#010x} size_limit={self.size_limit}"
+            f" pending={self.pending} discarded={self.discarded}>"
         )
 
     @property
@@ -97,8 +96,6 @@ class Framer:
 
     @prefix.setter
     def prefix(self, prefix: int) -> None:
-        if prefix is self._prefix:
-            return
         prefix = check_prefix(prefix)  # FRM-E6: the previous value stays if this raises
         if prefix != self._prefix:
             self._prefix = prefix
@@ -108,16 +105,13 @@ class Framer:
     @property
     def size_limit(self) -> int:
         """Maximum data size in bytes, 0..2**31-5. A change also applies to buffered bytes."""
-        return self._size_limit
+        return self._max_size - MSG_ID_SIZE
 
     @size_limit.setter
     def size_limit(self, size_limit: int) -> None:
-        if size_limit is self._size_limit:
-            return
-        size_limit = check_size_limit(size_limit)  # FRM-E6
-        if size_limit != self._size_limit:
-            self._size_limit = size_limit
-            self._max_size = size_limit + MSG_ID_SIZE
+        max_size = check_size_limit(size_limit) + MSG_ID_SIZE  # FRM-E6
+        if max_size != self._max_size:
+            self._max_size = max_size
             self._revalidate()
 
     @property
@@ -127,7 +121,7 @@ class Framer:
 
     @strict.setter
     def strict(self, strict: bool) -> None:
-        if strict is not self._strict and bool(strict) is not self._strict:
+        if bool(strict) is not self._strict:
             # FRM-E4: a message in progress has the prefix and a good size, which suit both modes.
             self._strict = bool(strict)
             self._wanted = 0
@@ -137,14 +131,8 @@ class Framer:
         """Bytes held; more than 0 at the end of a stream means that it was cut short (FRM-E1)."""
         # Each attribute is read once: another thread may be receiving.
         large, backlog = self._large, self._backlog
-        held = len(self._block) - self._at
-        held += len(large) if large is not None else 0
+        held = len(self._block) - self._at + (len(large) if large is not None else 0)
         return held + (len(backlog) if backlog is not None else 0)
-
-    @property
-    def discarded(self) -> int:
-        """Bytes discarded so far while looking for a header."""
-        return self._discarded
 
     def receive_data(self, data: Buffer) -> None:
         """Feeds the next bytes of the stream.
@@ -229,8 +217,14 @@ class Framer:
         try:
             while True:
                 if self._large is None and self._fault is None:
-                    self._take_in_place(messages)
-                    if not self._block and self._backlog is None:
+                    taken, block, at = take_in_place(
+                        self._block, self._at, self._prefix, self._max_size
+                    )
+                    # No call between these lines: an exception neither loses nor repeats a message.
+                    messages += taken
+                    self._block = block
+                    self._at = at
+                    if not block and self._backlog is None:
                         return messages
                 message = self._receive()
                 if message is None:
@@ -240,31 +234,6 @@ class Framer:
             if len(messages) > before:  # FRM-F5: the next call reports the fault
                 return messages
             raise
-
-    def _take_in_place(self, messages: list[Message]) -> None:
-        """Appends the messages at the front of the block that do not need ``_receive``."""
-        # Local variables, because attributes cost time inside the loop.
-        block, at = self._block, self._at
-        prefix, max_size = self._prefix, self._max_size
-        header_size, min_size = HEADER_SIZE, MIN_SIZE
-        taken: list[Message] = []
-        append, unpack, make, message = taken.append, unpack_header, make_message, Message
-        end = len(block)
-        last = end - HEADER_SIZE
-        while at <= last:
-            found, size, msg_id = unpack(block, at)
-            start = at + header_size
-            stop = start + size - min_size
-            if found != prefix or size > max_size or size < min_size or stop > end:
-                break
-            append(make(message, (msg_id, block[start:stop])))
-            at = stop
-        if at == end:
-            block, at = b"", 0
-        # No call between these lines: an exception neither loses nor repeats a message.
-        messages += taken
-        self._block = block
-        self._at = at
 
     def _receive(self) -> Message | None:
         """The receiver algorithm of ``spec/framing.md``, step by step, for every case."""
@@ -357,22 +326,17 @@ class Framer:
             self._fault = (position, found, expected)
             raise SyncLostError(*self._fault)
         if self.on_discard is not None:
-            position = self.received - self.pending
-            self.on_discard(position, self.peek(PREFIX_AND_SIZE), start - self._at)
-        self._discarded += start - self._at
+            found = self.peek(PREFIX_AND_SIZE)
+            self.on_discard(self.received - self.pending, found, start - self._at)
+        self.discarded += start - self._at
         self._at = start
-
-    # A large message in progress, in front of the block
 
     def _start_large(self, data_size: int) -> None:
         block, start = self._block, self._at + HEADER_SIZE
-        backlog = len(self._backlog) if self._backlog is not None else 0
-        position = self.received - backlog - len(block) + start
+        position = self.received - self.pending + HEADER_SIZE
         large = LargeMessage(block[self._at : start], data_size, position)
         large.extend(memoryview(block)[start:], position)
-        self._large = large
-        self._block = b""
-        self._at = 0
+        self._large, self._block, self._at = large, b"", 0
 
     def _extend_large(self, large: LargeMessage) -> None:
         """Moves what belongs to the message from the backlog, unless the block is in between."""
@@ -404,19 +368,14 @@ class Framer:
         the rest of the header while the size is unknown (FRM-E8), then the rest of the message
         (FRM-E9). Otherwise 1: take messages first (FRM-E10).
         """
-        if self._wanted:
-            return self._wanted
-        return 1 if self.pending or self._fault is not None else HEADER_SIZE
+        return self._wanted or (1 if self.pending or self._fault is not None else HEADER_SIZE)
 
     def peek(self, n: int) -> bytes:
         """The first ``n`` bytes of the buffer (0 or more), or all if fewer; they stay there."""
         n = check_integer("n", n, 0)
-        parts = [self._block[self._at : self._at + n]]
-        if self._large is not None:
-            parts.insert(0, self._large.peek(n))
-        if self._backlog is not None:
-            parts.append(self._backlog.peek(n))
-        return b"".join(parts)[:n]
+        large = self._large.peek(n) if self._large is not None else b""
+        backlog = self._backlog.peek(n) if self._backlog is not None else b""
+        return (large + self._block[self._at : self._at + n] + backlog)[:n]
 
     def take(self, n: int) -> bytes:
         """Removes up to ``n`` raw bytes (0 or more), for stream reads between messages.

@@ -318,26 +318,24 @@ class Inspector(App[None]):
         return self._source.is_live
 
     def action_let_go(self) -> None:
-        entry = self._table.entry
-        if entry is not None and entry.state == HELD and entry.message is not None:
-            self._decide(entry, entry.message, PASSED)
-        else:
-            self._show_notice("the cursor is not on a held message", wrong=True)
+        self._decide_current(PASSED)
 
     def action_let_all_go(self) -> None:
         for entry in self._store.held():
-            if entry.message is not None:
-                self._decide(entry, entry.message, PASSED)
+            self._decide(entry, PASSED)
 
     def action_drop(self) -> None:
+        self._decide_current(DROPPED)
+
+    def _decide_current(self, state: str) -> None:
         entry = self._table.entry
         if entry is not None and entry.state == HELD:
-            self._decide(entry, None, DROPPED)
+            self._decide(entry, state)
         else:
             self._show_notice("the cursor is not on a held message", wrong=True)
 
-    def _decide(self, entry: Entry, message: Message | None, state: str) -> None:
-        if self._holding.decide(entry, message):
+    def _decide(self, entry: Entry, state: str) -> None:
+        if self._holding.decide(entry, entry.message if state == PASSED else None):
             entry.state = state
         self._refresh_entry(entry)
 
