@@ -274,6 +274,19 @@ def test_a_failure_fits_the_terminal(
     assert widest - 20 < max(map(len, lines)) <= widest
 
 
+def test_the_same_reason_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = [case for case in CASES if case.chapter == 2][:3]
+    output = Output(chosen, quiet=False)
+    for case, why in zip(chosen, ("refused", "refused", "closed")):
+        output.report(Result(case.id, "", case.rule, Verdict.INCONCLUSIVE, "open", 0.0, "A", why))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in lines[1::2]] == [
+        "observed: refused",
+        "observed: as above",
+        "observed: closed",
+    ]
+
+
 def check_page(page: str) -> None:
     """It needs nothing else, and has what the other reports have."""
     assert "<script" not in page

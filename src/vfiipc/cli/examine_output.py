@@ -62,6 +62,7 @@ class Output:
         self._quiet = quiet
         self._known: dict[str, Result | LeftOut] = {}
         self._shown = 0
+        self._observed = ""  # of the result shown last
         self._live: Live | None = None
 
     def begin(self, peer: str, setting: Setting) -> None:
@@ -110,7 +111,9 @@ class Output:
             self._say(styled(f"changed: {change}", "bad"))
 
     def _show(self, known: Result | LeftOut) -> None:
-        self._say("\n".join(_lines(known)))
+        self._say("\n".join(_lines(known, self._observed)))
+        if isinstance(known, Result):
+            self._observed = known.observed
 
     def _say(self, text: str) -> None:
         if not self._quiet:
@@ -121,7 +124,7 @@ def _is_notable(known: Result | LeftOut) -> bool:
     return isinstance(known, Result) and known.verdict is not Verdict.OK
 
 
-def _lines(known: Result | LeftOut) -> Iterator[str]:
+def _lines(known: Result | LeftOut, before: str) -> Iterator[str]:
     if isinstance(known, LeftOut):
         yield styled(f"{_LEFT_OUT:<13} {known.id:<7} {known.title}: {known.reason}", "faint")
         return
@@ -134,7 +137,9 @@ def _lines(known: Result | LeftOut) -> Iterator[str]:
         if rule := quoted(known.rule):
             yield from _item("rule", rule)
         yield from _item("expected", known.expected)
-    yield from _item("observed", known.observed)
+    # A peer that cannot be reached has the same long reason for every case.
+    is_repeated = known.verdict is Verdict.INCONCLUSIVE and known.observed == before
+    yield from _item("observed", "as above" if is_repeated else known.observed)
 
 
 def _item(name: str, text: str) -> Iterator[str]:

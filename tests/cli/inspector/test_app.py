@@ -223,7 +223,7 @@ def test_an_error_goes_when_the_line_was_put_right() -> None:
         assert "'(' is not a regular expression" in screen.state()
         await screen.answer("ready")
         assert screen.table.has_focus
-        assert "paused" in screen.state()
+        await screen.until(lambda: "paused" in screen.state())
 
     inspecting(drive)
 

@@ -212,8 +212,7 @@ class Inspector(App[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id != "prompt" or self._prompted is None:
             return
-        self._notice = ""  # about the line before
-        self._state.remove_class("wrong")
+        self._notice_until = 0.0  # the notice was about the line before
         try:
             self._prompted(event.value)
         except (ValueError, Failure) as error:
