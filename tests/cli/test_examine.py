@@ -291,6 +291,7 @@ def check_page(page: str) -> None:
     """It needs nothing else, and has what the other reports have."""
     assert "<script" not in page
     assert not re.search(r"(?:src|href)=|url\(|@import|https?:", page)
+    assert "A, B and Z are ordinary messages, P is the prefix, S a size, L the limit" in page
     assert page.count('<details class="case') == 7
     assert '<details class="case failed" id="case-5.1.4" open>' in page
     assert "Read S, unsigned, from the four bytes after P." in page
