@@ -37,6 +37,12 @@ def nats_program() -> str:
     pytest.skip(reason)
 
 
+def freeze(process: subprocess.Popen[bytes]) -> None:
+    """Stops a process, and waits until all its threads stand still."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+
 class NatsServer:
     """Can be killed, and started again at the same address."""
 
@@ -64,7 +70,7 @@ class NatsServer:
     def freeze(self) -> None:
         """Neither reads nor writes from now on, until ``thaw`` or ``kill``."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process)
 
     def thaw(self) -> None:
         assert self._process is not None

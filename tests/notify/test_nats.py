@@ -18,7 +18,14 @@ import pytest
 import trustme
 
 from tests.cli.program import Running, run, started
-from tests.notify.nats_servers import SECONDS, NatsServer, RawNats, nats_program, nats_server
+from tests.notify.nats_servers import (
+    SECONDS,
+    NatsServer,
+    RawNats,
+    freeze,
+    nats_program,
+    nats_server,
+)
 from tests.notify.raw import RawClient
 from vfiipc.notify.envelopes import (
     HEAD,
@@ -314,7 +321,7 @@ def test_a_server_that_was_stopped_does_no_harm(servers: Servers) -> None:  # NF
         one.register("leaves", "y")
         deliver(one, three, "sleeper", "x", "before")
         deliver(three, one, "leaves", "y", "before")
-        servers.running["c"].send_signal(signal.SIGSTOP)
+        freeze(servers.running["c"].process)
         try:
             begin = time.monotonic()
             one.notify("sender", "sleeper", "x", "meanwhile")
