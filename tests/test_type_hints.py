@@ -34,7 +34,7 @@ def public_callables(module: str) -> Iterator[Callable[..., Any]]:
         value = getattr(import_module(module), name)
         if inspect.isfunction(value):
             yield value
-        elif inspect.isclass(value):
+        elif inspect.isclass(value) and typing.get_origin(value) is None:  # not an alias
             yield value
             yield from methods(value)
 

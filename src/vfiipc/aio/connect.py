@@ -61,7 +61,7 @@ def connect(
         close_timeout: seconds that closing may take before unsent data is dropped.
 
     Raises:
-        TypeError, ValueError: an argument is wrong. Raised at once; the others when awaited.
+        TypeError, ValueError: an argument is invalid. Raised at once; the others when awaited.
         TimeoutError: no connection in time.
         ssl.SSLError, OSError: no connection; the text names the address.
 

@@ -55,7 +55,7 @@ class Connection:
             timeout: seconds to wait for room; None sets no limit.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             TimeoutError: there was no room in time.
             ConnectionClosed: closed on this side, or by the peer.
             OSError: the connection is broken.
@@ -142,7 +142,7 @@ class Connection:
             timeout: seconds for sending and the answer together; None sets no limit.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             TimeoutError: no answer arrived in time. A late answer is dropped and counted.
             BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.

@@ -68,7 +68,7 @@ class SendBuffer:
         """Adds a message, which is sent by the end of the loop iteration.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
         """
         if type(data) is bytes and len(data) >= LARGE:
             message = data

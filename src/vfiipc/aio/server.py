@@ -84,7 +84,7 @@ def serve(
         close_timeout: seconds that closing a connection may take.
 
     Raises:
-        TypeError, ValueError: an argument is wrong. Raised at once; the other when awaited.
+        TypeError, ValueError: an argument is invalid. Raised at once; the other when awaited.
         OSError: it cannot listen there.
 
     Rules: ``spec/connections.md``.

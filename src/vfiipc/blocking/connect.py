@@ -47,7 +47,7 @@ def connect(
         max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
         TimeoutError: no connection in time.
         OSError: no connection; the text names the address.
 

@@ -36,7 +36,7 @@ class Connection:
         max_unclaimed_size: bytes of data in them before reading stops, 1 or more.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Connection:
             timeout: seconds to wait for a peer that does not read; None sets no limit.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             TimeoutError: it was not sent in time. If a part of it was, the connection is closed.
             ConnectionClosed: this side has closed.
             OSError: the connection is broken.
@@ -116,7 +116,7 @@ class Connection:
             timeout: seconds for sending and the answer together; None sets no limit.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             TimeoutError: no answer arrived in time. A late answer is dropped and counted.
             BufferError: unclaimed messages have stopped reading, or every ID is in use.
             ConnectionClosed, SyncLostError, OSError: as in ``send`` and ``recv``.

@@ -87,7 +87,7 @@ def serve(
         max_unclaimed_size: bytes of data in them before reading stops.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
         OSError: it cannot listen there; the text names the address.
 
     Rules: ``spec/connections.md``.

@@ -16,7 +16,7 @@ __all__ = [
     "timeout_of",
 ]
 
-# 23 days. Anything longer waits for ever: system calls count milliseconds in a C int.
+# 23 days. Anything longer waits forever: system calls count milliseconds in a C int.
 _LONGEST: Final = 2_000_000.0
 
 
@@ -64,7 +64,7 @@ def connection_limit(max_connections: int) -> int:
 
 
 def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
-    """The time-out, validated: seconds, 0 or more; None waits for ever.
+    """The time-out, validated: seconds, 0 or more; None waits forever.
 
     Raises:
         TypeError: it is not a number.
@@ -79,13 +79,13 @@ def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
         raise TypeError(f"{name} must be a number of seconds or None, not {kind}") from None
     if not acceptable:
         value = timeout if timeout > -_LONGEST or timeout != timeout else "far below 0"
-        allowed = "0 or more seconds, or None to wait for ever"
+        allowed = "0 or more seconds, or None to wait forever"
         raise ValueError(f"{name} is {value}, but must be {allowed}")
     return timeout
 
 
 def timeout_of(timeout: float | None, name: str = "timeout") -> float | None:
-    """The time-out as a float; None, and 2,000,000 seconds or more, wait for ever.
+    """The time-out as a float; None, and 2,000,000 seconds or more, wait forever.
 
     Raises:
         TypeError, ValueError: it is not a time-out, see ``check_timeout``.

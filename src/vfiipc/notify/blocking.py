@@ -52,7 +52,7 @@ def connect(
         max_handlers: number of running callbacks at which reading stops, 1 or more.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
         OSError: no connection; ``TimeoutError`` if not in time. The text names the address.
     """
     connecting = connect_async(
@@ -83,7 +83,7 @@ class Client:
     """A client of a notification server, as made by ``connect``.
 
     Any number of threads may use it at once. Do not call it from a signal handler: if the handler
-    interrupts another call of the client, both may wait for ever. Let the handler set a
+    interrupts another call of the client, both may wait forever. Let the handler set a
     ``threading.Event``, and act on that.
     """
 
@@ -134,7 +134,7 @@ class Client:
             to: the application that receives, if not this one.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             RuntimeError: withdrawn from inside its callback.
             ConnectionClosed: the client is closed.
         """
@@ -151,7 +151,7 @@ class Client:
             to: the receiver; None for all that this client has registered for the ID.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             RuntimeError: called from inside such a callback.
         """
         self._loop.run(self._client.unregister(notification, to=to))
@@ -170,7 +170,7 @@ class Client:
             to: as for ``register``.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             OSError: the connection is lost, and not made again.
         """
         arriving = self._client.notifications(notification, priority=priority, to=to)
@@ -205,7 +205,7 @@ class Client:
             sender: the application that sends, if not this one.
 
         Raises:
-            TypeError, ValueError: an argument is wrong, or the payload too large.
+            TypeError, ValueError: an argument is invalid, or the payload too large.
             ConnectionClosed, OSError: there is no connection; nothing was sent.
         """
         self._loop.run(self._client.send(to, notification, parameter, flags=flags, sender=sender))

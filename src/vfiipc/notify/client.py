@@ -113,7 +113,7 @@ class Client:
             to: the application that receives, if not this one.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             RuntimeError: withdrawn from inside its handler.
             ConnectionClosed: the client is closed.
         """
@@ -145,7 +145,7 @@ class Client:
             to: the receiver; None for all that this client has registered for the ID.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             RuntimeError: called from inside such a handler.
         """
         check_id(notification, "the notification ID")
@@ -186,7 +186,7 @@ class Client:
             to: as for ``register``.
 
         Raises:
-            TypeError, ValueError: an argument is wrong.
+            TypeError, ValueError: an argument is invalid.
             ConnectionClosed, OSError: the connection is lost, and not made again.
         """
         stream = NotificationQueue(self._options.max_handlers)
@@ -223,7 +223,7 @@ class Client:
             sender: the application that sends, if not this one.
 
         Raises:
-            TypeError, ValueError: an argument is wrong, or the payload too large.
+            TypeError, ValueError: an argument is invalid, or the payload too large.
             ConnectionClosed, OSError: there is no connection; nothing was sent.
         """
         await self._link.send(
@@ -365,7 +365,7 @@ class Client:
             await self._handlers.cancel()
 
     async def wait_closed(self) -> None:
-        """Returns when there is no connection, and there will be none."""
+        """Returns when the connection has ended permanently."""
         await self._link.wait_over()
 
     # --- what the link reports

@@ -48,7 +48,7 @@ def connect(
         max_handlers: number of running handlers at which reading stops, 1 or more.
 
     Raises:
-        TypeError, ValueError: an argument is wrong. Raised at once; the others when awaited.
+        TypeError, ValueError: an argument is invalid. Raised at once; the others when awaited.
         OSError: no connection; ``TimeoutError`` if not in time. The text names the address.
 
     Rules: ``spec/notify.md``, section 10.

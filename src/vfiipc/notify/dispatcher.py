@@ -1,4 +1,4 @@
-"""What a client does with each payload that arrives: answers asks, calls handlers, sends back."""
+"""Handles each payload that a client receives: completes asks, calls handlers, sends back."""
 
 from __future__ import annotations
 

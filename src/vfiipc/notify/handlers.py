@@ -172,7 +172,7 @@ class Handlers:
         """Raises if this runs inside a handler of the registration (NFY-C3).
 
         Raises:
-            RuntimeError: it does; a handler that waits for its own end would wait for ever.
+            RuntimeError: it does; a handler that waits for its own end would wait forever.
         """
         if any(call.handled is handled and not call.ended for call in _inside.get()):
             raise RuntimeError(

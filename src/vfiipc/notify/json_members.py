@@ -36,10 +36,10 @@ _value_at: Final = json.JSONDecoder(
 _SPACE: Final = " \t\n\r"
 _OPENING: Final = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*(\}[ \t\n\r]*)?")
 _COLON: Final = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
-# What comes behind a member: the next one, or the end.
+# The text after a member: a comma before the next one, or the end.
 _NEXT: Final = r"[ \t\n\r]*(?:,[ \t\n\r]*(?=\")|(\})[ \t\n\r]*)"
 _BEHIND: Final = re.compile(_NEXT)
-#: A key without escapes and, for most members, a plain string or an integer, and what comes behind.
+#: A key without escapes and, for most members, a plain string or an integer, and the text after it.
 _PLAIN: Final = re.compile(
     r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*'
     r'(?:("[^"\\\x00-\x1f]*"|-?(?:0|[1-9][0-9]*)(?![.eE0-9]))' + _NEXT + ")?"
@@ -60,10 +60,10 @@ class Members:
         return len(self._at)
 
     def string(self, name: str) -> str:
-        """The string that a member holds.
+        """The string value of a member.
 
         Raises:
-            MalformedPayload: there is no such member, or it holds something else.
+            MalformedPayload: the member is missing, or not a string.
         """
         start, stop = self._extent(name)
         if self._text[start] != '"':
@@ -72,10 +72,10 @@ class Members:
         return plain if "\\" not in plain else str(json.loads(self._text[start:stop]))
 
     def integer(self, name: str, allowed: range, default: int) -> int:
-        """The integer that a member holds, ``default`` without that member.
+        """The integer value of a member; ``default`` if it is missing.
 
         Raises:
-            MalformedPayload: it is not written as an integer, or out of range.
+            MalformedPayload: the value is not an integer, or is out of range.
         """
         if name not in self._at:
             return default
@@ -88,10 +88,10 @@ class Members:
         return int(number[0])
 
     def raw(self, name: str) -> bytes:
-        """What a member holds, as it was written.
+        """The JSON text of the value of a member, unchanged.
 
         Raises:
-            MalformedPayload: there is no such member.
+            MalformedPayload: the member is missing.
         """
         start, stop = self._extent(name)
         return self._text[start:stop].encode()

@@ -49,7 +49,7 @@ class Notification:
 
     @property
     def parameter(self) -> Any:
-        """The parameter as ``json.loads`` returns it, anew with each use.
+        """The parameter as ``json.loads`` returns it; parsed on each use.
 
         That makes floats of numbers such as ``1.10``. For money take ``parameter_json``, as in
         ``json.loads(notification.parameter_json, parse_float=decimal.Decimal)``.

@@ -27,7 +27,7 @@ class Pattern:
         self._text = text
         parts = _literals(text)
         self._first = parts[0]
-        #: What stands behind the last ``*``; None for a pattern without one.
+        #: The text after the last ``*``; None for a pattern without one.
         self._last = parts[-1] if len(parts) > 1 else None
         self._middle = [part for part in parts[1:-1] if part]
         self._shortest = sum(map(len, parts))
@@ -54,7 +54,7 @@ class Pattern:
             return False
         at = len(self._first)
         stop = len(text) - len(self._last)
-        # The earliest place for each part leaves the most room for those behind it.
+        # The earliest place for each part leaves the most room for the parts after it.
         for part in self._middle:
             at = text.find(part, at, stop)
             if at < 0:

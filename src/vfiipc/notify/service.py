@@ -76,7 +76,7 @@ def serve(
             ``pipe:///path`` for local ones. A port of 0 lets the system choose.
         allow: what remote clients may send and get; None allows everything.
         ssl: required for ``tls://``: a context with the server's certificate.
-        max_payload: the most bytes of a payload that is accepted.
+        max_payload: maximum size of an accepted payload, in bytes.
         max_remote: registrations that all remote clients together may hold.
         max_queue: messages that may wait for a client before it is disconnected.
         max_queue_size: bytes of payloads that may wait for a client before it is disconnected.
@@ -85,9 +85,9 @@ def serve(
         node: what no other server on the bus is called; the name of this host if None.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
         OSError: it cannot listen there. Raised when awaited.
-        BusError: there is no connection to the bus, it is not fit, or another server has the name.
+        BusError: the bus cannot be reached or is unsuitable, or another server has the name.
             Raised when awaited.
     """
     if not addresses:
@@ -102,7 +102,7 @@ def serve(
     if bus is not None and not isinstance(bus, Bus):
         raise TypeError(f"bus must be a Bus or None, not {type(bus).__name__}")
     if node is not None and bus is None:
-        raise ValueError("node= is the name of this server on a bus, and there is no bus")
+        raise ValueError("node= is the name of this server on a bus, so it needs bus=")
     router = Router(
         allow,
         max_remote=max_remote,
@@ -200,11 +200,11 @@ class Service:
         await self._servers.aclose()
 
     async def run(self) -> None:
-        """Returns when this server can no longer be one with the others on the bus.
+        """Returns when this server had to leave the bus.
 
-        That is when another one has its name and was first, which only happens where both were not
-        connected with each other. Notifications stay on this server then. Without a bus it waits
-        for ever.
+        That happens if another server had its name first, which is possible only if the two could
+        not reach each other at the start. Notifications then stay on this server. Without a bus, it
+        waits forever.
         """
         if self._link is None:
             await asyncio.get_running_loop().create_future()

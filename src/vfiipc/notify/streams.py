@@ -26,7 +26,7 @@ class NotificationQueue:
         self._reason: BaseException | None = None
 
     def put(self, given: Notification) -> Awaitable[None] | None:
-        """Adds a notification. Where too many wait, whoever brought it is to await the result."""
+        """Adds a notification. If too many are queued, the caller must await the result."""
         self._waiting.put_nowait(given)
         if self._waiting.qsize() <= self._most:
             return None
@@ -38,7 +38,7 @@ class NotificationQueue:
         """The next notification; None at the end.
 
         Raises:
-            OSError: the connection is lost, and not made again.
+            OSError: the connection was lost permanently.
         """
         given = await self._waiting.get()
         self._let_one_go_on()
@@ -54,12 +54,12 @@ class NotificationQueue:
                 return
 
     def end(self, reason: BaseException | None) -> None:
-        """Ends the iteration behind what has arrived; ``reason`` is raised there."""
+        """Ends the iteration after the queued notifications; then raises ``reason``, if given."""
         self._reason = reason
         self._waiting.put_nowait(None)
 
     def close(self) -> None:
-        """Nobody takes any more; nobody is held up."""
+        """Stops the iteration, and releases all callers that wait."""
         while self._held_up:
             self._let_one_go_on()
 

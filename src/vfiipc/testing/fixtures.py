@@ -85,9 +85,9 @@ def _number(config: pytest.Config, option: str) -> int:
 
 
 def _may_go_on(item: pytest.Item) -> bool:
-    """Whether a fixture with a peer has a part that runs after the test.
+    """Whether a fixture that uses a peer also runs code after the test.
 
-    It may run the program under test, which can still send something then.
+    That code may run the program under test, which can then send more messages.
     """
     info = getattr(item, "_fixtureinfo", None)
     if info is None:
@@ -104,4 +104,4 @@ def _may_go_on(item: pytest.Item) -> bool:
 def _has_an_end(definition: pytest.FixtureDef[Any]) -> bool:
     function = definition.func
     yields = isgeneratorfunction(function) or isasyncgenfunction(function)
-    return yields or "request" in definition.argnames  # which takes finalizers
+    return yields or "request" in definition.argnames  # to add finalizers

@@ -47,8 +47,8 @@ def check_framer(
         FramerFailure: the framer is wrong. The message names the broken rule, and shows the
             smallest stream found that breaks it, field by field. An exception that the framer
             raised is the cause.
-        TypeError, ValueError: an argument is wrong, or the function does not return pairs of an ID
-            and data.
+        TypeError, ValueError: an argument is invalid, or the function does not return pairs of an
+            ID and data.
     """
     check_integer("max_examples", max_examples, 1)
     for vector in stream_vectors():

@@ -74,7 +74,7 @@ _Step = Answer | Wait | Send | End
 
 
 class FunctionFailed(Exception):
-    """A function of the test has raised; the text says which, and what."""
+    """A function of the test has raised an exception. The message names both."""
 
     def __init__(self, where: object, error: BaseException) -> None:
         super().__init__(f"{where} raised {type(error).__name__}: {error}")
