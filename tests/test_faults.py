@@ -156,14 +156,33 @@ def test_work_is_linear(size: int) -> None:
     [
         ({"pieces": 0}, "pieces is 0, but must be 1 or more"),
         ({"cut_after": -1}, "cut_after is -1, but must be 0 or more"),
-        ({"damage": {0: 256}}, "damage {0: 256} must be {0 or more: 1..255}"),
-        ({"damage": {-1: 1}}, "damage {-1: 1} must be {0 or more: 1..255}"),
-        ({"delay": -1}, "delay is -1, but must be 0 seconds or more"),
-        ({"pause": float("nan")}, "pause is nan, but must be 0 seconds or more"),
+        ({"damage": {0: 256}}, "damage at offset 0 is 256, but must be in 1..255"),
+        ({"damage": {-1: 1}}, "an offset of damage is -1, but must be 0 or more"),
+        ({"delay": -1}, "delay is -1, but must be in 0..1,000,000,000 seconds"),
+        ({"delay": float("inf")}, "delay is inf, but must be in 0..1,000,000,000 seconds"),
+        ({"pause": float("nan")}, "pause is nan, but must be in 0..1,000,000,000 seconds"),
         ({"ending": "bang"}, "ending is 'bang', but must be one of 'close', 'reset', 'silence'"),
     ],
 )
 def test_a_delivery_that_cannot_be(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as raised:  # noqa: PT011 - the whole message is compared
+        Delivery(**wrong)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"pieces": 1.5}, "pieces must be an int, not float"),
+        ({"cut_after": "7"}, "cut_after must be an int, not str"),
+        ({"damage": [1]}, "damage must be a mapping such as {0: 0x80}, not list"),
+        ({"damage": {"0": 1}}, "an offset of damage must be an int, not str"),
+        ({"damage": {0: "1"}}, "damage at offset 0 must be an int, not str"),
+        ({"delay": "1"}, "delay must be a number of seconds, not str"),
+        ({"pause": None}, "pause must be a number of seconds, not NoneType"),
+    ],
+)
+def test_values_of_a_wrong_type_are_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError) as raised:
         Delivery(**wrong)
     assert str(raised.value) == message

@@ -59,10 +59,11 @@ def test_commands_that_are_set_up_elsewhere_exist() -> None:
 
 def test_the_command_line_prints_what_is_shown() -> None:
     (server,) = [command for command in COMMANDS if command.words[:2] == ["vfiipc", "echo"]]
-    assert server == (["vfiipc", "echo", ADDRESS], f"listening at {ADDRESS}\n")
+    assert server.words[:3] == ["vfiipc", "echo", ADDRESS]
+    assert server.output == f"listening at {ADDRESS}\n"
     clients = [command for command in COMMANDS if command.words[:2] == ["vfiipc", "send"]]
     assert clients
-    with echo() as (_, address):
+    with echo(*server.words[3:]) as (_, address):
         for words, output in clients:
             done = subprocess.run(
                 [*PROGRAM, *(address if word == ADDRESS else word for word in words[1:])],

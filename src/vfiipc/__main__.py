@@ -74,16 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         the reader of the output has gone.
     """
     prepare_streams()
-    try:
-        with ending_signals():
+    with ending_signals():
+        try:
             status = _run(argv)
-    except Ended as ended:
-        status = ended.status
-    except KeyboardInterrupt:
-        status = _INTERRUPTED
-    except OutputFailed as failed:
-        status = _without_output(failed.error)
-    unwritten = finish_output()
+        except Ended as ended:
+            status = ended.status
+        except KeyboardInterrupt:
+            status = _INTERRUPTED
+        except OutputFailed as failed:
+            status = _without_output(failed.error)
+        unwritten = finish_output()
     return _without_output(unwritten) if unwritten and not status else status
 
 

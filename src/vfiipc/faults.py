@@ -21,13 +21,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
-__all__ = ["Action", "Delivery", "End", "Ending", "Planner", "Send", "Wait"]
+from .codec import check_integer
+
+__all__ = ["Action", "Delivery", "End", "Ending", "Planner", "Send", "Wait", "check_seconds"]
 
 #: How a stream ends: like a connection that the peer closes, like one that it resets, or not at
 #: all, with the connection left open and silent.
 Ending = Literal["close", "reset", "silence"]
+
+_LONGEST: Final = 1e9  # seconds; what sleeps longer is not supported everywhere
+
+
+def check_seconds(name: str, value: float) -> float:
+    """Checks an argument that is a time in seconds, and returns it.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is negative, not a number, or longer than anything waits.
+    """
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if not 0 <= value <= _LONGEST:
+        raise ValueError(f"{name} is {value}, but must be in 0..{_LONGEST:,.0f} seconds")
+    return value
 
 
 @dataclass(frozen=True)
@@ -40,12 +58,13 @@ class Delivery:
         cut_after: the stream ends after this many bytes, as soon as they have been sent; None:
             never.
         damage: offsets in the stream, and the bits (1..255) that are flipped there.
-        delay: seconds from sending to arrival, 0 or more.
+        delay: seconds from sending to arrival, 0..1e9.
         garbage: bytes that arrive before all others. They do not count for the offsets.
-        pause: seconds between one piece and the next, 0 or more.
+        pause: seconds between one piece and the next, 0..1e9.
         ending: how the stream ends, after the cut or when the sender closes.
 
     Raises:
+        TypeError: a value has the wrong type.
         ValueError: a value is out of its range.
     """
 
@@ -58,17 +77,15 @@ class Delivery:
     ending: Ending = field(default="close", kw_only=True)
 
     def __post_init__(self) -> None:
-        if isinstance(self.pieces, int) and self.pieces < 1:
-            raise ValueError(f"pieces is {self.pieces}, but must be 1 or more")
-        if self.cut_after is not None and self.cut_after < 0:
-            raise ValueError(f"cut_after is {self.cut_after}, but must be 0 or more")
+        if self.pieces is not None and not isinstance(self.pieces, Iterable):
+            check_integer("pieces", self.pieces, 1)
+        if self.cut_after is not None:
+            check_integer("cut_after", self.cut_after, 0)
         for name in ("delay", "pause"):
-            seconds = getattr(self, name)
-            if not seconds >= 0:
-                raise ValueError(f"{name} is {seconds}, but must be 0 seconds or more")
-        for offset, bits in self.damage.items():
-            if offset < 0 or not 1 <= bits <= 0xFF:
-                raise ValueError(f"damage {{{offset}: {bits}}} must be {{0 or more: 1..255}}")
+            check_seconds(name, getattr(self, name))
+        for offset, bits in _items(self.damage):
+            check_integer("an offset of damage", offset, 0)
+            check_integer(f"damage at offset {offset}", bits, 1, 0xFF)
         if self.ending not in get_args(Ending):
             allowed = ", ".join(map(repr, get_args(Ending)))
             raise ValueError(f"ending is {self.ending!r}, but must be one of {allowed}")
@@ -103,6 +120,14 @@ class Delivery:
         for offset in hit:
             damaged[offset - start] ^= self.damage[offset]
         return bytes(damaged)
+
+
+def _items(damage: Mapping[int, int]) -> Iterable[tuple[int, int]]:
+    try:
+        return damage.items()
+    except AttributeError:
+        kind = type(damage).__name__
+        raise TypeError(f"damage must be a mapping such as {{0: 0x80}}, not {kind}") from None
 
 
 class Send(NamedTuple):

@@ -343,5 +343,8 @@ def test_a_stream_that_grows_is_followed(tmp_path: Path) -> None:
         with path.open("ab") as file:
             file.write(HELLO[3:])
         assert running.line() == "at 0  prefix 0x004e4659  size 9  msg_id 7  data: 5 bytes"
-        running.interrupt()
-        assert running.end().status == 130
+        assert running.line() == "    hello"
+        path.write_bytes(b"")  # like a program that begins its recording again
+        status, _, err = running.end()
+    assert status == 1
+    assert f"vfiipc dump: {path}: cannot be read: the file has become shorter\n" in err

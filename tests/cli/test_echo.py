@@ -57,6 +57,17 @@ def test_it_says_who_came_and_what_was_done() -> None:
         assert running.end() == (0, b"", "")
 
 
+def test_it_names_its_prefix_if_no_message_has_it() -> None:
+    with echo("--prefix", "0x004E4659", "--once") as (running, address):
+        with connect(address) as connection:
+            own = address_of(connection)
+            running.line()
+            send(connection, 1, b"status")
+        shown = f"{own} closed; messages answered: 0; bytes discarded: 18"
+        hint = "no message has the prefix 0x004e4659: try --prefix"
+        assert running.line() == f"{shown}; {hint}"
+
+
 def test_strict_ends_a_connection_at_the_first_byte_out_of_place() -> None:
     with echo("--strict") as (_, address), connect(address) as connection:
         send(connection, 1, b"before")

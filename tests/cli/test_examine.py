@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import socket
@@ -31,7 +32,8 @@ from tests.cli.program import (
 from tests.helpers.source import ROOT
 from tests.transport.certificates import Certificates
 from vfiipc.__main__ import main
-from vfiipc.conformance import CASES
+from vfiipc.cli.examine_output import Output
+from vfiipc.conformance import CASES, Result, Verdict
 
 QUICK = ["--only", "1.1", "--only", "2.*", "--only", "4.1", "--only", "5.1.4"]
 RUN_PEER = str(ROOT / "tests" / "conformance" / "run_peer.py")
@@ -254,6 +256,22 @@ def test_a_failure_quotes_its_rule_and_what_was_seen(tmp_path: Path) -> None:
     assert failure is not None
     assert "rule: FRM-R5: Read S" in (failure.text or "")
     check_page(files["html"].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("300", 100), ("5", 40)])
+def test_a_failure_fits_the_terminal(
+    columns: str,
+    widest: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    case = next(case for case in CASES if case.id == "5.1.4")
+    failed = Result(case.id, "", case.rule, Verdict.FAILED, "clean", 0.0, "A, Z", "nothing " * 30)
+    Output([case], quiet=False).report(failed)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert widest - 20 < max(map(len, lines)) <= widest
 
 
 def check_page(page: str) -> None:
@@ -493,6 +511,41 @@ def test_one_connection_at_a_time() -> None:
 
 
 @contextmanager
+def free_descriptors(count: int) -> Iterator[None]:
+    """Leaves this process with no more than so many."""
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(count + 1)]
+    for each in opened:
+        os.close(each)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened[-1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("how", ["connects", "starts it"])
+def test_a_lack_of_descriptors_is_not_the_peers_fault(
+    how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["examine", "--list"]) == 0  # imports what the command needs
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        peer = [port] if how == "connects" else ["--exec", "true {port}"]
+        with free_descriptors(3):  # which the event loop takes
+            assert main(["examine", *peer, "--only", "1.1"]) == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == "mode: lenient; no case was run"
+    assert said.err.splitlines() == [
+        "interrupted: these are the results so far",
+        (
+            "vfiipc examine: too many open files on this machine, so the rest was not run; "
+            "--serial needs fewer descriptors, ulimit -n allows more"
+        ),
+    ]
+
+
+@contextmanager
 def under_way(*options: str) -> Iterator[Any]:
     """A run that has begun, with cases that wait."""
     command = ["--exec", echo_command(), "--only", "1.1", "--only", "7.7", *options]
@@ -504,14 +557,25 @@ def under_way(*options: str) -> Iterator[Any]:
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_gives_what_is_known(tmp_path: Path, number: int, status: int) -> None:
-    path = tmp_path / "report.json"
-    with under_way("--json", str(path)) as running:
-        running.send_signal(number)
+    path, junit, known = tmp_path / "report.json", tmp_path / "junit.xml", tmp_path / "known.json"
+    known.write_text("known before")
+    files = ["--json", str(path), "--junit", str(junit), "--save-expect", str(known)]
+    with under_way(*files) as running:
+        for _ in range(4):  # the first counts; the others come while the report is made
+            running.send_signal(number)
+            time.sleep(0.02)
         done = running.end()
     report = json.loads(path.read_text())
     assert done.status == status
     assert "interrupted: these are the results so far" in done.err
     assert (report["complete"], verdicts(report)) == (False, {"1.1": "OK"})
+    suite = ElementTree.fromstring(junit.read_text())[0]
+    assert (suite.get("tests"), suite.get("errors")) == ("2", "1")
+    error = suite.find("testcase[@name='the whole run']/error")
+    assert error is not None
+    assert (error.get("message") or "").startswith("the run was ended early")
+    assert known.read_text() == "known before"
+    assert f"{known} was left as it was, because not all cases have run" in done.err
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

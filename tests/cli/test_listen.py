@@ -224,7 +224,7 @@ def test_rules_answer_one_after_the_other(tmp_path: Path) -> None:
         ({"steps": [{"answer": "a"}], "delay": 1}, "delay and steps exclude each other"),
         ({"steps": [{"id": 1}]}, "rule 1, step 1: 'id' is unknown"),
         ({"delay": "soon", "answer": "a"}, "delay: must be a number"),
-        ({"delay": -1, "answer": "a"}, "delay: delay is -1.0, but must be 0 seconds or more"),
+        ({"delay": -1, "answer": "a"}, "delay is -1.0, but must be in 0..1,000,000,000 seconds"),
         ({"pieces": 0, "answer": "a"}, "pieces: pieces is 0, but must be 1 or more"),
         ({"pieces": 3}, "needs either answer or answer_hex"),
         ({"pause": 1, "answer": "a"}, "pause: needs pieces"),

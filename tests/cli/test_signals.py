@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ import pytest
 
 from vfiipc.cli import signals
 from vfiipc.cli.signals import Ended, ending_signals
+from vfiipc.cli.tasks import run_task
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals to send")
 
@@ -19,6 +21,28 @@ def test_a_signal_raises_once_while_others_clean_up() -> None:
         os.kill(os.getpid(), signal.SIGHUP)  # it does not disturb
     assert ended.value.status == 143
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_ctrl_c_twice_interrupts_once() -> None:
+    former = signal.getsignal(signal.SIGINT)
+    with ending_signals():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        for number in signal.SIGINT, signal.SIGTERM:
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(signal.SIGINT) == former
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_a_command_does_after_its_task_is_not_interrupted(number: int) -> None:
+    async def work() -> None:
+        os.kill(os.getpid(), number)
+        await asyncio.sleep(20)
+
+    with ending_signals():
+        with pytest.raises((KeyboardInterrupt, Ended)):
+            run_task(work)
+        os.kill(os.getpid(), number)
 
 
 def test_a_later_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,11 @@ def test_a_file_is_sent(tmp_path: Path) -> None:
         ("/file no/such", "cannot read no/such: no such file"),
         ("/file \0", "cannot read"),
         ("/id x", "invalid message ID: 'x'"),
-        ("/id", "invalid message ID: ''"),
+        *(
+            (f"/{name}{space}", f"/{name} needs an argument: /{name} ")
+            for name in ("json", "file", "raw", "id", "prefix")
+            for space in ("", " ")
+        ),
         ("/prefix auto", "this command needs an explicit prefix"),
         ("/quit now", "/quit takes no argument"),
         ("\ud800", "contains a lone surrogate"),
@@ -256,5 +260,6 @@ def test_a_conversation_at_a_terminal(edited: bool) -> None:
             wait_for(b"/reconnect connects again")
             terminal.type(b"/reconnect\r")
             accept(listener).close()
+            wait_for(b"connected to ")
         terminal.type(b"/quit\r" if edited else b"\x04")
         assert terminal.end() == 0

@@ -218,6 +218,20 @@ def test_ctrl_c_ends_a_call_that_waits(running: Server) -> None:
     assert b"KeyboardInterrupt" in err
 
 
+def test_a_signal_that_another_thread_gets_ends_a_call_that_waits(running: Server) -> None:
+    program = """
+import signal, sys, threading
+from vfiipc.notify import blocking
+client = blocking.connect(sys.argv[1], app_id="a")
+client.register("x", lambda _: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+client.ask("a", "x", reply="never")
+"""
+    command = [sys.executable, "-c", program, f"tcp://{running.tcp}"]
+    done = subprocess.run(command, timeout=SECONDS, capture_output=True)
+    assert done.returncode == -signal.SIGINT
+    assert b"KeyboardInterrupt" in done.stderr
+
+
 @pytest.mark.parametrize(
     "error", [SystemExit(3), KeyboardInterrupt(), StopIteration(), asyncio.CancelledError()]
 )

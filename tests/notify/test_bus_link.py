@@ -62,7 +62,9 @@ class Linked:
 def test_a_bus_has_to_take_registrations_even_if_notifications_are_small() -> None:
     async def main() -> None:
         least = HEAD + REGISTRATIONS_BODY
-        with pytest.raises(BusError, match=f"takes messages of {least - 1} bytes, but {least} are"):
+        with pytest.raises(
+            BusError, match=f"allows messages of {least - 1} bytes, but {least} are"
+        ):
             await Linked(least - 1).link.start()
         link = Linked(least).link
         await link.start()
@@ -89,7 +91,7 @@ def test_what_is_too_much_is_dropped_and_told_once(caplog: pytest.LogCaptureFixt
         assert len(linked.got) < 2400
 
     asyncio.run(main())
-    told = [each.message for each in caplog.records if "brings more than" in each.message]
+    told = [each.message for each in caplog.records if "delivers more messages" in each.message]
     assert len(told) == 2
 
 

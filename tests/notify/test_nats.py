@@ -279,7 +279,7 @@ def test_a_name_that_is_taken_is_refused(servers: Servers) -> None:  # NFY-G4
     )
     assert (status, out) == (1, b"")
     assert err == (
-        f"vfiipc notifysvc: another server on the bus at {servers.nats.url} is called b; choose"
+        f"vfiipc notifysvc: another server on the bus at {servers.nats.url} has the name b; choose"
         " another name\n"
     )
 
@@ -393,4 +393,4 @@ def test_a_bus_that_takes_too_little_is_refused(tmp_path: Path) -> None:
     with nats_server(tmp_path, f"max_payload: {MAX_PAYLOAD + HEAD - 1}\n") as nats:
         status, _, err = run("notifysvc", "--listen", "127.0.0.1:0", "--bus", nats.url)
     assert status == 1
-    assert f"takes messages of {MAX_PAYLOAD + HEAD - 1} bytes, but {MAX_PAYLOAD + HEAD}" in err
+    assert f"allows messages of {MAX_PAYLOAD + HEAD - 1} bytes, but {MAX_PAYLOAD + HEAD}" in err

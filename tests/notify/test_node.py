@@ -1,4 +1,4 @@
-"""What servers say to each other, on a bus in memory: limits, rules, names, and what goes wrong."""
+"""The protocol between servers, on a bus in memory: limits, allow lists, names, and faults."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from vfiipc.notify.windows import Windows
 
 
 def taken(member: Member) -> list[bytes]:
-    """The parameters of what its clients have got since the last call."""
+    """The parameters of the notifications that its clients received since the last call."""
     found = [notify_of(delivery).parameter for delivery in member.delivered]
     member.delivered.clear()
     return found
 
 
-def test_the_best_candidate_gets_it_and_the_own_server_comes_first() -> None:  # NFY-G11
+def test_a_unicast_goes_to_the_best_candidate_and_prefers_the_own_server() -> None:  # NFY-G11
     world = World()
     one, two, three = world.settled("one", "two", "three")
     clients = [member.client() for member in (one, two, three)]
@@ -49,7 +49,7 @@ def test_the_best_candidate_gets_it_and_the_own_server_comes_first() -> None:  #
     assert (taken(one), taken(two), taken(three)) == ([], [b"9"], [])
 
 
-def test_what_was_queued_for_a_client_that_is_gone_goes_on_to_another_server() -> None:  # NFY-Q3
+def test_unicasts_queued_for_a_client_that_left_go_to_another_server() -> None:  # NFY-Q3
     world = World()
     one, two = world.settled("one", "two")
     sender, best, other = one.client(), two.client(), one.client()
@@ -65,7 +65,7 @@ def test_what_was_queued_for_a_client_that_is_gone_goes_on_to_another_server() -
 
 
 def with_two_candidates() -> tuple[World, Member, Member, Member, int]:
-    """Three servers: the first has a client that sends, the second and third have printers."""
+    """Three servers: the first has a sending client, the second and third have printers."""
     world = World()
     one, two, three = world.settled("one", "two", "three")
     two.register(two.client(), "printer", "x", 5)
@@ -74,7 +74,9 @@ def with_two_candidates() -> tuple[World, Member, Member, Member, int]:
     return world, one, two, three, one.client()
 
 
-def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() -> None:  # NFY-G13
+def test_without_a_reply_the_sender_gets_an_error_and_no_other_client_the_unicast() -> (
+    None
+):  # NFY-G13
     world, one, two, three, sender = with_two_candidates()
     one.notify(sender, "printer", "x", b"7")
     (request,) = world.network.in_flight
@@ -91,13 +93,13 @@ def test_without_a_reply_the_sender_gets_an_error_and_nobody_else_the_unicast() 
     assert (len(one.errors), taken(three)) == (1, [])
 
 
-def test_an_error_waits_for_what_the_client_sent_before() -> None:  # NFY-G18
+def test_an_error_waits_for_the_outcome_of_earlier_unicasts() -> None:  # NFY-G18
     world, one, two, three, sender = with_two_candidates()
     other = one.client()
     one.notify(sender, "printer", "x", b"1")
     one.notify(sender, "nobody", "x", b"2")
     one.notify(other, "nobody", "x", b"3")
-    assert told(one) == [(other, b"3")]  # nobody else waits
+    assert told(one) == [(other, b"3")]  # errors of other clients do not wait
     world.network.deliver_all()
     assert told(one) == [(sender, b"2")]
     one.notify(sender, "printer", "x", b"4")
@@ -121,10 +123,10 @@ def test_an_error_waits_for_what_the_client_sent_before() -> None:  # NFY-G18
     one.notify(sender, "nobody", "x", b"10")
     one.gone(sender)
     world.pass_time(3.0)
-    assert told(one) == [(sender, b"10")]  # for whoever writes to clients to drop
+    assert told(one) == [(sender, b"10")]  # dropped by whoever writes to clients
 
 
-def test_not_too_many_errors_wait() -> None:  # NFY-G18
+def test_the_number_of_waiting_errors_is_limited() -> None:  # NFY-G18
     for size, count in ((60_000, 300), (1, 20_000)):
         errors = UnicastErrors()
         unicast = Unicast(1, Notify("sender", "printer", "x", b"1", reference=1))
@@ -139,13 +141,13 @@ def test_not_too_many_errors_wait() -> None:  # NFY-G18
 
 
 def told(member: Member) -> list[tuple[int, bytes]]:
-    """The clients that have got unicast errors since the last call, and the parameters."""
+    """The clients that received unicast errors since the last call, with the parameters."""
     found = [(each.client, each.error.parameter) for each in member.errors]
     member.errors.clear()
     return found
 
 
-def test_nobody_there_means_the_next_candidate() -> None:  # NFY-G12
+def test_a_missing_server_is_skipped_for_the_next_candidate() -> None:  # NFY-G12
     world, one, two, three, sender = with_two_candidates()
     two.kill()
     one.notify(sender, "printer", "x", b"7")
@@ -157,7 +159,7 @@ def test_nobody_there_means_the_next_candidate() -> None:  # NFY-G12
     assert [each.error.parameter for each in one.errors] == [b"8"]
 
 
-def test_a_server_without_heartbeat_is_gone_after_three_seconds() -> None:  # NFY-G5
+def test_a_server_without_heartbeats_expires_after_three_seconds() -> None:  # NFY-G5
     world = World()
     one, two = world.settled("one", "two")
     two.register(two.client(), "printer", "x")
@@ -170,7 +172,7 @@ def test_a_server_without_heartbeat_is_gone_after_three_seconds() -> None:  # NF
     assert "server two is gone: no heartbeat" in one.logged
 
 
-def test_a_server_that_leaves_says_so() -> None:  # NFY-G5
+def test_a_leaving_server_is_removed_at_once() -> None:  # NFY-G5
     world = World()
     one, two = world.settled("one", "two")
     two.do(two.node.leave(world.now))
@@ -179,18 +181,20 @@ def test_a_server_that_leaves_says_so() -> None:  # NFY-G5
 
 
 @pytest.mark.parametrize("order", [("older", "newer"), ("newer", "older")])
-def test_of_two_servers_with_one_name_the_first_stays(order: tuple[str, str]) -> None:  # NFY-G4
+def test_of_two_servers_with_the_same_name_the_first_stays(
+    order: tuple[str, str],
+) -> None:  # NFY-G4
     world = World()
     made = dict(zip(("older", "newer"), (world.server("same"), world.server("same"))))
     assert all(each.node.is_joined for each in made.values()) is False
-    world.pass_time(2.0)  # both have asked when nobody had the name
+    world.pass_time(2.0)  # both claimed the name when it was free
     for name in order:
         made[name].tick()
     world.pass_time(3.0)
     assert (made["older"].is_taken, made["newer"].is_taken) == (False, True)
 
 
-def test_a_name_in_use_is_refused_whoever_has_the_older_session() -> None:  # NFY-G4
+def test_a_name_in_use_is_refused_regardless_of_session_age() -> None:  # NFY-G4
     world = World()
     (one,) = world.settled("same")
     late = world.server("same")
@@ -198,7 +202,7 @@ def test_a_name_in_use_is_refused_whoever_has_the_older_session() -> None:  # NF
     assert (one.is_taken, late.is_taken, late.node.is_joined) == (False, True, False)
 
 
-def test_a_late_heartbeat_of_a_predecessor_is_no_reason_to_give_way() -> None:
+def test_a_late_heartbeat_of_an_earlier_server_does_not_take_the_name() -> None:
     world = World()
     one, two = world.settled("one", "two")
     world.now += 1.0
@@ -215,7 +219,7 @@ def test_a_late_heartbeat_of_a_predecessor_is_no_reason_to_give_way() -> None:
     assert set(one.imported()) == {"two"}
 
 
-def test_registrations_beyond_the_cap_are_ignored_until_there_is_room() -> None:  # NFY-G8
+def test_registrations_above_the_limit_are_ignored_until_there_is_room() -> None:  # NFY-G8
     world = World()
     two = world.server("two")
     client = two.client()
@@ -236,7 +240,7 @@ def test_registrations_beyond_the_cap_are_ignored_until_there_is_room() -> None:
     assert one.imported()["two"] == two.own()
 
 
-def test_nobody_tells_of_the_registrations_of_another_server() -> None:  # NFY-G8
+def test_envelopes_about_registrations_of_another_server_are_refused() -> None:  # NFY-G8
     world = World()
     one, two = world.settled("one", "two")
     two.register(two.client(), "app", "x")
@@ -248,7 +252,7 @@ def test_nobody_tells_of_the_registrations_of_another_server() -> None:  # NFY-G
     assert sum("malformed" in line for line in one.logged) == 1  # NFY-G3
 
 
-def test_the_rules_hold_at_both_ends() -> None:  # NFY-G17
+def test_the_allow_lists_of_both_servers_apply() -> None:  # NFY-G17
     world = World()
     in_only = parse_allow_list("in * * open\n")
     free, guarded = world.server("free"), world.server("guarded", in_only)
@@ -280,7 +284,7 @@ def test_the_rules_hold_at_both_ends() -> None:  # NFY-G17
     ]
 
 
-def test_nothing_goes_back_to_the_bus_and_nobody_hears_what_nobody_wants() -> None:  # NFY-G14
+def test_nothing_is_sent_back_to_the_bus_or_without_subscribers() -> None:  # NFY-G14
     world = World()
     one, two, three = world.settled("one", "two", "three")
     sender = one.client()
@@ -298,7 +302,7 @@ def test_nothing_goes_back_to_the_bus_and_nobody_hears_what_nobody_wants() -> No
     assert three.published == before[three]
 
 
-def test_observers_see_what_happens_elsewhere_once() -> None:  # NFY-G15
+def test_observers_see_events_of_other_servers_once() -> None:  # NFY-G15
     world = World()
     one, two = world.settled("one", "two")
     sender, receiver = one.client(), two.client()
@@ -320,7 +324,7 @@ def test_observers_see_what_happens_elsewhere_once() -> None:  # NFY-G15
     assert two.published == before
 
 
-def test_an_interruption_of_the_bus_leaves_local_routing_alone() -> None:  # NFY-G16
+def test_local_routing_works_while_the_bus_is_interrupted() -> None:  # NFY-G16
     world = World()
     one, two = world.settled("one", "two")
     sender, local, remote = one.client(), one.client(), two.client()
@@ -339,7 +343,7 @@ def test_an_interruption_of_the_bus_leaves_local_routing_alone() -> None:  # NFY
     assert taken(two) == [b"2"]
 
 
-def test_many_candidates_are_not_tried_in_vain() -> None:  # NFY-G12, NFY-G16
+def test_candidates_on_an_unreachable_server_are_skipped() -> None:  # NFY-G12, NFY-G16
     world = World()
     one, two, three = world.settled("one", "two", "three")
     sender, local = one.client(), one.client()
@@ -356,7 +360,7 @@ def test_many_candidates_are_not_tried_in_vain() -> None:  # NFY-G12, NFY-G16
     assert told(one) == [(sender, b"2")]
     one.bus.mend()
     world.pass_time(1.0)
-    two.kill()  # nobody hears what is for it
+    two.kill()  # its subject has no subscriber now
     before = one.published["to"]
     one.notify(sender, "app", "x", b"3")
     world.network.deliver_all()
@@ -364,7 +368,7 @@ def test_many_candidates_are_not_tried_in_vain() -> None:  # NFY-G12, NFY-G16
     assert one.published["to"] - before == 2
 
 
-def test_changes_survive_encoding_in_parts_of_moderate_size() -> None:  # NFY-G7
+def test_changes_can_be_encoded_in_several_parts_and_decoded() -> None:  # NFY-G7
     changes: list[Change] = []
     for number in range(400):
         odd = "\x01\N{SNOWMAN}" * 60 if number % 2 else "\x01" * 255
@@ -397,12 +401,12 @@ def test_changes_survive_encoding_in_parts_of_moderate_size() -> None:  # NFY-G7
         b'[[1,"\\ud800","x"]]',
     ],
 )
-def test_what_is_no_change_is_malformed(body: bytes) -> None:  # NFY-G3
+def test_invalid_changes_are_malformed(body: bytes) -> None:  # NFY-G3
     with pytest.raises(MalformedPayload):
         decode_changes(body)
 
 
-def test_a_number_counts_once_and_old_ones_never() -> None:  # NFY-G10
+def test_duplicate_and_old_numbers_are_detected() -> None:  # NFY-G10
     windows = Windows()
     numbers = [5, 1, 5, 1, 4100, 5, 4, 4101, 4101, 10**12, 4102, 10**12 - 1]
     found = [windows.is_first("s", number) for number in numbers]

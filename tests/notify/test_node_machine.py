@@ -1,4 +1,4 @@
-"""Servers on a bus that loses, delays, reorders and duplicates what they say."""
+"""Servers on a bus that loses, delays, reorders and duplicates messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PICK = st.integers(0, 1 << 16)
 
 
 class Held(NamedTuple):
-    """A unicast that a client has got, and has not sent back."""
+    """A unicast that a client received, and has not sent back."""
 
     member: Member
     delivery: Deliver
@@ -46,14 +46,14 @@ class ServersMachine(RuleBasedStateMachine):
     def pick(self, number: int) -> tuple[Member, int]:
         return self.clients[number % len(self.clients)]
 
-    # The bus
+    # --- the bus
 
     @precondition(lambda self: self.world.network.in_flight)
     @rule(number=PICK, keep=st.sampled_from([False, False, True]))
     def deliver(self, number: int, keep: bool) -> None:
         in_flight = self.world.network.in_flight
         self.world.network.deliver(number % len(in_flight), keep=keep)
-        del in_flight[200:]  # duplicates must not fill the memory
+        del in_flight[200:]  # limits the number of duplicates
 
     @precondition(lambda self: self.world.network.in_flight)
     @rule(number=PICK)
@@ -74,7 +74,7 @@ class ServersMachine(RuleBasedStateMachine):
         if not member.bus.is_connected:
             member.bus.mend()
 
-    # Time
+    # --- time
 
     @rule(seconds=st.sampled_from([0.25, 1.0, 3.5]), deliver=st.booleans())
     def pass_time(self, seconds: float, deliver: bool) -> None:
@@ -90,7 +90,7 @@ class ServersMachine(RuleBasedStateMachine):
             if member.is_paused:
                 member.resume()
 
-    # Servers and clients
+    # --- servers and clients
 
     @rule(number=PICK)
     def kill_and_start_again(self, number: int) -> None:
@@ -130,7 +130,7 @@ class ServersMachine(RuleBasedStateMachine):
 
     @rule(number=PICK, fates=st.lists(st.sampled_from("dddklw"), min_size=2, max_size=8))
     def send_across(self, number: int, fates: list[str]) -> None:
-        """A unicast that others have registered for, and what becomes of each message of it."""
+        """Sends a unicast that others have registered for, and handles each of its messages."""
         ready = [each for each in self.clients if not each[0].is_paused]
         sender, client = ready[number % len(ready)] if ready else (None, 0)
         if sender is None or not sender.bus.is_connected:
@@ -157,7 +157,7 @@ class ServersMachine(RuleBasedStateMachine):
         if member in self.world.members and not member.is_paused:
             member.send_back(delivery)
 
-    # What must hold
+    # --- invariants
 
     @invariant()
     def nothing_arrives_twice(self) -> None:
@@ -175,7 +175,7 @@ class ServersMachine(RuleBasedStateMachine):
             member.delivered.clear()
 
     def teardown(self) -> None:
-        """Once it is quiet, all know the same."""
+        """When no messages are in flight any more, all servers have the same registrations."""
         for member in self.world.members:
             if not member.bus.is_connected:
                 member.bus.mend()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -98,7 +98,7 @@ WRONG: dict[str, tuple[Callable[[int, int], Feed], str]] = {
     "drops four bytes": (lambda p, n: Plain(p, n, step=4), "FRM-R5 is broken"),
     "believes small sizes": (lambda p, n: Plain(p, n, least=3), "FRM-R5 is broken"),
     "limit off by one": (lambda p, n: Plain(p, n, above=1), "FRM-R5 is broken"),
-    "keeps nothing between chunks": (Impatient, "FRM-C1"),
+    "keeps nothing between chunks": (Impatient, "FRM-C1 is broken: right for the whole stream"),
     "late": (Late, "FRM-R7 is broken"),
     "crashes": (crashing, "FRM-C4 is broken: OverflowError"),
 }
@@ -120,11 +120,39 @@ def failure_of(framer: Callable[[int, int], Feed]) -> list[str]:
     return str(raised.value).splitlines()
 
 
+def test_the_exception_of_a_framer_is_the_cause() -> None:
+    with pytest.raises(FramerFailure) as raised:
+        check_framer(crashing)
+    assert isinstance(raised.value.__cause__, OverflowError)
+
+
+@pytest.mark.parametrize(
+    "returned", [None, 5, [b"ab"], [1], b"abc", [(1, "text")], [("1", b"")], [(1, b"", 2)]]
+)
+def test_what_is_not_a_list_of_messages_is_not_blamed_on_the_framer(returned: Any) -> None:
+    with pytest.raises(TypeError, match=r"must return an iterable of \(msg_id, data\), not "):
+        check_framer(lambda _p, _n: lambda chunk: returned if chunk else [])
+
+
+@pytest.mark.parametrize("kind", [iter, tuple])
+def test_messages_of_any_kind_are_taken(kind: Callable[[list[Any]], Any]) -> None:
+    def factory(prefix: int, size_limit: int) -> Feed:
+        feed = right(prefix, size_limit)
+        return lambda chunk: kind([(i, bytearray(data)) for i, data in feed(chunk)])
+
+    check_framer(factory, max_examples=1)
+
+
+def test_the_number_of_examples_is_checked() -> None:
+    with pytest.raises(ValueError, match="max_examples is 0, but must be 1 or more"):
+        check_framer(right, max_examples=0)
+
+
 @pytest.mark.long
 def test_hypothesis_finds_what_no_vector_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vfiipc.testing.framers, "stream_vectors", lambda: ())
     first, origin, *lines = failure_of(Impatient)
-    assert " is broken: after " in first
+    assert "FRM-C1 is broken: right for the whole stream, but not in chunks: after " in first
     assert origin == "  in a stream from Hypothesis"
     assert 4 < len(lines) < 30
 

@@ -136,21 +136,39 @@ def test_a_program_that_ends_in_a_fixture(tmp_path: Path) -> None:
         import pytest
 
         @pytest.fixture
-        def program(ipc_peer):
-            yield ipc_peer
-            till(ipc_peer, b"goodbye")
+        def terminal(ipc_peer_factory):
+            return ipc_peer_factory(prefix=7)
+
+        @pytest.fixture
+        def program(terminal):
+            yield terminal
+            till(terminal, b"goodbye")
+
+        @pytest.fixture
+        def finalized(terminal, request):
+            request.addfinalizer(lambda: till(terminal, b"goodbye"))
+            return terminal
 
         def test_good(program):
             program.expect(b"goodbye").answer(b"")
 
+        def test_finalized(finalized):
+            finalized.expect(b"goodbye").answer(b"")
+
         def test_bad(program):
             program.expect(b"goodbye").answer(b"")
             program.expect(b"never")
+
+        def test_without_a_program(terminal):
+            terminal.expect(b"never")
     """
     status, output = run(tmp_path, code)
     assert status == 1
-    assert "2 passed, 1 error" in output
-    assert "expect(data=b'never')" in output
+    # Only where something runs after the test does the fault come as an error of the teardown.
+    assert "1 failed, 3 passed, 1 error" in output, output
+    assert output.count("expected: #2 expect(data=b'never')") == 1
+    assert output.count("expected: #1 expect(data=b'never')") == 1
+    assert [*failures(output)] == ["test_without_a_program"]
 
 
 @pytest.mark.long

@@ -85,6 +85,10 @@ class TestOrder:
     def test_times_are_whole(self) -> None:
         with pytest.raises(TypeError, match="least must be an int, not float"):
             expectation().times(2.5)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="least must be an int, not str"):
+            expectation().times("3")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="most must be an int, not str"):
+            expectation().times(1, "3")  # type: ignore[arg-type]
 
     def test_a_speed_is_finite(self) -> None:
         with pytest.raises(ValueError, match="above 0 and finite"):

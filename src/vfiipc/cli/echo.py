@@ -75,5 +75,10 @@ class _Echo:
             how = "closed"
         if not how:
             return  # the program is about to end
-        dropped = f"bytes discarded: {connection.discarded:,}"
-        say(f"{peer} {how}; messages answered: {count:,}; {dropped}")
+        text = f"{peer} {how}; messages answered: {count:,}"
+        text += f"; bytes discarded: {connection.discarded:,}"
+        if connection.discarded and not count:
+            text += (
+                f"; no message has the prefix {arguments.show_prefix(self._prefix)}: try --prefix"
+            )
+        say(text)

@@ -19,7 +19,7 @@ from ..conformance import Report
 from ..conformance.junit import junit
 from ..conformance.report import expectations
 from .failures import INSTALL_CONFORMANCE, Failure, describe
-from .streams import say
+from .streams import note, say
 
 __all__ = ["Outputs"]
 
@@ -41,7 +41,7 @@ class Outputs:
             (parsed.json, _as_json),
             (parsed.junit, junit),
             (parsed.html, _html() if parsed.html is not None else _as_json),
-            (parsed.save_expect, lambda report, _: expectations(report)),
+            (parsed.save_expect, _as_expectations),
         ]
         self._files = [(path, writer) for path, writer in wanted if path is not None]
         for path, _ in self._files:
@@ -59,6 +59,9 @@ class Outputs:
             Failure: a file cannot be written.
         """
         for path, writer in self._files:
+            if writer is _as_expectations and not report.complete:
+                note(f"{path} was left as it was, because not all cases have run")
+                continue
             text = writer(report, failed)
             if path == "-":
                 say(text.rstrip("\n"))
@@ -120,6 +123,10 @@ def _replace(target: Path, text: str) -> None:
 
 def _as_json(report: Report, _: Collection[str]) -> str:
     return json.dumps(report.as_json(), indent=1) + "\n"
+
+
+def _as_expectations(report: Report, _: Collection[str]) -> str:
+    return expectations(report)
 
 
 def _html() -> Writer:

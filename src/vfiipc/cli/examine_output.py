@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final
 
 from ..conformance import CASES, Case, LeftOut, Report, Result, Setting, Verdict
@@ -24,6 +25,7 @@ __all__ = ["Output", "list_cases"]
 
 _LEFT_OUT: Final = "left out"
 _WIDTH: Final = 100
+_NARROWEST: Final = 40
 _STYLES: Final = {
     Verdict.OK: "good",
     Verdict.FAILED: "bad",
@@ -137,8 +139,11 @@ def _lines(known: Result | LeftOut) -> Iterator[str]:
 
 def _item(name: str, text: str) -> Iterator[str]:
     first = f"    {name}: "
+    width = _WIDTH
+    if sys.stdout is not None and sys.stdout.isatty():
+        width = min(width, max(_NARROWEST, get_terminal_size().columns))
     yield from textwrap.wrap(
-        one_line(text), _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
+        one_line(text), width, initial_indent=first, subsequent_indent=" " * len(first)
     )
 
 

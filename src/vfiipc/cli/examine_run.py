@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from ..conformance import (
     Peer,
     Report,
     Setting,
+    Shortage,
 )
 from ..conformance.report import changes, read_expectations
 from ..transport.addresses import Address
@@ -60,7 +60,7 @@ def run(parsed: argparse.Namespace) -> int:
         )
         examination = Examination(peer, setting, cases, options)
         with output:
-            ended_by = _examine(examination)
+            stopped = _examine(examination)
         report = Report.of(
             name,
             examination.setting,
@@ -74,10 +74,8 @@ def run(parsed: argparse.Namespace) -> int:
             failed = {change.id for change in changed}
         outputs.write(report, failed)
         output.end(report, changed)
-    if ended_by == signal.SIGINT:
-        raise KeyboardInterrupt
-    if ended_by is not None:
-        raise Ended(ended_by)
+    if stopped is not None:
+        raise stopped
     return 1 if failed else 0
 
 
@@ -176,12 +174,15 @@ def _bound(place: Address) -> socket.socket:
 # The run
 
 
-def _examine(examination: Examination) -> int | None:
-    """Runs until the end or a signal; returns the number of that signal."""
+def _examine(examination: Examination) -> BaseException | None:
+    """Runs until the end, and returns None; or until what has to end the command."""
     try:
         run_task(examination.run)
-    except KeyboardInterrupt:
-        return signal.SIGINT
-    except Ended as ended:
-        return ended.number
+    except (KeyboardInterrupt, Ended) as ended:
+        return ended
+    except Shortage as shortage:
+        return Failure(
+            f"{shortage} on this machine, so the rest was not run; "
+            "--serial needs fewer descriptors, ulimit -n allows more"
+        )
     return None

@@ -182,7 +182,7 @@ def add_filters(parser: arguments.Parser) -> None:
         "--connection",
         metavar="NUMBERS",
         dest="connections",
-        type=_numbers,
+        type=_connections,
         help="show these connections: 3 or 1..4",
     )
     group.add_argument(
@@ -292,6 +292,13 @@ def _numbers(text: str) -> Numbers:
             raise ArgumentTypeError(f"{part!r} is empty; the smaller number comes first")
         ranges.append(range(first, last + 1))
     return Numbers(tuple(ranges), text)
+
+
+def _connections(text: str) -> Numbers:
+    numbers = _numbers(text)
+    if any(each.start < 1 for each in numbers.ranges):
+        raise ArgumentTypeError(f"{text!r} names no connection; they are numbered from 1 on")
+    return numbers
 
 
 def compile_pattern(text: str) -> re.Pattern[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -9,13 +10,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["Ended", "ending_signals"]
+__all__ = ["Ended", "ending_signals", "is_repetition"]
 
-_ENDING: Final = ("SIGTERM", "SIGHUP")
+_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+_DEFAULTS: Final = (signal.SIG_DFL, signal.default_int_handler)
 _SOON: Final = 0.01  # seconds until a signal that arrived in a finalizer is sent again
 _CLEANING_UP: Final = 3.0  # seconds in which further signals are ignored
+
+_received_at = -math.inf  # when a signal began the clean-up of this process
 
 
 class Ended(BaseException):
@@ -34,33 +38,43 @@ def _in_finalizer(frame: FrameType | None) -> bool:
     return frame is not None
 
 
+def is_repetition() -> bool:
+    """Whether a signal that has arrived now repeats one that has just begun the clean-up.
+
+    Ctrl-C is often pressed twice, and a supervisor may signal both a group and its members.
+    """
+    global _received_at
+    now = time.monotonic()
+    if now < _received_at + _CLEANING_UP:
+        return True
+    _received_at = now
+    return False
+
+
 @contextmanager
 def ending_signals() -> Iterator[None]:
-    """Makes signals that would kill the process raise ``Ended`` in the main thread instead.
+    """Makes signals that end the process raise ``Ended`` in the main thread, once.
 
-    Signals that are ignored, for example by ``nohup``, or have a handler are left alone.
+    Ctrl-C raises ``KeyboardInterrupt``. Repetitions are ignored, so that they do not interrupt the
+    clean-up. Signals that are ignored, for example by ``nohup``, or have a handler are left alone.
     """
-    handled: list[int] = []
-    received_at = -_CLEANING_UP
+    global _received_at
+    _received_at = -math.inf
+    handled: dict[int, Any] = {}
 
     def end(number: int, frame: FrameType | None) -> None:
-        nonlocal received_at
-        if time.monotonic() < received_at + _CLEANING_UP:
-            return  # a repetition, for example from a supervisor that signals the whole group
         if _in_finalizer(frame):
             threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
-            return
-        received_at = time.monotonic()
-        raise Ended(number)
+        elif not is_repetition():
+            raise KeyboardInterrupt if number == signal.SIGINT else Ended(number)
 
     try:
         if threading.current_thread() is threading.main_thread():
             for name in _ENDING:
                 number = getattr(signal, name, None)
-                if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                    handled.append(number)
-                    signal.signal(number, end)
+                if number is not None and signal.getsignal(number) in _DEFAULTS:
+                    handled[number] = signal.signal(number, end)
         yield
     finally:
-        for each in handled:
-            signal.signal(each, signal.SIG_DFL)
+        for number, handler in handled.items():
+            signal.signal(number, handler)

@@ -167,7 +167,11 @@ def _unreadable(error: BaseException) -> str:
 
 
 class _Growing(io.RawIOBase):
-    """A file that is followed: at its end, reading waits for more."""
+    """A file that is followed: at its end, reading waits for more.
+
+    Raises:
+        OSError: it has become shorter, so that what follows cannot be told.
+    """
 
     def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
@@ -178,6 +182,8 @@ class _Growing(io.RawIOBase):
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer)
         while not (data := self._file.read1(len(view))):
+            if (_size(self._file) or 0) < self._file.tell():
+                raise OSError("the file has become shorter")
             time.sleep(_LOOK)
         view[: len(data)] = data
         return len(data)

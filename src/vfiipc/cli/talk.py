@@ -169,6 +169,8 @@ class _Prompt:
             if typed.what == "help":
                 say(HELP)
             self._msg_id = _carry_out(typed, talk, self._msg_id)
+            if typed.what == "reconnect":
+                say(f"connected to {talk.place}")
         except (ValueError, Failure) as error:
             ended = "; /reconnect connects again" if talk.said_at_end else ""
             complain("vfiipc talk", f"{error}{ended}")

@@ -28,6 +28,7 @@ class _Command(NamedTuple):
     takes: str  #: what its argument is; empty where it takes none
     what: str
     parse: Callable[[str], Any]
+    optional: bool = False  #: whether it can do without the argument
 
 
 def read_line(line: str) -> Typed:
@@ -46,6 +47,8 @@ def read_line(line: str) -> Typed:
         raise ValueError(f"/{name} is unknown; /help lists the commands, // sends a slash")
     if not command.takes and rest.strip():
         raise ValueError(f"/{name} takes no argument")
+    if command.takes and not (command.optional or rest.strip()):
+        raise ValueError(f"/{name} needs an argument: /{name} {command.takes}")
     try:
         return Typed(command.what, command.parse(rest.strip()))
     except ArgumentTypeError as error:
@@ -80,7 +83,7 @@ def _nothing(_: str) -> None:
 
 
 COMMANDS: Final = {
-    "hex": _Command("send bytes", "02 00 ff", "send", arguments.hex_bytes),
+    "hex": _Command("send bytes", "02 00 ff", "send", arguments.hex_bytes, True),
     "json": _Command("send JSON, after checking it", '{"a": 1}', "send", _json),
     "file": _Command("send the content of a file", "PATH", "send", _file),
     "raw": _Command("send raw bytes, not a message", "02 00 ff", "raw", arguments.hex_bytes),

@@ -10,7 +10,7 @@ from functools import partial
 from types import FrameType
 from typing import Any, Final, TypeVar
 
-from .signals import Ended
+from .signals import Ended, is_repetition
 
 __all__ = ["run_task"]
 
@@ -33,6 +33,7 @@ def run_task(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     def end(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        is_repetition()  # a second one does not interrupt what the command does after the task
         if cancel is not None and len(received) == 1:  # a second one would interrupt the clean-up
             cancel()
 
@@ -47,11 +48,14 @@ def run_task(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     # The handlers of a loop would come too late: an exception that strikes while the loop begins
     # leaves a coroutine behind that nobody runs, and a loop that nobody closes.
     with _handled_by(end):
+        running = main()
         try:
-            return asyncio.run(main())
+            return asyncio.run(running)
         except asyncio.CancelledError:
             if not received:
                 raise
+        finally:
+            running.close()  # where no loop could be made to run it
     if received[0] == signal.SIGINT:
         raise KeyboardInterrupt
     raise Ended(received[0])

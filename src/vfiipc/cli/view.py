@@ -17,7 +17,7 @@ from .filters import EVERYTHING, Filter
 from .payload import FORMS, json_members, shown
 from .streams import has_colours, note, one_line, paint, paint_connection, say_pieces
 
-__all__ = ["NOWHERE", "Printer", "Way", "add_view", "clock"]
+__all__ = ["NOWHERE", "Printer", "Way", "add_view", "clock", "counted"]
 
 _INDENT: Final = "    "
 _SHOWN: Final = 4096
@@ -186,7 +186,7 @@ class Printer:
                     self._changed_prefix(),
                     f"size {item.size}",
                     f"msg_id {msg_id}",
-                    f"data: {_bytes(len(data))}",
+                    f"data: {counted(len(data), 'byte')}",
                 ),
                 "strong",
             )
@@ -195,13 +195,13 @@ class Printer:
                 yield (before + piece).replace("\n", "\n" + _INDENT)
                 before = ""
         elif isinstance(item, Discarded):
-            said = f"discarded {_bytes(item.count)} ({item.head.hex(' ')}"
+            said = f"discarded {counted(item.count, 'byte')} ({item.head.hex(' ')}"
             said += f"{' ...' if item.count > len(item.head) else ''}): {item.reason()}"
             yield self._styled(said, "bad")
         elif isinstance(item, Cut):
             yield self._styled(item.reason(), "bad")
         else:
-            yield self._styled(f"not recorded: {_bytes(item.count)}", "bad")
+            yield self._styled(f"not recorded: {counted(item.count, 'byte')}", "bad")
 
     def _changed_prefix(self) -> str:
         if self._prefix is None or self._prefix == self._shown_prefix:
@@ -271,8 +271,9 @@ def _clock(second: int) -> str:
     return datetime.fromtimestamp(second).strftime("%H:%M:%S")
 
 
-def _bytes(count: int) -> str:
-    return f"{count:,} byte" if count == 1 else f"{count:,} bytes"
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _joined(*parts: str) -> str:

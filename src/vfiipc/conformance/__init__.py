@@ -17,7 +17,7 @@ thread safe: use an examination and its peer in one event loop.
 from __future__ import annotations
 
 from .cases import CASES, CATALOGUE, Case
-from .peers import Dialled, Executed, ListeningPeer, Peer
+from .peers import Dialled, Executed, ListeningPeer, Peer, Shortage
 from .report import Report
 from .run import Examination, ExamineOptions
 from .setting import Setting
@@ -37,5 +37,6 @@ __all__ = [
     "Report",
     "Result",
     "Setting",
+    "Shortage",
     "Verdict",
 ]

@@ -24,9 +24,12 @@ def junit(report: Report, failed: Collection[str]) -> str:
     suite = ElementTree.Element(
         "testsuite",
         name="vfiipc examine",
-        tests=str(len(report.results) + len(report.left_out)),
+        tests=str(len(report.results) + len(report.left_out) + (not report.complete)),
         failures=str(sum(_element(result, failed) == "failure" for result in report.results)),
-        errors=str(sum(_element(result, failed) == "error" for result in report.results)),
+        errors=str(
+            sum(_element(result, failed) == "error" for result in report.results)
+            + (not report.complete)
+        ),
         skipped=str(
             len(report.left_out)
             + sum(_element(result, failed) == "skipped" for result in report.results)
@@ -42,6 +45,12 @@ def junit(report: Report, failed: Collection[str]) -> str:
     for case in report.left_out:
         element = _case(suite, case.id, case.title, 0.0)
         ElementTree.SubElement(element, "skipped", message=f"left out: {case.reason}")
+    if not report.complete:  # so that nobody takes it for a run without failures
+        element = ElementTree.SubElement(
+            suite, "testcase", classname="vfiipc.examine", name="the whole run", time="0.000"
+        )
+        message = "the run was ended early; these are the results so far"
+        ElementTree.SubElement(element, "error", message=message)
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -15,11 +16,12 @@ from .plan import Abilities
 from .process import Process
 from .setting import Setting
 
-__all__ = ["Dialled", "Executed", "ListeningPeer", "Peer", "Unreached"]
+__all__ = ["Dialled", "Executed", "ListeningPeer", "Peer", "Shortage", "Unreached"]
 
 Maker = Callable[[], PeerLink]
 
 _LOOPBACK: Final = "127.0.0.1"
+_SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _RETRY_DELAY: Final = 0.02  # seconds between attempts to connect to a program that is starting
 _START_TIMEOUT: Final = 15.0  # seconds for a peer to start listening, times the scale
 _FIRST_TIMEOUT: Final = 60.0  # seconds for a peer to connect for the first time, times the scale
@@ -27,6 +29,10 @@ _FIRST_TIMEOUT: Final = 60.0  # seconds for a peer to connect for the first time
 
 class Unreached(Exception):
     """No connection to the peer could be made."""
+
+
+class Shortage(Exception):
+    """This machine has no descriptor or memory left, which says nothing about the peer."""
 
 
 class Peer(Protocol):
@@ -49,6 +55,7 @@ class Peer(Protocol):
 
         Raises:
             Unreached: no connection was made in time.
+            Shortage: the kit cannot open one.
         """
         ...
 
@@ -110,6 +117,7 @@ class Dialled(_Steady):
         try:
             return await asyncio.wait_for(_dial(self._address, self._context, make), seconds)
         except (OSError, asyncio.TimeoutError) as error:
+            _check_shortage(error)
             raise Unreached(_reason(error, seconds)) from error
 
 
@@ -140,6 +148,7 @@ class ListeningPeer(_Steady):
         try:
             link = await asyncio.wait_for(self._accept(make), seconds)
         except (OSError, asyncio.TimeoutError) as error:
+            _check_shortage(error)
             if isinstance(error, asyncio.TimeoutError):
                 raise Unreached(f"the peer did not connect within {seconds:g} s") from None
             raise Unreached(_reason(error, seconds)) from error
@@ -224,15 +233,16 @@ class Executed:
             self._crashes = self.crashes()
             await self._process.close()
             self._process = None
-        self._address = self._fixed or Address("tcp", _LOOPBACK, _free_port())
-        values = {
-            "{port}": str(self._address.port),
-            "{prefix}": f"0x{self._setting.mark.hex()}",
-            "{limit}": str(self._setting.limit),
-        }
         try:
+            self._address = self._fixed or Address("tcp", _LOOPBACK, _free_port())
+            values = {
+                "{port}": str(self._address.port),
+                "{prefix}": f"0x{self._setting.mark.hex()}",
+                "{limit}": str(self._setting.limit),
+            }
             self._process = await Process.start([_replaced(word, values) for word in self._command])
         except OSError as error:
+            _check_shortage(error)
             raise Unreached(f"cannot start {self._command[0]}: {_reason(error, 0)}") from error
 
     async def _dial(self, process: Process, address: Address, make: Maker) -> PeerLink:
@@ -240,7 +250,8 @@ class Executed:
         while True:
             try:
                 return await _dial(address, self._context, make)
-            except OSError:
+            except OSError as error:
+                _check_shortage(error)
                 if process.ended:
                     raise Unreached(f"the peer does not listen: {process.exit_report()}") from None
             await asyncio.sleep(_RETRY_DELAY)
@@ -285,6 +296,12 @@ async def _dial(address: Address, context: ssl.SSLContext | None, make: Maker) -
         transport.abort()
         raise ConnectionRefusedError("the socket was connected to itself")
     return link
+
+
+def _check_shortage(error: BaseException) -> None:
+    """Raises ``Shortage`` for an error that is not the peer's."""
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        raise Shortage(_reason(error, 0)) from error
 
 
 def _free_port() -> int:

@@ -74,7 +74,11 @@ class Examination:
         self._again: list[Case] = []
 
     async def run(self) -> None:
-        """Runs all cases. Can be cancelled. Failures of the peer do not raise exceptions."""
+        """Runs all cases. Can be cancelled. Failures of the peer do not raise exceptions.
+
+        Raises:
+            Shortage: this machine has no descriptor or memory left for the rest of the run.
+        """
         try:
             if self.options.mode == "auto":
                 await self._find_mode()

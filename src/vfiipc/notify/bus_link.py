@@ -1,4 +1,4 @@
-"""Drives the protocol between servers: between the bus and ``Node``, with a clock."""
+"""Connects ``Node`` to the bus and to the clock."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from .outbox import LogLine, NameTaken, Output
 
 __all__ = ["BusLink"]
 
-#: Seconds between looks at what is due.
+#: Seconds between calls of ``Node.tick``.
 _TICK: Final = 0.25
-#: How many messages are dealt with before other tasks run.
+#: Maximum number of messages to handle before other tasks run.
 _BATCH: Final = 256
-#: Messages, and bytes of them, that may wait to be dealt with; NATS cannot be told to wait.
-_MOST_ARRIVED: Final = 65536
-_MOST_ARRIVED_SIZE: Final = 64 << 20
+#: Maximum number and total size of queued messages; NATS has no back-pressure.
+_MAX_ARRIVED: Final = 65536
+_MAX_ARRIVED_SIZE: Final = 64 << 20
 
 
 class BusLink:
-    """One server's connection with the others.
+    """The connection of a server to the others.
 
     Args:
         node: this server.
-        bus: connects it with the others.
-        max_payload: the most bytes of a notification.
-        carry_out: does what is to be done for the clients of this server.
+        bus: the bus.
+        max_payload: maximum size of a notification, in bytes.
+        carry_out: called with the actions for the clients of this server.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class BusLink:
         self._timer: asyncio.TimerHandle | None = None
         self._changing: asyncio.Handle | None = None
         self._joined: asyncio.Future[None] | None = None
-        #: Set when another server has the name of this one.
+        #: Set if another server has the name of this one.
         self.name_taken = asyncio.Event()
-        #: Other tasks should get a chance to write.
+        #: Whether the caller should let other tasks write.
         self.should_yield = False
 
     async def start(self) -> None:
         """Joins the other servers.
 
         Raises:
-            BusError: the bus cannot be reached, is not fit, or the name is taken.
+            BusError: the bus cannot be reached or is unsuitable, or the name is taken.
         """
         loop = asyncio.get_running_loop()
         await self._bus.connect(BusListener(self._received, self._connected, self._lost))
@@ -84,7 +84,7 @@ class BusLink:
         needed, allowed = HEAD + max(self._max_payload, REGISTRATIONS_BODY), self._bus.max_payload
         if allowed < needed:
             raise BusError(
-                f"the bus at {self._bus.address} takes messages of {allowed} bytes, but {needed}"
+                f"the bus at {self._bus.address} allows messages of {allowed} bytes, but {needed}"
                 " are needed: raise its max_payload"
             )
 
@@ -101,11 +101,11 @@ class BusLink:
     # --- from this server
 
     def sift(self, actions: Iterable[Action]) -> list[Action]:
-        """Does what concerns other servers, and gives back the rest."""
+        """Carries out the actions that concern other servers, and returns the others."""
         return self._sift(self._node.carry(asyncio.get_running_loop().time(), actions))
 
     def changed(self) -> None:
-        """Registrations have changed, or observers; the others are told soon."""
+        """Schedules telling the other servers that registrations or observers have changed."""
         if self._changing is None:
             self._changing = asyncio.get_running_loop().call_soon(self._tell)
 
@@ -115,19 +115,21 @@ class BusLink:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether the bus should get a chance to send."""
+        """Whether the caller should let the bus send."""
         return self._bus.is_crowded
 
     # --- from the bus
 
     def _received(self, incoming: Arrival) -> None:
-        if len(self._arrived) < _MOST_ARRIVED and self._arrived_size < _MOST_ARRIVED_SIZE:
+        if len(self._arrived) < _MAX_ARRIVED and self._arrived_size < _MAX_ARRIVED_SIZE:
             self._arrived.append(incoming)
             self._arrived_size += len(incoming.data)
             self._wanted.set()
         elif not self._is_late:
             self._is_late = True
-            text = "the bus at %s brings more than this server can process; some of it is dropped"
+            text = (
+                "the bus at %s delivers more messages than this server can process; dropping some"
+            )
             server_logger.warning(text, self._bus.address)
 
     async def _read(self) -> None:
@@ -141,17 +143,17 @@ class BusLink:
                 self._arrived_size -= sum(len(each.data) for each in batch)
                 try:
                     self._do(self._node.receive(loop.time(), batch))
-                except Exception:  # noqa: BLE001 - or this server would be deaf from now on
+                except Exception:  # noqa: BLE001 - this server must continue to receive
                     server_logger.exception("messages from the bus could not be processed")
                 await asyncio.sleep(0)
             self._is_late = False
 
     def _connected(self) -> None:
-        server_logger.warning("connected to the bus at %s again", self._bus.address)
+        server_logger.warning("reconnected to the bus at %s", self._bus.address)
         self._do(self._node.connected(asyncio.get_running_loop().time()))
 
     def _lost(self, reason: str) -> None:
-        text = "the bus at %s is lost: %s; notifications stay on this server meanwhile"
+        text = "lost the bus at %s: %s; until it is back, notifications stay on this server"
         server_logger.warning(text, self._bus.address, reason)
 
     def _tick(self) -> None:
@@ -159,7 +161,7 @@ class BusLink:
         self._timer = loop.call_later(_TICK, self._tick)
         self._do(self._node.tick(loop.time()))
 
-    # --- what is to be done
+    # --- output
 
     def _do(self, outputs: Iterable[Output]) -> None:
         actions = self._sift(outputs)
@@ -189,9 +191,9 @@ class BusLink:
         return actions
 
     def _give_way(self, name: str) -> None:
-        error = f"another server on the bus at {self._bus.address} is called {shown(name)}"
+        error = f"another server on the bus at {self._bus.address} has the name {shown(name)}"
         if self._joined is not None and not self._joined.done():
             self._joined.set_exception(BusError(f"{error}; choose another name"))
             return
-        server_logger.error("%s, and was first; this one leaves", error)
+        server_logger.error("%s, and had it first; this server leaves the bus", error)
         self.name_taken.set()

@@ -6,7 +6,8 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError
+from concurrent import futures
+from concurrent.futures import CancelledError, Future
 from typing import Any, Final, TypeVar
 
 from ..exchange import ConnectionClosed
@@ -15,6 +16,8 @@ __all__ = ["LoopThread"]
 
 T = TypeVar("T")
 
+#: Seconds after which a waiting thread notices a signal at the latest.
+_STEP: Final = 0.5
 _CLOSED: Final = "the client was closed"
 _FORKED: Final = "the client belongs to the parent process; a child has to connect by itself"
 
@@ -63,7 +66,7 @@ class LoopThread:
                 raise ConnectionClosed(_CLOSED)
             outcome = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return outcome.result()
+            return _result(outcome)
         except CancelledError:
             raise ConnectionClosed(_CLOSED) from None
         except BaseException:
@@ -78,6 +81,16 @@ class LoopThread:
             self.stopped = True
             self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+
+def _result(outcome: Future[T]) -> T:
+    # In steps: a signal that comes just before a wait, or to another thread, does not end it.
+    while True:
+        try:
+            return outcome.result(_STEP)
+        except futures.TimeoutError:
+            if outcome.done():
+                return outcome.result()
 
 
 async def _cancel_all_tasks() -> None:

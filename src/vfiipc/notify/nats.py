@@ -1,7 +1,7 @@
 """NATS as the bus, with ``nats-py``, which is imported when a connection is made.
 
-When the connection is lost, a new client takes the place of the old one. So nothing that was
-published before is sent late, which nats-py's own way of reconnecting would do.
+When a connection is lost, it is replaced by one with a new client. nats-py's own reconnecting would
+send messages that were published earlier, and are outdated by then.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NatsBus"]
 
-#: Bytes that may wait to be sent. More cannot be sent then.
-_MOST_WAITING: Final = 16 << 20
+#: Maximum number of bytes that wait to be sent; beyond it, messages are refused.
+_MAX_WAITING: Final = 16 << 20
 _CROWDED: Final = 1 << 20
-#: Seconds between attempts to connect again.
+#: Seconds between attempts to reconnect.
 _PAUSE: Final = 0.5
 
 _PORT: Final = 4222
@@ -44,30 +44,34 @@ class NatsBus(Bus):
     """A connection to NATS.
 
     Args:
-        servers: addresses of NATS servers: ``nats://host:port``, ``tls://host:port``, with
-            ``user:password@`` or ``token@`` in front of the host where they ask for that.
-        options: anything else that ``nats.connect`` takes: ``tls``, ``user_credentials``,
-            ``nkeys_seed``, ``user``, ``password``, ``token`` …
+        servers: addresses of NATS servers: ``nats://host:port`` or ``tls://host:port``. They can
+            contain ``user:password@`` or ``token@`` before the host.
+        options: other arguments of ``nats.connect``: ``tls``, ``user_credentials``,
+            ``nkeys_seed``, ``user``, ``password``, ``token`` and others.
 
     Raises:
-        TypeError, ValueError: an argument is wrong.
+        TypeError, ValueError: an argument is invalid.
     """
 
     def __init__(self, servers: str | Sequence[str], **options: Any) -> None:
         listed = servers.split(",") if isinstance(servers, str) else servers
         self._servers = [each.strip() for each in listed if each.strip()]
         if not self._servers:
-            raise ValueError("a bus needs the address of a NATS server, as nats://host:4222")
+            raise ValueError("no NATS server given; use an address such as nats://host:4222")
         for each in self._servers:
             if urlsplit(each).scheme not in ("nats", "tls", "ws", "wss"):
-                raise ValueError(f"{_place(each)} is not an address of NATS, as nats://host:4222")
+                raise ValueError(
+                    f"invalid NATS address: {_place(each)}; use an address such as nats://host:4222"
+                )
         wrong = _OWN & options.keys()
         if wrong:
-            raise TypeError(f"{', '.join(sorted(wrong))}: decided by vfiipc, not an option")
+            raise TypeError(
+                f"{', '.join(sorted(wrong))}: set by vfiipc, and not available as options"
+            )
         self._options = {"connect_timeout": 3, "ping_interval": 5, **options}
         self._client: NatsClient | None = None
         self._listener: BusListener | None = None
-        self._subjects: dict[str, None] = {}  # in order
+        self._subjects: dict[str, None] = {}  # an ordered set
         self._is_too_large = False
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -88,7 +92,7 @@ class NatsBus(Bus):
         """Connects.
 
         Raises:
-            BusError: it cannot be done.
+            BusError: the connection failed.
             ImportError: ``nats-py`` is not installed.
         """
         client = await self._dial()
@@ -102,7 +106,7 @@ class NatsBus(Bus):
     def publish(self, message: Publish) -> bool:
         client = self._client
         size = len(message.data)
-        if client is None or not client.is_connected or client.waiting + size > _MOST_WAITING:
+        if client is None or not client.is_connected or client.waiting + size > _MAX_WAITING:
             return False
         if size > client.max_payload:
             self._complain(size, client.max_payload)
@@ -179,12 +183,12 @@ class NatsBus(Bus):
     def _complain(self, size: int, allowed: int) -> None:
         if not self._is_too_large:
             self._is_too_large = True
-            text = "%d bytes are too many for the bus, which takes %d; not sent (logged once)"
+            text = "not sending a message of %d bytes, because the bus allows %d (logged only once)"
             server_logger.warning(text, size, allowed)
 
 
 def _place(server: str) -> str:
-    """An address without what is secret."""
+    """An address without its credentials."""
     try:
         parts = urlsplit(server)
         return shown(f"{parts.scheme}://{parts.hostname or ''}:{parts.port or _PORT}")

@@ -1,6 +1,6 @@
-"""One connection to NATS: ``nats-py``'s client, which lets go of it however it ends.
+"""One connection to NATS: the client of ``nats-py``, with an end that always comes.
 
-Importing this needs ``nats-py``, so that ``nats.py`` does it when a connection is made.
+Importing this module needs ``nats-py``, so ``nats.py`` imports it when it connects.
 """
 
 from __future__ import annotations
@@ -21,24 +21,23 @@ from .loggers import server_logger
 
 __all__ = ["NatsClient"]
 
-#: What nats-py raises when a connection is missing or lost, or when an address is wrong.
+#: The exceptions of nats-py for missing and lost connections, and for invalid addresses.
 _FAULTS: Final = (OSError, Error, ValueError, ImportError, asyncio.TimeoutError)
 _KEPT_FAULTS: Final = 64
 
-#: Seconds for a connection to each of the servers, for the last words to leave, and for its end.
-_PATIENCE: Final = 5.0
-_LAST_WORDS: Final = 1.0
-_CLOSING: Final = 1.0
-#: Seconds between looks whether the connection is lost.
-_LOOK: Final = 0.1
+# Seconds.
+_CONNECT_TIMEOUT: Final = 5.0  # for each server
+_FLUSH_TIMEOUT: Final = 1.0  # for sending what is queued
+_CLOSE_TIMEOUT: Final = 1.0
+_LOOK: Final = 0.1  # between checks whether the connection is lost
 
 
 class NatsClient(Client):
-    """A connection, which is not made again when it is lost.
+    """A connection that does not reconnect.
 
     Args:
-        address: where the servers are, for texts.
-        arrived: is told what has arrived.
+        address: the addresses of the servers, for messages.
+        arrived: called with each message that arrives.
     """
 
     def __init__(self, address: str, arrived: Callable[[Arrival], None]) -> None:
@@ -51,7 +50,7 @@ class NatsClient(Client):
         self._is_ending = False
         self._ending: asyncio.Task[None] | None = None
         self._faults: deque[Exception] = deque(maxlen=_KEPT_FAULTS)
-        #: Bytes that wait to be sent.
+        #: Number of bytes that wait to be sent.
         self.waiting = 0
 
     async def open(self, servers: Sequence[str], options: dict[str, Any]) -> None:
@@ -60,7 +59,7 @@ class NatsClient(Client):
         Raises:
             BusError: none of them can be used.
         """
-        patience = _PATIENCE * len(servers)
+        patience = _CONNECT_TIMEOUT * len(servers)
         connecting = asyncio.ensure_future(
             self.connect(
                 list(servers),
@@ -87,10 +86,10 @@ class NatsClient(Client):
             raise BusError(f"no connection to the bus at {self._address}: {cause}") from None
 
     async def run(self) -> None:
-        """Carries out what is wanted for as long as there is a connection.
+        """Carries out commands until the connection is lost.
 
-        nats-py need not tell that it has lost the connection, and a command can wait for ever then.
-        So nothing but its state decides.
+        nats-py does not always report a lost connection, and a command may then wait forever. So
+        this checks the state of the client.
         """
         carrying = asyncio.ensure_future(self._carry())
         try:
@@ -100,7 +99,7 @@ class NatsClient(Client):
             self._is_ending = True
             await _end(carrying)
         if not carrying.cancelled() and (error := carrying.exception()) is not None:
-            server_logger.error("the bus at %s fails", self._address, exc_info=error)
+            server_logger.error("error on the bus at %s", self._address, exc_info=error)
 
     @property
     def reason(self) -> str:
@@ -109,19 +108,19 @@ class NatsClient(Client):
         return shown(error) if error is not None else "the server has ended the connection"
 
     async def end(self) -> None:
-        """Ends the connection. What waits is sent if that does not take long."""
+        """Ends the connection. Sends queued messages first, for a limited time."""
         if self._ending is None:
             self._ending = asyncio.ensure_future(self._end())
         await asyncio.wait([self._ending])
 
     async def _end(self) -> None:
         if self.is_connected:
-            await _end(asyncio.ensure_future(self._say_last()), _LAST_WORDS)
-        await _end(asyncio.ensure_future(self.close()), _CLOSING)
+            await _end(asyncio.ensure_future(self._flush_commands()), _FLUSH_TIMEOUT)
+        await _end(asyncio.ensure_future(self.close()), _CLOSE_TIMEOUT)
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
-        # nats-py would first send what is left. It would wait for ever for a server that does not
-        # read, and stop half-way if the connection is lost: the tasks of subscriptions would stay.
+        # nats-py would first flush its buffer. It would wait forever for a server that does not
+        # read, and stop half-way if the connection is lost, which leaks tasks of subscriptions.
         self._pending_data_size = 0
         writer = getattr(self._transport, "_io_writer", None)
         if writer is not None:
@@ -131,12 +130,12 @@ class NatsClient(Client):
     async def _failed(self, error: Exception) -> None:
         self._faults.append(error)
         if isinstance(error, SlowConsumerError) or "permissions" in str(error).lower():
-            server_logger.warning("the bus at %s says: %s", self._address, shown(error))
+            server_logger.warning("the bus at %s reports: %s", self._address, shown(error))
 
     # --- messages
 
     def command(self, command: BusMessage) -> None:
-        """Does this soon, and in order; not at all without a connection."""
+        """Queues a command; drops it if there is no connection."""
         if self.is_connected:
             if isinstance(command, Publish):
                 self.waiting += len(command.data)
@@ -150,7 +149,7 @@ class NatsClient(Client):
                 await self._carry_out(self._commands.popleft())
             await self._wanted.wait()
 
-    async def _say_last(self) -> None:
+    async def _flush_commands(self) -> None:
         while self._commands:
             command = self._commands.popleft()
             if isinstance(command, Publish):
@@ -169,7 +168,7 @@ class NatsClient(Client):
                 former = self._subscriptions.pop(command.subject, None)
                 if former is not None:
                     await former.unsubscribe()
-        except _FAULTS as error:  # that the connection is lost, `run` finds
+        except _FAULTS as error:  # `run` detects a lost connection
             server_logger.debug("the bus at %s: %s", self._address, shown(error))
 
     async def _came(self, message: Msg) -> None:
@@ -179,10 +178,10 @@ class NatsClient(Client):
 
 
 async def _end(task: asyncio.Task[None], seconds: float = 0.0) -> None:
-    """Ends a task that may never end: it gets some seconds, and is cancelled then."""
+    """Waits for a task for some seconds, then cancels it until it has ended."""
     await asyncio.wait([task], timeout=seconds)
     while not task.done():
-        task.cancel()  # nats-py keeps a cancellation to itself, at times
+        task.cancel()  # nats-py sometimes swallows a cancellation
         await asyncio.wait([task], timeout=0.1)
     if not task.cancelled():
-        task.exception()  # or asyncio would complain that nobody has looked
+        task.exception()  # marks it as retrieved

@@ -1,8 +1,8 @@
-"""One server among several: the protocol between them, without sockets, clock or tasks.
+"""The protocol between several servers, as a state machine without sockets, clock or tasks.
 
-``Node`` takes what arrives over the bus, what the router wants of other servers, and the time. It
-returns what is to be done, in order: what to publish and to subscribe to, and what the router wants
-of this server's clients. Rules: ``spec/notify.md``, section 13.
+``Node`` takes messages from the bus, actions of the router, and the time. It returns output in
+order: messages and subscriptions for the bus, log lines, and actions for this server's clients.
+Rules: ``spec/notify.md``, section 13.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from .traffic import Traffic
 
 __all__ = ["Node"]
 
-#: Seconds in which a server that has the name already would say so.
+#: Seconds to wait for an objection of another server with the same name.
 _CLAIM: Final = 1.0
 
 
 class Node:
-    """This server, as the others know it.
+    """This server on the bus.
 
     Args:
-        name: what no other server is called.
-        router: routes for this server's clients; it has to be a ``shared`` one.
-        sessions: gives a new name for each life of this server: letters and digits that no other
-            server has, and that sort by time. Of two servers with one name the first one stays.
-        max_imported: how many registrations of each other server are imported.
+        name: the name, unique on the bus.
+        router: the router of this server, created with ``shared=True``.
+        sessions: returns a new session ID: letters and digits, unique, and sorting by time. Of two
+            servers with the same name, the one with the earlier session stays.
+        max_imported: maximum number of registrations to import from each other server.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Node:
         self._topics: set[str] = set()
         self._observes = False
         self._now = self._beaten = 0.0
-        #: Until when somebody else could say to have the name; 0 if nobody is being asked.
+        #: When the time for objections to the name ends; 0 if there is no claim.
         self._claimed = 0.0
         self._claim_reply = ""
         self._complained = False
-        #: Whether this server has its name.
+        #: Whether this server has claimed its name.
         self.is_joined = False
         self._handlers: dict[str, Callable[[Envelope, Arrival], None]] = {
             "beat": self._beat_came,
@@ -80,13 +80,13 @@ class Node:
 
     @property
     def peers(self) -> Peers:
-        """What is known of the other servers."""
+        """The other servers."""
         return self._peers
 
-    # --- what happens
+    # --- events
 
     def join(self, now: float) -> list[Output]:
-        """Asks whether the name is free; ``is_joined`` tells when it is, ``NameTaken`` if not."""
+        """Claims the name. Later, ``is_joined`` becomes True, or there is a ``NameTaken``."""
         self._now = now
         self._outbox.add(Subscribe(self._outbox.replies))
         self._claim()
@@ -97,7 +97,7 @@ class Node:
         self._claim_reply = self._outbox.request(node_subject(self.name), "claim")
 
     def leave(self, now: float) -> list[Output]:
-        """Tells the others that this server is gone."""
+        """Tells the other servers that this one leaves."""
         self._now = now
         if self.is_joined:
             self._outbox.publish(registrations_subject(self.name), "leave")
@@ -105,32 +105,32 @@ class Node:
         return self._done()
 
     def connected(self, now: float) -> list[Output]:
-        """There is a connection to the bus again."""
+        """Handles a restored connection to the bus."""
         self._wake(now)
         if self.is_joined:
             self._beat()
         return self._done()
 
     def tick(self, now: float) -> list[Output]:
-        """Time has passed; to be called several times a second."""
+        """Handles everything that is due. Call it several times a second."""
         self._wake(now)
         self._peers.expire(now)
         self._look_for_observers()
         self._traffic.tick(now)
         if self._claimed and now >= self._claimed:
-            self._name_is_free()  # whoever had it does not live
+            self._name_is_free()  # nobody has objected
         if self.is_joined and now - self._beaten >= HEARTBEAT:
             self._beat()
         return self._done()
 
     def carry(self, now: float, actions: Iterable[Action]) -> list[Output]:
-        """What the router wants; and tells the others what has changed here."""
+        """Carries out actions of the router, and sends changes of registrations."""
         self._wake(now)
         self._traffic.carry(actions, now)
         return self._done()
 
     def receive(self, now: float, arrived: Iterable[Arrival]) -> list[Output]:
-        """Messages have arrived, in whatever order."""
+        """Handles messages from the bus, in any order."""
         self._wake(now)
         envelopes = []
         for incoming in arrived:
@@ -143,7 +143,7 @@ class Node:
                 self._complain(fault)
                 continue
             envelopes.append((envelope, incoming))
-        # One server's envelopes in the order in which it sent them (NFY-G10)
+        # Handle the envelopes of each server in the order in which it sent them (NFY-G10).
         envelopes.sort(key=lambda each: (each[0].session, each[0].number))
         for envelope, incoming in envelopes:
             try:
@@ -154,14 +154,14 @@ class Node:
         return self._done()
 
     def unsent(self, now: float, publish: Publish) -> list[Output]:
-        """What was to be published could not be sent, so that it reaches nobody."""
+        """Handles a message that the bus could not send."""
         self._now = now
         if publish.reply:
             self._answered(publish.reply, "unsent")
         return self._done()
 
     def _wake(self, now: float) -> None:
-        """After a time without a heartbeat of this server, others take it for gone (NFY-G6)."""
+        """Handles a pause of this process: other servers may have removed it (NFY-G6)."""
         paused = now - self._now - HEARTBEAT
         self._now = now
         if self.is_joined and paused > 0:
@@ -169,7 +169,9 @@ class Node:
             self._traffic.excuse(paused)
         if self.is_joined and now - self._beaten >= EXPIRY:
             self._outbox.begin_session()
-            self._outbox.say("was not running for some time; %s begins anew", self.name)
+            self._outbox.say(
+                "this server was not running for some time; %s begins a new session", self.name
+            )
             self._beat()
 
     def _done(self) -> list[Output]:
@@ -183,10 +185,10 @@ class Node:
     def _complain(self, fault: MalformedPayload) -> None:
         if not self._complained:  # NFY-G3
             self._complained = True
-            text = "a malformed envelope came over the bus: %s; ignored (logged once)"
+            text = "ignoring a malformed envelope from the bus: %s (logged only once)"
             self._outbox.say(text, str(fault), warn=True)
 
-    # --- what this server tells of itself
+    # --- sending
 
     def _name_is_free(self) -> None:
         self._claimed = 0.0
@@ -197,7 +199,7 @@ class Node:
         for subject in (REGISTRATIONS, snapshots_subject(own), node_subject(own)):
             self._outbox.add(Subscribe(subject))
         self._topics.clear()
-        self._router.take_changes()  # those that join later ask for all
+        self._router.take_changes()  # other servers ask for a snapshot
         self._subscribe()
         self._beat()
 
@@ -212,7 +214,7 @@ class Node:
         self._outbox.publish(registrations_subject(self.name, asker), "beat", head=head)
 
     def _subscribe(self) -> None:
-        """Broadcasts with the notification IDs that clients here have registered for."""
+        """Subscribes to broadcasts with the notification IDs for which clients have registered."""
         wanted = self._router.topics
         for topic in wanted - self._topics:
             self._outbox.add(Subscribe(broadcast_subject(topic)))
@@ -223,7 +225,7 @@ class Node:
     def _tell_changes(self) -> None:
         changes = self._router.take_changes()
         if changes:
-            self._subscribe()  # first, so that nothing that is sent on account of it is missed
+            self._subscribe()  # first, so that no message sent in response is missed
             for body in encode_changes(changes):
                 self._version += 1
                 subject = registrations_subject(self.name)
@@ -234,7 +236,7 @@ class Node:
             self._outbox.add(subscribed(OBSERVATIONS))
             self._beat()
 
-    # --- what arrives
+    # --- receiving
 
     def _take(self, envelope: Envelope, incoming: Arrival) -> None:
         if envelope.session in self._outbox.sessions:
@@ -253,7 +255,7 @@ class Node:
             self._traffic.take(envelope, incoming, self._now)
 
     def _namesake_came(self, envelope: Envelope, incoming: Arrival) -> None:
-        """Another server has this one's name (NFY-G4)."""
+        """Handles an envelope of another server with the name of this one (NFY-G4)."""
         if envelope.kind == "claim" and self.is_joined and incoming.reply:
             self._outbox.publish(incoming.reply, "held")
         elif envelope.kind == "held" and incoming.subject == self._claim_reply:
@@ -262,12 +264,12 @@ class Node:
             self._outbox.add(NameTaken(self.name))
         elif envelope.kind == "beat" and self.is_joined:
             if envelope.session > self._outbox.session:
-                self._beat()  # the other one has to see who was first
-            elif not self._claimed:  # asks whether it lives, for a heartbeat can be late
+                self._beat()  # shows the other server that this one was first
+            elif not self._claimed:  # the heartbeat may be old: ask whether the other server runs
                 self._claim()
 
     def _registrant(self, envelope: Envelope, incoming: Arrival) -> PeerNode | None:
-        """The server that tells of its registrations, if it is known."""
+        """The sender of an envelope about its registrations; None if unknown."""
         _check_own(envelope, incoming)
         peer = self._peers.live(envelope)
         if peer is not None:
@@ -278,7 +280,7 @@ class Node:
         _check_own(envelope, incoming)
         met = self._peers.meet(envelope, self._now)
         if met is not None:
-            self._beat(met.node)  # it need not wait for the next one
+            self._beat(met.node)  # so that it need not wait for the next heartbeat
         peer = self._peers.live(envelope)
         if peer is not None:
             peer.observes = envelope.integer("observes") == 1
@@ -327,7 +329,7 @@ class Node:
 
 
 def _check_own(envelope: Envelope, incoming: Arrival) -> None:
-    """Nobody tells of another server's registrations (NFY-G8)."""
+    """Refuses envelopes about the registrations of another server (NFY-G8)."""
     subject = registrations_subject(envelope.node)
     if incoming.subject != subject and not incoming.subject.startswith(f"{subject}."):
-        raise MalformedPayload("a server tells of another one's registrations")
+        raise MalformedPayload("the sender and the subject name different servers")

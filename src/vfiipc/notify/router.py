@@ -1,9 +1,9 @@
-"""Who gets what: a pure state machine without sockets, clock or tasks.
+"""Decides who gets which notification: a state machine without sockets, clock or tasks.
 
-``Router`` takes what clients do, and returns what is to be done about it as values: deliveries,
-unicast errors, observations, and what the allow list refused. Whoever moves bytes carries them out
-in order. Clients of other servers are clients like any other, except that what is for them goes
-over the bus. Rules: ``spec/notify.md``, sections 3 to 7 and 13.
+``Router`` takes the requests of clients, and returns actions: deliveries, unicast errors,
+observations, and refusals of the allow list. The caller carries them out in order. Clients of other
+servers are treated like local ones, except that notifications for them go over the bus. Rules:
+``spec/notify.md``, sections 3 to 7 and 13.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from .remembered import Remembered
 
 __all__ = ["MAX_REMOTE", "Router"]
 
-#: Registrations that all remote clients together may hold (NFY-R4).
+#: Maximum number of registrations of all remote clients together (NFY-R4).
 MAX_REMOTE: Final = 256
 
 
 class Registrant:
-    """What the router knows of one client; ``node`` is the other server that has it, if any."""
+    """A client. ``node`` is the server to which it is connected; empty for this one."""
 
     __slots__ = ("local", "node", "registrations")
 
@@ -48,7 +48,7 @@ class Registrant:
 
 
 class Candidates(NamedTuple):
-    """Whom a notification may go to, in order, and what the allow list had to say."""
+    """The registrations that match a notification, in order, after the allow list."""
 
     own: list[Registration]
     imported: list[Registration]
@@ -57,14 +57,14 @@ class Candidates(NamedTuple):
 
 
 class Router:
-    """Routes notifications between clients, which are numbers from 1 on.
+    """Routes notifications between clients, which have numbers from 1.
 
     Args:
-        allow: what remote clients may send and get; None allows everything.
-        max_remote: registrations that all remote clients together may hold.
-        first_reference: where references begin; best a random number of some 50 bits, so that no
-            client takes one of its own for one of the server's.
-        shared: whether there are other servers, which have to know what happens here.
+        allow: the notifications that remote clients may send and receive; None allows all.
+        max_remote: maximum number of registrations of all remote clients together.
+        first_reference: the first reference. Use a random number of about 50 bits, so that clients
+            do not accidentally use references of the server.
+        shared: whether there are other servers, so that changes must be recorded for them.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Router:
         self._allow = allow
         self._max_remote = max_remote
         self._remote = 0
-        #: How many registrations the clients of this server have.
+        #: The number of registrations of this server's clients.
         self.registered = 0
         self._shared = shared
         self._clients: dict[int, Registrant] = {}
@@ -96,13 +96,13 @@ class Router:
     # --- clients
 
     def join(self, *, local: bool, node: str = "") -> int:
-        """A client has connected, here or to another server, ``node``; its number."""
+        """Adds a client of this server, or of the server ``node``; returns its number."""
         number = next(self._numbers)
         self._clients[number] = Registrant(local, node)
         return number
 
     def gone(self, number: int, unsent: Iterable[Deliver] = ()) -> list[Action]:
-        """A client is gone; ``unsent`` never reached it, and counts as sent back (NFY-Q3)."""
+        """Removes a client. Deliveries in ``unsent`` count as sent back (NFY-Q3)."""
         client = self._clients.pop(number)
         if client.registrations:
             self._note(client, Departed(number))
@@ -117,7 +117,7 @@ class Router:
         return actions
 
     def observe(self, number: int, *, wanted: bool) -> bool:
-        """A client observes from now on, or no longer; False if it may not (NFY-O1)."""
+        """Starts or stops observing; returns False if the client must not observe (NFY-O1)."""
         others = tuple(observer for observer in self._observers if observer != number)
         if wanted and not self._clients[number].local:
             return False
@@ -126,18 +126,18 @@ class Router:
 
     @property
     def observers(self) -> tuple[int, ...]:
-        """The clients of this server that observe."""
+        """The observing clients of this server."""
         return self._observers
 
     # --- registrations
 
     def register(self, number: int, wish: Register, age: int = 0) -> bool:
-        """Registers, or replaces what this client has registered; False if there is no room.
+        """Adds or replaces a registration; returns False if the limit is reached.
 
         Args:
             number: the client.
-            wish: what it wants.
-            age: the number that another server has given to a registration there.
+            wish: the registration.
+            age: the serial number of a registration with another server.
         """
         client = self._clients[number]
         key = (wish.notification, wish.to)
@@ -156,7 +156,7 @@ class Router:
         return True
 
     def unregister(self, number: int, wish: Unregister) -> bool:
-        """Withdraws a registration; False if there is none (NFY-R2)."""
+        """Removes a registration; returns False if there is none (NFY-R2)."""
         client = self._clients[number]
         key = (wish.notification, wish.to)
         if key not in client.registrations:
@@ -186,7 +186,7 @@ class Router:
             self._changes.append(change)
 
     def take_changes(self) -> list[Change]:
-        """What has happened to the registrations of this server's clients since the last call."""
+        """The changes of the registrations of this server's clients since the last call."""
         changes, self._changes = self._changes, []
         return changes
 
@@ -209,7 +209,7 @@ class Router:
     # --- notifications
 
     def notify(self, number: int, notify: Notify) -> list[Action]:
-        """A client sends a notification, or sends one back."""
+        """Handles a notification that a client sends, or sends back."""
         if self.has_issued(notify.reference):
             unicast = self._remembered.get(notify.reference)
             if unicast is None or _same_way(notify, unicast.notify):
@@ -234,7 +234,7 @@ class Router:
         )
 
     def has_issued(self, reference: int) -> bool:
-        """Whether a reference is one of this router's."""
+        """Whether this router has issued a reference."""
         return self._first_reference <= reference < self._next_reference
 
     def _let_in(self, notify: Notify) -> bool:
@@ -248,7 +248,7 @@ class Router:
         return actions
 
     def _candidates(self, notify: Notify) -> Candidates:
-        """Who may get it, in order, and whether the allow list kept it from others."""
+        """The registrations for a notification, and whether the allow list excluded any."""
         own = _matching(self._topics, notify)
         imported = _matching(self._imported, notify)
         if self._may_leave(notify):
@@ -285,8 +285,8 @@ class Router:
         return actions
 
     def _offer(self, unicast: Unicast) -> list[Action]:
-        """Gives a unicast to the first candidate that has not had it, or reports the error."""
-        if unicast.ticket is not None:  # the server that it came from looks for another one
+        """Passes a unicast to the first candidate that has not had it, or reports an error."""
+        if unicast.ticket is not None:  # its server tries the next candidate
             self._remembered.forget(unicast)
             return [GiveBack(unicast.ticket)]
         notify = unicast.notify
@@ -326,10 +326,10 @@ class Router:
     def take(
         self, notify: Notify, ticket: UnicastTicket, client: int, age: int, receiver: str
     ) -> list[Action]:
-        """Another server has chosen a registration of a client here for its unicast.
+        """Handles a unicast of another server for a client of this server.
 
         Returns:
-            What is to be done; without a ``Deliver`` in it, nobody has got the unicast.
+            The actions. If they contain no ``Deliver``, the unicast was not delivered.
         """
         found = self._clients.get(client)
         if found is None or found.node or notify.to not in (ANY, receiver):
@@ -344,7 +344,7 @@ class Router:
         return self._hand(Unicast(0, self._referenced(notify), ticket), registration)
 
     def take_broadcast(self, notify: Notify, node: str) -> list[Action]:
-        """Another server has passed on a broadcast; it goes to clients of this server alone."""
+        """Handles a broadcast of another server, for the clients of this server only."""
         if not self._let_in(notify):
             return [Refused(0, "in", notify, node)]
         found = self._candidates(notify)
@@ -353,26 +353,26 @@ class Router:
         return actions + self._deliver_to_all(found.own, self._referenced(notify))
 
     def not_taken(self, unicast: Unicast, holder: int) -> list[Action]:
-        """The other server could not deliver; this is as if its client had sent it back."""
+        """Handles a unicast that another server could not deliver, as if it had been sent back."""
         return self._offer(unicast) if unicast.holder == holder else []
 
     def given_back(self, ticket: UnicastTicket) -> list[Action]:
-        """The other server's client has sent a unicast back."""
+        """Handles a unicast that a client of another server has sent back."""
         holder = self._clients.get(ticket.holder)
         if holder is not None and holder.node != ticket.node:
             return []
         return self._returned(ticket.holder, self._remembered.get(ticket.reference))
 
     def lost(self, unicast: Unicast, holder: int) -> list[Action]:
-        """Nobody knows what has become of a unicast; no other client gets it (NFY-G13)."""
+        """Handles a unicast whose outcome is unknown; no other client gets it (NFY-G13)."""
         return self._fail(unicast) if unicast.holder == holder else []
 
-    # --- what comes back
+    # --- returned notifications
 
     def _returned(self, number: int, unicast: Unicast | None) -> list[Action]:
         if unicast is None or unicast.holder != number:
             return []  # a broadcast, or sent back before, or too late (NFY-B4, NFY-B5)
-        unicast.unreachable.clear()  # they may be back
+        unicast.unreachable.clear()  # these servers may be back
         return self._offer(unicast)  # NFY-B3
 
 

@@ -1,4 +1,4 @@
-"""Unicast errors that wait until it is known what became of earlier unicasts of the same client."""
+"""Unicast errors that wait for the outcome of earlier unicasts of the same client."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ __all__ = ["UnicastErrors"]
 
 
 class SentUnicasts:
-    """One client's unicasts and errors, by reference: a later unicast has a higher one."""
+    """The unicasts and errors of a client. Later unicasts have higher references."""
 
     __slots__ = ("asked", "errors", "order")
 
     def __init__(self) -> None:
-        #: How many replies of other servers are missing for each unicast.
+        #: The number of missing replies of other servers, by reference.
         self.asked: dict[int, int] = {}
-        #: The same references as a heap; those of decided unicasts leave it later.
+        #: A heap of the same references. Those of decided unicasts are removed later.
         self.order: list[int] = []
-        #: A heap.
+        #: A heap of errors, by reference.
         self.errors: list[tuple[int, TellUndeliverable]] = []
 
     def earliest(self) -> int | None:
-        """The earliest unicast that is not decided."""
+        """The reference of the earliest undecided unicast; None if all are decided."""
         while self.order and self.order[0] not in self.asked:
             heappop(self.order)
         return self.order[0] if self.order else None
 
 
 class UnicastErrors:
-    """Holds unicast errors back (NFY-G18).
+    """Holds unicast errors back, so that they reach a client in order (NFY-G18).
 
-    When too many are held, further ones are not, so that no client can use up the memory.
+    If too many are held, further ones are sent at once, so that no client can exhaust the memory.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class UnicastErrors:
         self._held = self._size = 0
 
     def asked(self, unicast: Unicast) -> None:
-        """Another server has been asked to deliver a unicast."""
+        """Records that another server was asked to deliver a unicast."""
         if not unicast.sender:
             return
         sent = self._senders.get(unicast.sender)
@@ -53,7 +53,7 @@ class UnicastErrors:
         sent.asked[reference] = sent.asked.get(reference, 0) + 1
 
     def decided(self, unicast: Unicast) -> list[TellUndeliverable]:
-        """A server that was asked has replied, or has not in time; the errors to send now."""
+        """Records a reply, or that none came in time; returns the errors to send now."""
         sent = self._senders.get(unicast.sender)
         if sent is None:
             return []
@@ -64,7 +64,7 @@ class UnicastErrors:
         return self._due(unicast.sender, sent)
 
     def tell(self, told: TellUndeliverable) -> list[TellUndeliverable]:
-        """A unicast has reached nobody; the errors to send now."""
+        """Adds the error of an undelivered unicast; returns the errors to send now."""
         sent = self._senders.get(told.client)
         if sent is None or self._held >= REMEMBERED or self._size >= REMEMBERED_SIZE:
             return [told]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Any
 
 import pytest
@@ -62,8 +63,7 @@ class _Verification:
                 peer.explain(error)
             raise
         self._passed = True
-        # If another fixture runs the program, more messages may arrive during its teardown.
-        self.verify(complete=not _is_used_by_other_fixtures(item))
+        self.verify(complete=not _may_go_on(item))
         return result
 
     def verify(self, complete: bool) -> None:
@@ -84,10 +84,24 @@ def _number(config: pytest.Config, option: str) -> int:
         raise pytest.UsageError(f"{option} must be {wanted}, not {text!r}") from None
 
 
-def _is_used_by_other_fixtures(item: pytest.Item) -> bool:
-    fixtures = getattr(item, "_fixtureinfo", None)
-    return fixtures is not None and any(
-        name not in _FIXTURES and _FIXTURES & {*definition.argnames}
-        for name, definitions in fixtures.name2fixturedefs.items()
-        for definition in definitions
-    )
+def _may_go_on(item: pytest.Item) -> bool:
+    """Whether a fixture with a peer has a part that runs after the test.
+
+    It may run the program under test, which can still send something then.
+    """
+    info = getattr(item, "_fixtureinfo", None)
+    if info is None:
+        return False
+    with_peer = set(_FIXTURES)
+    found: set[pytest.FixtureDef[Any]] = set()
+    definitions = [each for several in info.name2fixturedefs.values() for each in several]
+    while new := [d for d in definitions if d not in found and with_peer & {*d.argnames}]:
+        found.update(new)
+        with_peer.update(definition.argname for definition in new)
+    return any(_has_an_end(each) for each in found if each.argname not in _FIXTURES)
+
+
+def _has_an_end(definition: pytest.FixtureDef[Any]) -> bool:
+    function = definition.func
+    yields = isgeneratorfunction(function) or isasyncgenfunction(function)
+    return yields or "request" in definition.argnames  # which takes finalizers

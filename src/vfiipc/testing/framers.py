@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from operator import index
+from typing import NamedTuple, TypeAlias
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
-from ..codec import Framer, Message
+from ..codec import Framer, Message, check_integer
 from ..recording.annotate import Cut, Decoded, Discarded, Item
 from .annotated import annotated, items_of
-from .matching import shown
+from .matching import elided, shown
 from .strategies import Stream, chunked, streams
 from .vectors import StreamVector, stream_vectors
 
@@ -40,12 +41,16 @@ def check_framer(
             bytes and returns the messages that it completes.
         false_headers: whether streams contain false headers. Pass False for a receiver that need
             not recover from them; vectors about them are then skipped, too.
-        max_examples: the number of streams of each kind.
+        max_examples: the number of streams of each kind, 1 or more.
 
     Raises:
         FramerFailure: the framer is wrong. The message names the broken rule, and shows the
-            smallest stream found that breaks it, field by field.
+            smallest stream found that breaks it, field by field. An exception that the framer
+            raised is the cause.
+        TypeError, ValueError: an argument is wrong, or the function does not return pairs of an ID
+            and data.
     """
+    check_integer("max_examples", max_examples, 1)
     for vector in stream_vectors():
         if false_headers or "FRM-R5" not in vector.rules:
             _check_vector(factory, vector)
@@ -90,29 +95,28 @@ def _check(
     chunks: list[bytes],
     origin: str,
 ) -> None:
-    broken = _broken_rule(factory, prefix, size_limit, chunks)
-    if broken is not None:
-        lines = [broken, f"  in {origin}", f"  prefix {prefix:#010x}, size limit {size_limit}"]
-        lines += [f"  {line}" for line in annotated(prefix, size_limit, chunks)]
-        raise FramerFailure("\n".join(lines))
+    fault = _fault(factory, prefix, size_limit, chunks)
+    if fault is None:
+        return
+    broken = f"{fault.rule} is broken: {fault.text}"
+    whole = [b"".join(chunks)]
+    if len(chunks) > 1 and _fault(factory, prefix, size_limit, whole) is None:
+        broken = f"FRM-C1 is broken: right for the whole stream, but not in chunks: {fault.text}"
+    lines = [broken, f"  in {origin}", f"  prefix {prefix:#010x}, size limit {size_limit}"]
+    lines += [f"  {line}" for line in annotated(prefix, size_limit, chunks)]
+    raise FramerFailure("\n".join(lines)) from fault.cause
 
 
-def _broken_rule(
+class _Fault(NamedTuple):
+    rule: str
+    text: str
+    cause: Exception | None = None
+
+
+def _fault(
     factory: Callable[[int, int], Feed], prefix: int, size_limit: int, chunks: list[bytes]
-) -> str | None:
-    """Describes the fault of the framer on this stream and the broken rule; None if it is right."""
-    difference = _difference(factory, prefix, size_limit, chunks)
-    if difference is None:
-        return None
-    if len(chunks) > 1 and _difference(factory, prefix, size_limit, [b"".join(chunks)]) is None:
-        return f"{difference} (FRM-C1: right for the stream in one chunk, wrong in these chunks)"
-    return difference
-
-
-def _difference(
-    factory: Callable[[int, int], Feed], prefix: int, size_limit: int, chunks: list[bytes]
-) -> str | None:
-    """Describes what the framer returns for the first chunk that it gets wrong; None for none."""
+) -> _Fault | None:
+    """The fault of the framer on this stream, at the first chunk that it gets wrong; or None."""
     reference = Framer(prefix, size_limit)
     feed = factory(prefix, size_limit)
     fed = b""
@@ -121,12 +125,25 @@ def _difference(
         reference.receive_data(chunk)
         expected = list(_drained(reference))
         try:
-            found = [Message(*message) for message in feed(chunk)]
+            returned = feed(chunk)
+            found = list(returned) if isinstance(returned, Iterator) else returned
         except Exception as error:  # noqa: BLE001  (a framer may raise anything)
-            return f"FRM-C4 is broken: {type(error).__name__} after {len(fed)} bytes: {error}"
-        if found != expected:
-            return _explained(prefix, size_limit, fed, expected, found)
+            text = f"{type(error).__name__} after {len(fed)} bytes: {error}"
+            return _Fault("FRM-C4", text, error)
+        messages = _messages(found)
+        if messages != expected:
+            return _explained(prefix, size_limit, fed, expected, messages)
     return None
+
+
+def _messages(returned: Iterable[tuple[int, bytes]]) -> list[Message]:
+    try:
+        return [Message(index(msg_id), bytes(memoryview(data))) for msg_id, data in returned]
+    except (TypeError, ValueError):
+        raise TypeError(
+            "the function that takes a chunk must return an iterable of (msg_id, data), "
+            f"not {elided(repr(returned))}"
+        ) from None
 
 
 def _drained(framer: Framer) -> Iterator[Message]:
@@ -136,7 +153,7 @@ def _drained(framer: Framer) -> Iterator[Message]:
 
 def _explained(
     prefix: int, size_limit: int, fed: bytes, expected: list[Message], found: list[Message]
-) -> str:
+) -> _Fault:
     pairs = enumerate(zip(expected, found))
     at = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(found)))
     wanted = shown(expected[at]) if at < len(expected) else "no message"
@@ -145,7 +162,7 @@ def _explained(
         rule = "FRM-R5"
     else:
         rule = _rule_at(list(items_of(prefix, size_limit, fed)), len(expected) - at)
-    return f"{rule} is broken: after {len(fed)} bytes, expected {wanted}; got {came}"
+    return _Fault(rule, f"after {len(fed)} bytes, expected {wanted}; got {came}")
 
 
 def _rule_at(items: list[Item], from_end: int) -> str:

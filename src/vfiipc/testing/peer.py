@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..codec import Buffer, Framer, Message, check_integer
-from ..faults import Action, Delivery, End, Ending, Send
+from ..faults import Action, Delivery, End, Ending, Send, check_seconds
 from .matching import ANYTHING, criteria
 from .peer_loop import PeerLoop
 from .problems import PeerFailure, Received
@@ -62,6 +62,10 @@ class ScriptedPeer:
         pipe: bool | str | Path = False,
     ) -> None:
         Framer(prefix, size_limit)  # raises if they are invalid
+        if not isinstance(tls, (bool, ssl.SSLContext)):
+            raise TypeError(f"tls must be a bool or an SSLContext, not {type(tls).__name__}")
+        if not isinstance(pipe, (bool, str, Path)):
+            raise TypeError(f"pipe must be a bool or a path, not {type(pipe).__name__}")
         if tls and pipe:
             raise ValueError("tls and pipe cannot be combined")
         #: The framing parameters of the peer.
@@ -262,7 +266,7 @@ class ScriptedPeer:
             PeerFailure: the check failed. The message says what was expected and what arrived.
         """
         __tracebackhide__ = True
-        text = self._failure(timeout, complete)
+        text = self._failure(check_seconds("timeout", timeout), complete)
         if text is not None:
             self._reported = text
             raise PeerFailure(text)

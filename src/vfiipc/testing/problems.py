@@ -9,7 +9,7 @@ from ..codec import Message
 from .matching import shown
 from .script import Expectation, Script
 
-__all__ = ["PeerFailure", "Received", "explain_unexpected", "report"]
+__all__ = ["PeerFailure", "Received", "explain_unexpected", "named", "report"]
 
 _MAX_LISTED = 12  # expectations
 
@@ -33,7 +33,7 @@ def explain_unexpected(script: Script, received: Received) -> str:
     if not candidates:
         lines.append("  expected: no more messages")
     elif len(candidates) == 1:
-        lines.append(f"  expected: {_named(script, candidates[0])}")
+        lines.append(f"  expected: {named(script, candidates[0])}")
     else:
         lines.append(f"  expected: one of {len(candidates)} messages, see the script")
     lines.append(f"  received: {shown(message)} (connection {connection})")
@@ -45,13 +45,13 @@ def _closest(script: Script, candidates: Sequence[Expectation], received: Receiv
     connection, message = received
     for other in script.expectations:
         if other not in candidates and not other.differences(message):
-            return [f"closest:  {_named(script, other)}", f"  which {_closed(other, connection)}"]
+            return [f"closest:  {named(script, other)}", f"  which {_closed(other, connection)}"]
     if not candidates:
         return []
     differences = [candidate.differences(message) for candidate in candidates]
     nearest = min(range(len(candidates)), key=lambda at: len(differences[at]))
-    named = [f"closest:  {_named(script, candidates[nearest])}"] if len(candidates) > 1 else []
-    return named + [f"  {line}" for line in differences[nearest]]
+    title = [f"closest:  {named(script, candidates[nearest])}"] if len(candidates) > 1 else []
+    return title + [f"  {line}" for line in differences[nearest]]
 
 
 def _closed(expectation: Expectation, connection: int) -> str:
@@ -80,7 +80,7 @@ def report(
     shown_ones = script.expectations[-_MAX_LISTED:] if not unmet else _around(script, unmet[0])
     for expectation in shown_ones:
         mark = " " if expectation.is_met else ">"
-        lines.append(f"  {mark} {_named(script, expectation)}: {_progress(expectation)}")
+        lines.append(f"  {mark} {named(script, expectation)}: {_progress(expectation)}")
     hidden = len(script.expectations) - len(shown_ones)
     if hidden:
         lines.append(f"    and {hidden} more")
@@ -93,7 +93,7 @@ def _explain_unmet(
     count = len(script.expectations)
     were = "was" if len(unmet) == 1 else "were"
     lines = [f"{place}: {len(unmet)} of {count} expectations {were} not met"]
-    lines.append(f"  expected: {_named(script, unmet[0])}")
+    lines.append(f"  expected: {named(script, unmet[0])}")
     if not received:
         lines.append("  received: no message")
     else:
@@ -109,7 +109,8 @@ def _around(script: Script, expectation: Expectation) -> Sequence[Expectation]:
     return script.expectations[start : start + _MAX_LISTED]
 
 
-def _named(script: Script, expectation: Expectation) -> str:
+def named(script: Script, expectation: Expectation) -> str:
+    """An expectation with its number in the script and its place in the test."""
     number = script.expectations.index(expectation) + 1
     return f"#{number} {expectation} ({expectation.where})"
 

@@ -9,8 +9,8 @@ from typing import Final
 from ..codec import Framer, Message, SyncLostError
 from ..faults import Action, End
 from .peer_loop import PeerConnection
-from .problems import Received, explain_unexpected, report
-from .script import Reaction, Script, actions
+from .problems import Received, explain_unexpected, named, report
+from .script import Expectation, FunctionFailed, Reaction, Script, actions
 
 __all__ = ["ScriptRunner"]
 
@@ -77,7 +77,8 @@ class ScriptRunner:
 
     def failed(self, error: BaseException) -> None:
         with self.changed:
-            self._note(f"{type(error).__name__}: {error}")
+            is_told = isinstance(error, FunctionFailed)
+            self._note(str(error) if is_told else f"{type(error).__name__}: {error}")
             self.changed.notify_all()
 
     def _messages(self, connection: PeerConnection, data: bytes) -> Iterator[Message]:
@@ -95,8 +96,8 @@ class ScriptRunner:
         try:
             expectation = self.script.take(message, number)
             problem = "" if expectation is not None else explain_unexpected(self.script, received)
-        except Exception as error:  # noqa: BLE001  (a function of the test may raise anything)
-            self._refuse(connection, f"an expectation raised {type(error).__name__}: {error}")
+        except FunctionFailed as error:
+            self._refuse(connection, str(error))
             return
         if expectation is None:
             self._refuse(connection, problem)
@@ -104,7 +105,19 @@ class ScriptRunner:
             connection.perform(self._actions(expectation, message))
 
     def _actions(self, reaction: Reaction, message: Message | None) -> Iterable[Action]:
-        return actions(reaction.steps, message, self.prefix, self.size_limit)
+        try:
+            yield from actions(reaction.steps, message, self.prefix, self.size_limit)
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001  (from a function of the test)
+            self.failed(FunctionFailed(self._answer_of(reaction), error))
+            yield End("close")
+
+    def _answer_of(self, reaction: Reaction) -> str:
+        with self.changed:
+            if isinstance(reaction, Expectation):
+                return f"the answer of {named(self.script, reaction)}"
+            return "the answer of on_connect()"
 
     def _refuse(self, connection: PeerConnection, problem: str) -> None:
         """Records a problem and closes, so that the program does not wait for an answer."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..codec import PREFIX, Buffer, Message, check_integer, encode
-from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait
+from ..faults import Action, Delivery, End, Ending, Planner, Send, Wait, check_seconds
 from .matching import ANYTHING, Criterion
 
 if TYPE_CHECKING:
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 else:
     Self = TypeVar("Self")  # so that `typing.get_type_hints` resolves it
 
-__all__ = ["Answer", "Expectation", "Reaction", "Script", "actions", "answer_data"]
+__all__ = [
+    "Answer",
+    "Expectation",
+    "FunctionFailed",
+    "Reaction",
+    "Script",
+    "actions",
+    "answer_data",
+]
 
 #: Seconds between pieces, so that they also arrive separately.
 _PAUSE: Final = 0.001
@@ -65,6 +73,13 @@ class Answer:
 _Step = Answer | Wait | Send | End
 
 
+class FunctionFailed(Exception):
+    """A function of the test has raised; the text says which, and what."""
+
+    def __init__(self, where: object, error: BaseException) -> None:
+        super().__init__(f"{where} raised {type(error).__name__}: {error}")
+
+
 def answer_data(data: Buffer | str, json: Any) -> bytes:
     """Returns the data of an answer as bytes.
 
@@ -74,11 +89,11 @@ def answer_data(data: Buffer | str, json: Any) -> bytes:
     if json is not ANYTHING:
         if data != b"":
             raise TypeError("an answer takes data or json, not both")
-        return json_module.dumps(json).encode()
+        return json_module.dumps(json, allow_nan=False).encode()
     try:
         return bytes(memoryview(data))  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"an answer must be bytes-like, not {type(data).__name__}") from None
+        raise TypeError(f"data must be bytes-like, not {type(data).__name__}") from None
 
 
 def actions(
@@ -87,8 +102,8 @@ def actions(
     """Yields the actions for these steps, in order.
 
     Raises:
-        ValueError, TypeError: an answer is shorter than its cut, or a computed answer is invalid.
-            Exceptions of functions that compute answers are passed on.
+        ValueError, TypeError: an answer is too short for its faults, or a computed answer is
+            invalid. Exceptions of functions that compute answers are passed on.
     """
     for step in steps:
         if isinstance(step, Answer):
@@ -104,6 +119,11 @@ def _sent(answer: Answer, message: Message, prefix: int, size_limit: int) -> Ite
     cut = answer.delivery.cut_after
     if cut is not None and cut > len(stream):
         raise ValueError(f"at={cut} is beyond the end of the answer, which has {len(stream)} bytes")
+    last = max(answer.delivery.damage, default=0)
+    if last >= len(stream):
+        raise ValueError(
+            f"offset {last} is not in the answer, which has {len(stream)} bytes, header included"
+        )
     yield from Planner(answer.delivery).feed(stream)
 
 
@@ -111,7 +131,8 @@ class Reaction:
     """The steps of a reaction. All methods return the object, so that calls can be chained.
 
     ``answer``, ``delay``, ``garbage``, ``close`` and ``silence`` append a step, and so do ``cut``
-    and ``reset`` without ``at``. The other methods change the last answer.
+    and ``reset`` without ``at``. The other methods change the last answer. All raise ``TypeError``
+    or ``ValueError`` for invalid arguments, and for steps after the end of the connection.
     """
 
     def __init__(self) -> None:
@@ -145,7 +166,7 @@ class Reaction:
 
     def delay(self, seconds: float) -> Self:
         """Waits before the next step."""
-        return self._then(Wait(Delivery(delay=seconds).delay))
+        return self._then(Wait(check_seconds("delay", seconds)))
 
     def garbage(self, data: Buffer) -> Self:
         """Sends bytes that are not a message."""
@@ -182,12 +203,22 @@ class Reaction:
             sizes: the size of all pieces, or a list of sizes; the rest is then sent at once.
             pause: seconds between pieces.
         """
-        sizes = sizes if isinstance(sizes, int) else tuple(sizes)
+        if isinstance(sizes, Iterable):
+            sizes = tuple(check_integer("a size of pieces", size, 1) for size in sizes)
+            if not sizes:
+                raise ValueError("pieces needs at least one size")
+        else:
+            check_integer("pieces", sizes, 1)
         return self._add_faults(pieces=sizes, pause=pause)
 
     def slow(self, bytes_per_second: float) -> Self:
         """Sends the last answer at this rate."""
-        if not 0 < bytes_per_second < math.inf:
+        try:
+            is_speed = 0 < bytes_per_second < math.inf
+        except TypeError:
+            kind = type(bytes_per_second).__name__
+            raise TypeError(f"bytes_per_second must be a number, not {kind}") from None
+        if not is_speed:
             raise ValueError(
                 f"bytes_per_second is {bytes_per_second}, but must be above 0 and finite"
             )
@@ -200,6 +231,7 @@ class Reaction:
         Args:
             bits: maps offsets in the answer, including its header, to the bits (1..255) to flip.
         """
+        Delivery(damage=bits)  # raises if it is invalid
         return self._add_faults(damage=dict(bits))
 
     def oversize(self) -> Self:
@@ -214,13 +246,15 @@ class Reaction:
         return self._change(prefix=lambda _: prefix)
 
     def _then(self, step: _Step) -> Self:
+        if self.steps and _ends_connection(self.steps[-1]):
+            raise ValueError("the step before ends the connection, so nothing can follow it")
         self.steps += (step,)
         return self
 
     def _end(self, ending: Ending, at: int | None) -> Self:
-        return (
-            self._then(End(ending)) if at is None else self._add_faults(cut_after=at, ending=ending)
-        )
+        if at is None:
+            return self._then(End(ending))
+        return self._add_faults(cut_after=check_integer("at", at, 0), ending=ending)
 
     def _add_faults(self, **faults: Any) -> Self:
         delivery = self._last_answer().delivery
@@ -235,6 +269,13 @@ class Reaction:
         if not isinstance(last, Answer):
             raise ValueError("this changes an answer, so it must come after answer(...)")
         return last
+
+
+def _ends_connection(step: _Step) -> bool:
+    if isinstance(step, Answer):  # a function may compute none
+        cut = step.delivery.cut_after is not None
+        return cut and isinstance(step.data, bytes) and step.delivery.ending != "silence"
+    return isinstance(step, End) and step.ending != "silence"
 
 
 class Expectation(Reaction):
@@ -266,9 +307,12 @@ class Expectation(Reaction):
             most: the maximum; ``math.inf`` for no maximum; by default, the same as ``least``.
         """
         most = least if most is None else most
+        for name, count in (("least", least), ("most", most)):
+            if not (isinstance(count, int) or count == math.inf):
+                raise TypeError(f"{name} must be an int, not {type(count).__name__}")
         if not 0 <= least <= most or not most or least == math.inf:
             raise ValueError(f"times({least}, {most}) needs 0 <= least <= most, and most above 0")
-        self.least, self.most = check_integer("least", least, 0), most
+        self.least, self.most = least, most
         return self
 
     def any_order(self) -> Self:
@@ -282,8 +326,15 @@ class Expectation(Reaction):
         return self.met >= self.least
 
     def differences(self, message: Message) -> list[str]:
-        """Describes how the message differs from the criteria, in lines; empty if it does not."""
-        return [line for criterion in self.criteria for line in criterion.differences(message)]
+        """Describes how the message differs from the criteria, in lines; empty if it does not.
+
+        Raises:
+            FunctionFailed: a function of the test has raised an exception.
+        """
+        try:
+            return [line for criterion in self.criteria for line in criterion.differences(message)]
+        except BaseException as error:  # pytest.fail() raises one that is not an Exception
+            raise FunctionFailed(f"{self} ({self.where})", error) from error
 
     def __str__(self) -> str:
         texts = [criterion.text for criterion in self.criteria]

@@ -216,6 +216,18 @@ def test_the_filter_line() -> None:
     inspecting(drive)
 
 
+def test_an_error_goes_when_the_line_was_put_right() -> None:
+    async def drive(screen: Screen) -> None:
+        await screen.press("s")
+        await screen.answer("(")
+        assert "'(' is not a regular expression" in screen.state()
+        await screen.answer("ready")
+        assert screen.table.has_focus
+        assert "paused" in screen.state()
+
+    inspecting(drive)
+
+
 def test_a_filter_from_the_command_line() -> None:
     async def drive(screen: Screen) -> None:
         await screen.until(lambda: "1 shown: --from server --match rea" in screen.state())
@@ -253,7 +265,7 @@ def test_search_mark_save_and_copy(tmp_path: Path, capsys: pytest.CaptureFixture
         await screen.press("m", "w")  # which also goes down
         assert screen.table.place == 2
         await screen.answer(str(saved))
-        assert "saved 1 messages" in screen.state()
+        assert "saved 1 message to" in screen.state()
         await screen.press("w")
         await screen.answer(str(saved))
         assert "exists; choose a new file, or remove it" in screen.state()
@@ -285,6 +297,13 @@ def test_following_and_pausing() -> None:
         await screen.until(lambda: screen.table.place == 51)
         await screen.press("f")
         assert "paused" in screen.state()
+        # While nothing arrives, and though the cursor is on the last row already.
+        await screen.press("end")
+        assert "following" in screen.state()
+        await screen.press("up")
+        assert "paused" in screen.state()
+        await screen.press("end")
+        assert "following" in screen.state()
 
     inspecting(drive, more)
 

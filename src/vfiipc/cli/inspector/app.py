@@ -19,7 +19,7 @@ from ..failures import Failure
 from ..filters import EVERYTHING, Filter, compile_pattern, filter_line, parse_filter
 from ..payload import is_text
 from ..streams import one_line
-from ..view import Way
+from ..view import Way, counted
 from .editor import LARGEST, Edited, Editor
 from .entries import DROPPED, EDITED, HELD, PASSED, Entry
 from .entry_queue import Feed
@@ -157,6 +157,7 @@ class Inspector(App[None]):
     def on_table_moved(self) -> None:
         if self._pane.is_attached:  # the last event can arrive after the screen was closed
             self._pane.show(self._table.entry)
+            self._show_status()
 
     # --- navigation
 
@@ -211,6 +212,8 @@ class Inspector(App[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id != "prompt" or self._prompted is None:
             return
+        self._notice = ""  # about the line before
+        self._state.remove_class("wrong")
         try:
             self._prompted(event.value)
         except (ValueError, Failure) as error:
@@ -271,7 +274,7 @@ class Inspector(App[None]):
         if message is not None:
             text = message.data.decode() if is_text(message.data) else message.data.hex(" ")
             self.copy_to_clipboard(text)
-            self._show_notice(f"copied {len(message.data):,} bytes of data")
+            self._show_notice(f"copied {counted(len(message.data), 'byte')} of data")
 
     def action_save(self) -> None:
         marked = len(self._store.marked())
@@ -282,7 +285,7 @@ class Inspector(App[None]):
         if not path.strip():
             raise ValueError("enter the name of a new file")
         count = save(path.strip(), self._store.marked() or list(self._store.shown))
-        self._show_notice(f"saved {count:,} messages to {path.strip()}")
+        self._show_notice(f"saved {counted(count, 'message')} to {path.strip()}")
 
     def _message(self, done: str) -> Message | None:
         """The message under the cursor, if its data may be seen."""

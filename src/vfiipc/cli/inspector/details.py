@@ -13,7 +13,7 @@ from .. import arguments
 from ..hexdump import PER_LINE, dump, dump_header
 from ..payload import is_text, shown
 from ..streams import one_line
-from ..view import clock
+from ..view import clock, counted
 from .entries import PASSED, SENT, Entry
 from .rows import duration, what_happened
 
@@ -67,7 +67,8 @@ def fields(entry: Entry) -> list[str]:
     if isinstance(item, Decoded):
         msg_id, data = item.message
         prefix = f"prefix {arguments.show_prefix(entry.prefix)}"
-        lines.append(f"{prefix}  size {item.size}  msg_id {msg_id}  data: {len(data):,} bytes")
+        size = counted(len(data), "byte")
+        lines.append(f"{prefix}  size {item.size}  msg_id {msg_id}  data: {size}")
         if entry.latency is not None:
             lines[-1] += f"  answers {entry.answers:,} after {duration(entry.latency)}"
         return lines

@@ -7,7 +7,7 @@ from typing import Final
 from ...recording import Cut, Decoded, Discarded
 from ..payload import is_text
 from ..streams import one_line
-from ..view import clock
+from ..view import clock, counted
 from .entries import DROPPED, EDITED, HELD, PASSED, SENT, Entry
 
 __all__ = ["HEADING", "Styled", "duration", "row", "size", "what_happened"]
@@ -64,7 +64,7 @@ def what_happened(entry: Entry) -> Styled:
     """The text of an entry that is not a message."""
     item = entry.item
     if isinstance(item, Discarded):
-        said = f"discarded {item.count:,} byte{'s' * (item.count != 1)}: {item.reason()}"
+        said = f"discarded {counted(item.count, 'byte')}: {item.reason()}"
     elif isinstance(item, Cut):
         said = item.reason()
     elif item is None:
@@ -72,7 +72,7 @@ def what_happened(entry: Entry) -> Styled:
     elif isinstance(item, Decoded):
         return "", ""
     else:
-        said = f"not recorded: {item.count:,} byte{'s' * (item.count != 1)}"
+        said = f"not recorded: {counted(item.count, 'byte')}"
     return said, "bad"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..filters import filter_line
+from ..view import counted
 from .holding import Holding
 from .store import Store
 
@@ -18,7 +19,7 @@ def status_line(store: Store, holding: Holding, filter_text: str, *, following: 
         filter_text: the filter as the user typed it; empty if there is none.
         following: whether the cursor follows the latest message.
     """
-    parts = [f"{store.messages:,} messages"]
+    parts = [counted(store.messages, "message")]
     if store.dropped:
         parts.append(f"{store.dropped:,} no longer kept")
     if filter_text:

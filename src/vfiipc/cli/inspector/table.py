@@ -61,7 +61,7 @@ class Table(ScrollView, can_focus=True):
     ]
 
     class Moved(Message):
-        """Posted when the cursor has moved to another entry."""
+        """Posted when the cursor is on another entry, or begins or stops following."""
 
     def __init__(self, store: Store, *, hidden: bool, id: str) -> None:  # noqa: A002 - Textual's
         super().__init__(id=id)
@@ -92,7 +92,9 @@ class Table(ScrollView, can_focus=True):
 
     def go_to(self, place: int, *, following: bool = False) -> None:
         """Moves the cursor."""
-        self.following = following
+        if following != self.following:
+            self.following = following
+            self._told = None
         shown = self._store.shown
         self.place = max(shown.first, min(place, shown.stop - 1))
         self._scroll_from(self.scroll_offset.y)
