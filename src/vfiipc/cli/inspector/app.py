@@ -305,9 +305,7 @@ class Inspector(App[None]):
             self._show_notice("holding is off; l and L release the messages still held")
             self._show_status()
         elif self._may_change():
-            question = (
-                "hold messages that pass, e.g. --from client --json-match amount=1999; empty: all"
-            )
+            question = "hold messages, e.g. --from client --json-match amount=1999; empty: all"
             self._open_prompt(question, self._hold_text, self._set_hold)
 
     def _set_hold(self, line: str) -> None:
