@@ -24,6 +24,9 @@ from .test_tls_peers import connected, free_port, openssl, say
 
 pytestmark = pytest.mark.long
 
+#: Seconds. A call that a flood holds up takes ten; on a busy machine, any may take one.
+HELD_UP = 3.0
+
 ENGINES = pytest.mark.parametrize(
     "flags", [TLS.IGNORE_NONE, TLS.IGNORE_EXPIRED], ids=["ssl", "pyOpenSSL"]
 )
@@ -78,7 +81,7 @@ class TestTickets:
         for call in calls:
             begin = time.monotonic()
             call()
-            assert time.monotonic() - begin < 0.5
+            assert time.monotonic() - begin < HELD_UP
         assert not client.error(), client.last_error
 
     def test_a_writing_call_keeps_its_time(self, client: TLS) -> None:  # IPC-S11
@@ -86,7 +89,7 @@ class TestTickets:
         for _ in range(5):
             begin = time.monotonic()
             assert client.write(b"x", LONG)
-            assert time.monotonic() - begin < 0.5
+            assert time.monotonic() - begin < HELD_UP
         client.close()
         assert reading.result() == b""
 
@@ -201,7 +204,7 @@ class TestRequestsForNewKeys:
                     sock.sendall(client.requests(200))
                     begin = time.monotonic()
                     assert accepted.write(b"x", LONG)
-                    assert time.monotonic() - begin < 0.5
+                    assert time.monotonic() - begin < HELD_UP
                     # The answer to the first one may come with what is written next.
                     received = 0
                     while received < 199 * ANSWER:
