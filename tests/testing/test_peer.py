@@ -313,6 +313,10 @@ class TestVerifying:
                 lambda peer: peer.expect().answer(b"").damage({12: 1}),
                 "offset 12 is not in the answer, which has 12 bytes, header included",
             ),
+            (
+                lambda peer: peer.expect().answer(b"").wrong_prefix(peer.prefix),
+                "wrong_prefix is the peer's own prefix, 0x",
+            ),
         ],
     )
     def test_faults_of_the_script(

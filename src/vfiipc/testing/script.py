@@ -243,7 +243,13 @@ class Reaction:
         if prefix is None:
             return self._change(prefix=lambda own: PREFIX.highest - own)
         encode(prefix, 0, b"")  # raises if the prefix is out of range
-        return self._change(prefix=lambda _: prefix)
+
+        def other(own: int) -> int:
+            if prefix == own:
+                raise ValueError(f"wrong_prefix is the peer's own prefix, {own:#010x}")
+            return prefix
+
+        return self._change(prefix=other)
 
     def _then(self, step: _Step) -> Self:
         if self.steps and _ends_connection(self.steps[-1]):
