@@ -73,8 +73,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         answers file; 130 after Ctrl-C; 128 plus the signal number after another signal; 141 when
         the reader of the output has gone.
     """
+    return _status(argv)
+
+
+def run() -> int:
+    """The program: ``main`` in a process that exits afterwards."""
+    return _status(None, exits=True)
+
+
+def _status(argv: Sequence[str] | None, *, exits: bool = False) -> int:
     prepare_streams()
-    with ending_signals():
+    with ending_signals(exits=exits):
         try:
             status = _run(argv)
         except Ended as ended:
@@ -136,4 +145,4 @@ def _parser(names: Iterable[str] = _COMMANDS) -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

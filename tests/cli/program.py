@@ -85,7 +85,7 @@ class Running(NamedTuple):
         return Ended(self.process.wait(TIMEOUT), out, err)
 
 
-def _hear_signals() -> None:
+def hear_signals() -> None:
     """What a shell in the background has its commands ignore, these tests send."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -104,7 +104,7 @@ def started(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=_hear_signals if os.name == "posix" else None,
+        preexec_fn=hear_signals if os.name == "posix" else None,
         env={**ENVIRONMENT, **(env or {})},
     ) as process:
         try:

@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
+from tests.cli.program import hear_signals
 from vfiipc.cli import signals
 from vfiipc.cli.signals import Ended, ending_signals
 from vfiipc.cli.tasks import run_task
@@ -43,6 +46,28 @@ def test_what_a_command_does_after_its_task_is_not_interrupted(number: int) -> N
         with pytest.raises((KeyboardInterrupt, Ended)):
             run_task(work)
         os.kill(os.getpid(), number)
+
+
+#: The interpreter finalizes globals long after it has reset the signal handlers that are functions.
+LATE = """
+import os, sys
+from vfiipc.__main__ import run
+
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid(), number={number}):
+        kill(pid, number)
+
+late = Late()
+sys.argv[1:] = ["--version"]
+sys.exit(run())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_exit_leaves_the_status_alone(number: signal.Signals) -> None:
+    program = [sys.executable, "-c", LATE.format(number=int(number))]
+    done = subprocess.run(program, capture_output=True, timeout=50, preexec_fn=hear_signals)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_later_signal_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import signal
@@ -52,11 +53,15 @@ def is_repetition() -> bool:
 
 
 @contextmanager
-def ending_signals() -> Iterator[None]:
+def ending_signals(*, exits: bool = False) -> Iterator[None]:
     """Makes signals that end the process raise ``Ended`` in the main thread, once.
 
     Ctrl-C raises ``KeyboardInterrupt``. Repetitions are ignored, so that they do not interrupt the
     clean-up. Signals that are ignored, for example by ``nohup``, or have a handler are left alone.
+
+    Args:
+        exits: whether the process exits afterwards. Then the former handlers do not return, since
+            a repetition that arrives during the exit would replace its status.
     """
     global _received_at
     _received_at = -math.inf
@@ -76,5 +81,13 @@ def ending_signals() -> Iterator[None]:
                     handled[number] = signal.signal(number, end)
         yield
     finally:
-        for number, handler in handled.items():
-            signal.signal(number, handler)
+        if exits:
+            # The interpreter resets Python handlers early in its exit, but not SIG_IGN.
+            atexit.register(_set_handlers, dict.fromkeys(handled, signal.SIG_IGN))
+        else:
+            _set_handlers(handled)
+
+
+def _set_handlers(handlers: dict[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -240,7 +240,7 @@ def test_keys_that_come_at_once_go_to_the_prompt() -> None:
         for key in ("h", "enter"):  # without a pause between them
             screen.app.simulate_key(key)
         await screen.until(lambda: "holding everything" in screen.state())
-        assert screen.table.has_focus
+        await screen.until(lambda: screen.table.has_focus)
         await screen.press("h")
         assert "holding is off" in screen.state()
 
