@@ -52,7 +52,7 @@ demo: $(VENV)/.demo ## show two processes that exchange messages over TCP
 	@$(BIN)/python -m vfiipc demo
 
 # Processes that share the tests; most of these wait, so that there may be more than cores.
-WORKERS ?= 3
+WORKERS ?= 4
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: test

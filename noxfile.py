@@ -14,4 +14,4 @@ nox.options.reuse_venv = "yes"
 def tests(session: nox.Session) -> None:
     """Installs the package as a user would, not in editable form, and runs the tests on that."""
     session.install("--quiet", ".[test]")
-    session.run("python", "-m", "pytest", "-n", "3", "--dist", "worksteal", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "4", "--dist", "worksteal", *session.posargs)

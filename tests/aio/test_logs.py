@@ -57,6 +57,7 @@ def test_a_reset_is_logged_as_an_error(loop: Run[Any], caplog: pytest.LogCapture
     assert caplog.messages[-1].endswith("closed, 0 bytes discarded")
 
 
+@pytest.mark.long
 def test_a_close_on_this_side_is_no_error_whatever_the_peer_still_sends(
     loop: Run[Any], caplog: pytest.LogCaptureFixture
 ) -> None:  # CON-L1

@@ -47,6 +47,7 @@ def test_two_processes_take_part() -> None:
     assert len(set(re.findall(r"process (\d+)", out))) == 2
 
 
+@pytest.mark.long
 def test_the_dump_follows_the_declaration(tmp_path: Path) -> None:
     copy = shutil.copytree(
         Path(vfiipc.__file__).parent,
@@ -112,6 +113,7 @@ def liar(*, answers: int, changed: int) -> str:
     return LIAR.format(answers=answers, changed=changed, prefix=DEFAULT_PREFIX, limit=1 << 20)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changed", [1, 3, 500])
 def test_a_change_is_noticed(
     changed: int, servers: Callable[[str], None], capsys: pytest.CaptureFixture[str]

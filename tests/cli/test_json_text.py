@@ -166,6 +166,7 @@ def test_a_fault_before_the_cut_is_found(text: bytes) -> None:
         laid_out(text, len(text) - 1)
 
 
+@pytest.mark.long
 def test_any_depth() -> None:
     text = b"[" * 100_000 + b"1, 2" + b"]" * 100_000
     assert b"".join(laid_out(text, len(text)).split()) == b"".join(text.split())

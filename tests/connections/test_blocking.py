@@ -157,6 +157,7 @@ def interrupted() -> Iterator[Interrupted]:
         yield started
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals between processes")
 class TestInterrupts:
     """Ctrl-C. The pauses make it likely that it strikes while the call waits; all holds anyhow."""

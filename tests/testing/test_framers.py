@@ -89,6 +89,7 @@ def crashing(prefix: int, size_limit: int) -> Feed:
     return feed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("framer", [right, Plain])
 def test_a_right_framer_passes(framer: Callable[[int, int], Feed]) -> None:
     check_framer(framer, max_examples=30)

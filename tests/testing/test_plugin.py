@@ -242,6 +242,7 @@ def test_beside_asyncio_anyio_and_xdist(tmp_path: Path) -> None:
     assert any("expect(data=b'never')" in line for line in failures(output)["test_unmet"])
 
 
+@pytest.mark.long
 def test_it_costs_nothing_until_a_fixture_is_used(tmp_path: Path) -> None:
     watched = """
         import sys

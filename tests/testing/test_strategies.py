@@ -110,6 +110,7 @@ STREAMS: dict[str, Callable[[Stream], bool]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wanted", STREAMS.values(), ids=STREAMS.keys())
 def test_sent_streams_have_what_troubles_receivers(wanted: Callable[[Stream], bool]) -> None:
     finds(streams(PREFIX, false_headers=False), wanted)
