@@ -10,7 +10,6 @@ import ssl as tls
 import threading
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 from ..exchange import ConnectionClosed, timeout_of
@@ -289,12 +288,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import ssl as tls
 from collections.abc import Generator
-from types import TracebackType
 from typing import Any, Final
 
 from .. import aio
@@ -92,12 +91,7 @@ class Connecting:
     async def __aenter__(self) -> Client:
         return await self._start()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
     async def _start(self) -> Client:

@@ -13,7 +13,6 @@ import ssl as tls
 import time
 from collections.abc import Generator, Iterable
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Any, Final, Protocol
 
 from .. import aio
@@ -161,12 +160,7 @@ class PendingService:
     async def __aenter__(self) -> Service:
         return await self._service._start(self._servers)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._service.aclose()
 
 
