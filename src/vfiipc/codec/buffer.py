@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import collections.abc
 from typing import TYPE_CHECKING
 
 __all__ = ["Buffer"]
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-elif sys.version_info >= (3, 12):
-    from collections.abc import Buffer
 else:
-    Buffer = bytes | bytearray | memoryview
+    # Python 3.12 brought the abstract class.
+    Buffer = getattr(collections.abc, "Buffer", bytes | bytearray | memoryview)
