@@ -104,7 +104,9 @@ def test_payloads_are_logged_only_when_asked_for() -> None:  # IPC-L5, IPC-G4
     shown = SECRET.hex(" ")
     for switch in ("", "0"):
         lines = output(IPC_LOGMASK="255", VFIIPC_LOG_PAYLOADS=switch)
-        assert not any(shown[:5] in line or "4111" in line for line in lines)
+        told = re.sub(ADDRESS, "", "\n".join(lines))  # a port can have the same digits
+        assert shown[:5] not in told
+        assert "4111" not in told
     lines = output(IPC_LOGMASK="128", VFIIPC_LOG_PAYLOADS="1")
     assert [line.partition(" bytes: ")[2] for line in lines] == [shown, shown]
 
