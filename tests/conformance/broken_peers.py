@@ -128,7 +128,7 @@ class ClaimsMemory(Receiver):
 
 
 class Quadratic(Receiver):
-    """Keeps garbage until a prefix is found, and searches all of it for every piece that arrives."""
+    """Keeps garbage until a prefix is found, and searches all of it for every piece."""
 
     #: Small, so that the searches take most of the time, however busy the machine is.
     PIECE = 1 << 14
