@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["Ended", "ending_signals", "is_repetition"]
+__all__ = ["ENDING", "Ended", "ending_signals", "is_repetition", "set_handlers"]
 
-_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+#: The signals that end the program, as far as the platform has them.
+ENDING: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 _DEFAULTS: Final = (signal.SIG_DFL, signal.default_int_handler)
 _SOON: Final = 0.01  # seconds until a signal that arrived in a finalizer is sent again
 _CLEANING_UP: Final = 3.0  # seconds in which further signals are ignored
@@ -75,19 +78,19 @@ def ending_signals(*, exits: bool = False) -> Iterator[None]:
 
     try:
         if threading.current_thread() is threading.main_thread():
-            for name in _ENDING:
-                number = getattr(signal, name, None)
-                if number is not None and signal.getsignal(number) in _DEFAULTS:
+            for number in ENDING:
+                if signal.getsignal(number) in _DEFAULTS:
                     handled[number] = signal.signal(number, end)
         yield
     finally:
         if exits:
             # The interpreter resets Python handlers early in its exit, but not SIG_IGN.
-            atexit.register(_set_handlers, dict.fromkeys(handled, signal.SIG_IGN))
+            atexit.register(set_handlers, dict.fromkeys(handled, signal.SIG_IGN))
         else:
-            _set_handlers(handled)
+            set_handlers(handled)
 
 
-def _set_handlers(handlers: dict[int, Any]) -> None:
+def set_handlers(handlers: dict[int, Any]) -> None:
+    """Sets a handler for each signal number."""
     for number, handler in handlers.items():
         signal.signal(number, handler)

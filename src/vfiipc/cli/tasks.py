@@ -8,15 +8,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from .signals import Ended, is_repetition
+from .signals import ENDING, Ended, is_repetition, set_handlers
 
 __all__ = ["run_task"]
 
 T = TypeVar("T")
-
-_ENDING: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def run_task(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -64,11 +62,9 @@ def run_task(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Has the handler called for signals that end the program, unless somebody ignores them."""
-    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
-    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    heard = [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     former = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:
-        for number, one in former.items():
-            signal.signal(number, one)
+        set_handlers(former)
