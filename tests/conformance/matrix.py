@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -106,17 +106,15 @@ def _allowed(broken: Broken, number: str) -> set[str]:
     return {usual, *may}
 
 
-def show(outcome: Outcome) -> int:
-    """Prints the wrong verdicts, and returns their number."""
-    found, wrong = outcome.verdicts(), differences(outcome)
+def show(outcome: Outcome) -> list[str]:
+    """Prints the counts of the verdicts; returns a line for each that differs from the table."""
     print(f"{outcome.name}: {outcome.seconds:.1f} s, {_counts(outcome)}", flush=True)
-    groups: dict[str, list[str]] = defaultdict(list)
-    for number, wanted in wrong.items():
-        groups[f"{found[number]}, not {wanted}"].append(number)
-    for verdicts, numbers in groups.items():
-        print(f"    {verdicts}: {' '.join(numbers)}", flush=True)
-        print(f"        {outcome.results[numbers[0]].observed}", flush=True)
-    return len(wrong)
+    lines = []
+    for number, wanted in differences(outcome).items():
+        result = outcome.results[number]
+        verdict, observed = result.verdict.value, result.observed
+        lines.append(f"{outcome.name}, {number}: {verdict}, not {wanted}: {observed}")
+    return lines
 
 
 def _counts(outcome: Outcome) -> str:
@@ -131,11 +129,15 @@ def run(name: str) -> Outcome:
 def main(names: list[str]) -> int:
     start = time.monotonic()
     names = names or list(BROKEN)
+    wrong: list[str] = []
     with ProcessPoolExecutor(SIDE_BY_SIDE) as pool:
-        together = pool.map(run, [name for name in names if not is_measured(name)])
-        wrong = sum(map(show, together))
-    wrong += sum(show(run(name)) for name in names if is_measured(name))
-    print(f"{time.monotonic() - start:.0f} s; verdicts that differ from the table: {wrong}")
+        for outcome in pool.map(run, [name for name in names if not is_measured(name)]):
+            wrong += show(outcome)
+    for name in filter(is_measured, names):
+        wrong += show(run(name))
+    # All of them come last, where a log that is cut in the middle still shows them.
+    print(f"{time.monotonic() - start:.0f} s; verdicts that differ from the table: {len(wrong)}")
+    print("\n".join(wrong))
     return 1 if wrong else 0
 
 

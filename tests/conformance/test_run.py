@@ -69,6 +69,29 @@ def test_a_peer_that_answers_byte_by_byte_does_not_extend_the_deadline() -> None
     assert all(result.seconds < 10 for result in results.values())
 
 
+def test_a_delay_of_the_kit_is_not_blamed_on_the_peer() -> None:
+    """The loop is so busy that sending alone takes longer than the limit of the case."""
+    scale, limit = 0.1, 0.5
+    examination = Examination(
+        Executed(command("right"), SETTING), SETTING, cases("4.8"), ExamineOptions(scale=scale)
+    )
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def delay() -> None:
+            time.sleep(0.01)
+            loop.call_soon(delay)
+
+        delay()
+        await examination.run()
+
+    asyncio.run(run())
+    result = examination.results["4.8"]
+    assert result.seconds > limit
+    assert result.verdict.value == "OK", result.observed
+
+
 def test_a_socket_connected_to_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async def connect() -> None:
         sock = socket.socket()

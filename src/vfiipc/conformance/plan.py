@@ -14,7 +14,7 @@ from .cases import Case, CaseNotApplicable
 from .judge import listed
 from .receiver import Reception, receive
 from .setting import Setting
-from .steps import Await, CaseScript, Open, Pause, SendBytes, Step
+from .steps import Await, CaseScript, Open, SendBytes, Step
 
 __all__ = ["Abilities", "CannotRun", "ConnectionPlan", "Plan", "prepare"]
 
@@ -84,10 +84,6 @@ class Plan:
     setting: Setting
     steps: tuple[Step, ...]
     tracks: dict[int, ConnectionPlan]
-
-    @property
-    def pauses(self) -> float:
-        return sum(step.seconds for step in self.steps if isinstance(step, Pause))
 
     @property
     def expected(self) -> str:

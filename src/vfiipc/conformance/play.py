@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .cases.case import USUAL
 from .evidence import ConnectionEvidence, Evidence, Stop
@@ -36,8 +36,8 @@ _STRICT_TIMEOUT: Final = 2.0  # for a strict peer to close after a fault
 _CLOSE_TIMEOUT: Final = 0.25  # for any peer to close after the end of the stream
 # Other times in seconds.
 _SURPLUS: Final = 0.05  # wait for surplus bytes if there is no half-close
-_GRACE: Final = 0.05  # extra time after a deadline to read bytes that arrived in time
 _LOOK: Final = 0.05  # between checks of the connections during a pause
+_SLICE: Final = 0.05  # the longest part of a wait that counts at once, see ``_within``
 #: Maximum number of unexpected bytes to keep, so that the report can show them.
 _BEYOND: Final = 65536
 
@@ -130,8 +130,7 @@ class _Player:
         self._peer = peer
         self._scale = scale
         self._connections: dict[int, _Connection] = {}
-        self._patience = plan.case.seconds * scale  # for all of the case
-        self._deadline = 0.0
+        self._left = plan.case.seconds * scale  # seconds that the case may still wait
         self._marks: list[float] = []
         self._memory_samples: list[int | None] = []
 
@@ -213,16 +212,13 @@ class _Player:
             connection.stop = Stop.UNREACHED
             connection.reason = str(unreached)
             raise _Stopped from None
-        if connection.number == 0:
-            self._deadline = time.monotonic() + self._plan.pauses + self._patience
 
     async def _control(self, connection: _Connection) -> None:
         control = self._plan.setting.encoded(self._plan.setting.control)
         assert connection.link is not None
         connection.link.send(control)
         patience = _OPTIONAL_TIMEOUT if connection.opened.optional else USUAL
-        deadline = min(self._deadline, time.monotonic() + patience * self._scale)
-        await self._until_due(connection, deadline, len(control))
+        await self._until_due(connection, patience * self._scale, len(control))
 
     async def _send(self, connection: _Connection, data: bytes) -> None:
         assert connection.link is not None
@@ -233,7 +229,7 @@ class _Player:
 
     async def _drain(self, connection: _Connection) -> None:
         assert connection.link is not None
-        if not await _within(connection.link.drained(), self._deadline):
+        if not await self._within(connection.link.drained, self._left):
             self._stop(connection, Stop.BLOCKED)
         if connection.link.flooded:
             self._stop(connection, Stop.WRONG)
@@ -243,12 +239,17 @@ class _Player:
         if connection.paused:
             connection.paused = False
             connection.link.resume()
-        await self._until_due(connection, self._deadline)
+        # Cases that measure times use their whole limit.
+        seconds = self._plan.case.seconds if self._plan.case.measures else USUAL
+        await self._until_due(connection, seconds * self._scale)
 
     async def _until_due(
-        self, connection: _Connection, deadline: float, least: int | None = None
+        self, connection: _Connection, stall: float, least: int | None = None
     ) -> None:
-        """Waits until everything expected by now has arrived, or at least ``least`` bytes."""
+        """Waits until everything expected by now has arrived, or at least ``least`` bytes.
+
+        Gives up if nothing arrives for ``stall`` seconds.
+        """
         link = connection.link
         assert link is not None
         due = connection.due() if least is None else least
@@ -263,14 +264,8 @@ class _Player:
                 self._stop(connection, Stop.LOST)
             if late:
                 self._stop(connection, Stop.WAITED)
-            if not await _within(link.changed(), min(deadline, self._stall())):
-                late = True
-                await asyncio.sleep(_GRACE)  # this process itself may have been delayed
-
-    def _stall(self) -> float:
-        """When to give up if nothing arrives. Cases that measure times use their whole limit."""
-        seconds = self._plan.case.seconds if self._plan.case.measures else USUAL
-        return time.monotonic() + seconds * self._scale
+            # Bytes can arrive together with the end of the wait: they are looked at once more.
+            late = not await self._within(link.changed, stall)
 
     def _begins(self, connection: _Connection, size: int) -> bool:
         assert connection.link is not None
@@ -304,20 +299,40 @@ class _Player:
         if connection.is_past_fault():
             patience = _STRICT_TIMEOUT * self._scale
         elif connection.half_closed:
-            patience = self._patience
+            patience = self._left
         elif link.can_half_close:
             link.half_close()
             patience = _CLOSE_TIMEOUT * self._scale
         else:
             patience = _SURPLUS
-        deadline = min(self._deadline, time.monotonic() + patience)
         while connection.matches():
             if link.ended:
                 return
-            if not await _within(link.changed(), deadline):
+            if not await self._within(link.changed, patience):
                 connection.overdue = connection.is_past_fault() or connection.half_closed
                 return
         self._stop(connection, Stop.WRONG)
+
+    async def _within(self, wait: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> bool:
+        """Waits ``seconds`` at most, or for what is left of the case; returns whether it succeeded.
+
+        The time is counted in slices. A slice that takes longer than it should, because this
+        process could not run, counts only for its length. So the peer is not blamed for a delay of
+        the kit, and both have more time on a machine that is busy.
+        """
+        waiting = asyncio.ensure_future(wait())
+        try:
+            left = min(seconds, self._left)
+            while True:
+                length = max(min(left, _SLICE), 0.0)
+                start = time.monotonic()
+                await asyncio.wait((waiting,), timeout=length)
+                self._left -= min(length, time.monotonic() - start)
+                left -= length
+                if waiting.done() or left <= 0:
+                    return waiting.done()
+        finally:
+            waiting.cancel()
 
     def _stop(self, connection: _Connection, stop: Stop) -> None:
         connection.stop = stop
@@ -335,13 +350,3 @@ def _act(connection: _Connection, link: PeerLink, step: Step) -> None:
     elif isinstance(step, (Close, Reset)):
         connection.stop = Stop.CUT
         link.abort() if isinstance(step, Close) else link.reset()
-
-
-async def _within(wait: Awaitable[None], deadline: float) -> bool:
-    """Waits until the deadline at most; returns whether ``wait`` completed."""
-    left = deadline - time.monotonic()
-    try:
-        await asyncio.wait_for(wait, max(left, 0.0))
-    except asyncio.TimeoutError:
-        return False
-    return True
