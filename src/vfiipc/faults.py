@@ -2,7 +2,7 @@
 
 Pure: no I/O, no clock, no threads. A ``Delivery`` describes the faults of one direction. A
 ``Planner`` turns a stream into actions: what to send, when to wait and how to end. The owner of the
-connection carries them out::
+connection carries them out:
 
     planner = Planner(Delivery(pieces=3, pause=0.1, cut_after=7, ending="reset"))
     for action in planner.feed(encode(prefix, msg_id, data)):

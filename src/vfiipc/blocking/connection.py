@@ -77,7 +77,7 @@ class Connection:
 
         Args:
             data: any bytes-like object of at most 2**31-5 bytes.
-            msg_id: -2**31..2**31-1.
+            msg_id: ``-2**31..2**31-1``.
             timeout: seconds to wait for a peer that does not read; None sets no limit.
 
         Raises:

@@ -46,7 +46,7 @@ def encode_header(prefix: int, msg_id: int, data_size: int) -> bytes:
 
     Args:
         prefix: 0..2**32-1.
-        msg_id: -2**31..2**31-1.
+        msg_id: ``-2**31..2**31-1``.
         data_size: bytes of data that will follow, 0..2**31-5.
 
     Raises:
@@ -70,7 +70,7 @@ def encode(prefix: int, msg_id: int, data: Buffer) -> bytes:
 
     Args:
         prefix: 0..2**32-1.
-        msg_id: -2**31..2**31-1.
+        msg_id: ``-2**31..2**31-1``.
         data: any bytes-like object of at most 2**31-5 bytes; wider items count as their bytes.
 
     Raises:

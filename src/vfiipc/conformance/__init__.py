@@ -2,7 +2,7 @@
 
 The peer must be an echo: it sends every message that it receives back unchanged. Each case of the
 catalogue (``spec/conformance.md``) sends bytes and compares the answer with what the receiver of
-``spec/framing.md`` delivers. ``vfiipc examine`` does the same on the command line::
+``spec/framing.md`` delivers. ``vfiipc examine`` does the same on the command line:
 
     setting = Setting(prefix=0xC0DEFACE, limit=65536)
     peer = Executed(["./echo", "{port}", "{prefix}", "{limit}"], setting)

@@ -205,7 +205,7 @@ class ScriptedPeer:
 
         Args:
             data: bytes-like.
-            msg_id: -2**31..2**31-1.
+            msg_id: ``-2**31..2**31-1``.
             json: a value to send as JSON, instead of ``data``.
             connection: the number of the connection; by default, the latest.
             delivery: the faults to apply.

@@ -1,6 +1,6 @@
 """Hypothesis strategies for message framing, to test message handlers and framers.
 
-Needs the extra ``testing`` (in a clone: ``pip install '.[testing]'``). This tests a framer::
+Needs the extra ``testing`` (in a clone: ``pip install '.[testing]'``). This tests a framer:
 
     @given(stream=streams(), data=st.data())
     def test_my_framer(stream, data):

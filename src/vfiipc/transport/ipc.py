@@ -233,7 +233,7 @@ class IPC(Holder, ABC):
 
         Args:
             prefix: 0..2**32-1.
-            msg_id: -2**31..2**31-1.
+            msg_id: ``-2**31..2**31-1``.
             data: bytes-like, at most 2**31-5 bytes.
             timeout_msec: for the whole message, including the wait for other writers.
 
