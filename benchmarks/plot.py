@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
+from itertools import accumulate
 from xml.sax.saxutils import escape
 
 from .harness import Result
@@ -17,6 +19,8 @@ CAPTION = (
 
 # Narrow, so that a telephone shows the letters in a size that can be read.
 _WIDTH, _MARGIN, _NUMBER, _ROW, _TOP = 500, 12, 44, 36, 56
+# A label is broken into lines of so many letters, which fit even in a wide typeface.
+_LETTERS, _LINE = 60, 16
 _LEFT, _RIGHT = 2 * _MARGIN, _WIDTH - _MARGIN - _NUMBER
 _LOW, _HIGH = 1 / 32, 64.0
 _TICKS = {1 / 32: "1/32", 1 / 8: "1/8", 1 / 2: "1/2", 1: "1", 2: "2", 8: "8", 32: "32"}
@@ -26,12 +30,12 @@ _FASTER, _SLOWER = "#5fb394", "#e0857a"
 def svg(title: str, results: Sequence[Result]) -> str:
     """The picture of all results that are ratios; the quartiles are whiskers."""
     rows = _rows([result for result in results if not result.unit and result.value > 0])
-    bottom = _TOP + _ROW * len(rows)
+    tops = [*accumulate(map(_height, rows), initial=_TOP)]
+    bottom = tops[-1]
     parts = opening(title, _WIDTH, bottom + 48)
     for value, label in _TICKS.items():
         parts += _grid_line(_x(value), label, bottom, strong=value == 1)
-    for number, row in enumerate(rows):
-        y = _TOP + _ROW * number
+    for row, y in zip(rows, tops):
         parts += [_heading(row, y)] if isinstance(row, str) else _bar(row, y)
     parts.append(axis_note((_LEFT + _RIGHT) // 2, bottom + 36, _SPEED))
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -88,15 +92,26 @@ def _heading(text: str, y: int) -> str:
 _HALO = 'stroke="white" stroke-width="4" paint-order="stroke"'
 
 
+def _label(result: Result) -> list[str]:
+    text = f"{result.name}, against {result.against}".replace("`", "")
+    return textwrap.wrap(text, _LETTERS, break_long_words=False, break_on_hyphens=False)
+
+
+def _height(row: str | Result) -> int:
+    return _ROW if isinstance(row, str) else _ROW + _LINE * (len(_label(row)) - 1)
+
+
 def _bar(result: Result, y: int) -> list[str]:
     colour = _FASTER if result.value >= 1 else _SLOWER
-    label = f"{result.name}, against {result.against}".replace("`", "")
+    *above, last = _label(result)
+    parts = [_line(text, y + _LINE * place) for place, text in enumerate(above)]
+    y += _LINE * len(above)
     start, end = sorted((_x(1), _x(result.value)))
     middle = y + 26
     width = max(end - start, 1)
     bar = f'x="{start:.1f}" y="{y + 19}" width="{width:.1f}" height="14" fill="{colour}"'
-    parts = [
-        f'<text x="{_MARGIN}" y="{y + 13}" {_HALO}>{escape(label)}</text>',
+    parts += [
+        _line(last, y),
         f"<rect {bar}/>",
         f'<path d="M{_x(result.low):.1f} {middle}H{_x(result.high):.1f}" stroke="black"/>',
         f'<text x="{_WIDTH - _MARGIN}" y="{y + 31}" text-anchor="end">{result.value:.2g}</text>',
@@ -106,3 +121,7 @@ def _bar(result: Result, y: int) -> list[str]:
             f'<path d="M{_x(result.aim):.1f} {y + 17}v18" stroke="#1f3a93" stroke-width="3"/>'
         )
     return parts
+
+
+def _line(text: str, y: int) -> str:
+    return f'<text x="{_MARGIN}" y="{y + 13}" {_HALO}>{escape(text)}</text>'
