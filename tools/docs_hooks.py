@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
-from tools.docs_links import first_sentences, linked, rules_in
+from tools.docs_links import first_sentences, linked, rules_in, unbroken
 
 #: Under the root of the repository. A link between them works in both places.
 DOCUMENTS = [
@@ -45,4 +45,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     page.meta.setdefault("description", first_sentences(html))
     rules = rules_in(Path(config.config_file_path).parent / "spec")
-    return linked(html, rules, lambda url: get_relative_url(url, page.url))
+    return unbroken(linked(html, rules, lambda url: get_relative_url(url, page.url)))

@@ -1,4 +1,7 @@
-"""Links in rendered pages: each rule gets an anchor, and each mention of a rule or page a link."""
+"""Links in rendered pages: each rule gets an anchor, and each mention of a rule or page a link.
+
+Also keeps names with hyphens in one line.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["first_sentences", "linked", "rules_in"]
+__all__ = ["first_sentences", "linked", "rules_in", "unbroken"]
 
 #: From the URL of a page, with or without an anchor, to one that is relative to the page at hand.
 Relative = Callable[[str], str]
@@ -19,6 +22,11 @@ _PAGE = re.compile(r"<code>(spec/[\w/]+)\.md</code>")
 _TAG = re.compile(r"(<[^>]+>)")
 # Inside these no link is made.
 _CLOSED = re.compile(r"<(/?)(a|code|pre|h[1-6]|strong)\b")
+# A browser breaks a line behind a hyphen: `--json` would lose its second half. Longer words would
+# not fit on a telephone.
+_HYPHENATED = re.compile(r"(?<!\S)(?=\S*-)\S{2,28}(?!\S)")
+_HYPHENATED_IN_PROSE = re.compile(rf"{_RULE.pattern}|\b\d{{4}}-\d\d-\d\d\b")
+_CODE = re.compile(r"<(/?)(code|pre)\b")
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 
 
@@ -56,6 +64,23 @@ def _with_links(page: str, to_rule: Callable[[re.Match[str]], str]) -> Iterator[
         if closed := _CLOSED.match(part):
             depth += -1 if closed[1] else 1
         yield part if depth or part.startswith("<") else _RULE.sub(to_rule, part)
+
+
+def unbroken(page: str) -> str:
+    """The page with rules, dates, and words in code that have hyphens, each in one line."""
+    return "".join(_unbroken_parts(page))
+
+
+def _unbroken_parts(page: str) -> Iterator[str]:
+    inside: list[str] = []
+    for part in _TAG.split(page):
+        if found := _CODE.match(part):
+            inside = inside[:-1] if found[1] else [*inside, found[2]]
+        if part.startswith("<") or "pre" in inside:
+            yield part
+        else:
+            words = _HYPHENATED if inside else _HYPHENATED_IN_PROSE
+            yield words.sub(r'<span class="unbroken">\g<0></span>', part)
 
 
 def first_sentences(page: str, length: int = 160) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import griffe
@@ -9,7 +10,7 @@ import pytest
 
 from tests.helpers.source import ROOT
 from tools.docs_defaults import DefaultsByValue
-from tools.docs_links import first_sentences, linked, rules_in
+from tools.docs_links import first_sentences, linked, rules_in, unbroken
 
 RULES = rules_in(ROOT / "spec")
 
@@ -46,6 +47,22 @@ def test_a_mention_of_a_rule_becomes_a_link_and_its_statement_an_anchor() -> Non
 )
 def test_nothing_else_is_linked(html: str) -> None:
     assert link(html) == html
+
+
+@pytest.mark.parametrize(
+    ("html", "kept"),
+    [
+        ("<code>vfiipc --json -o x</code>", ["--json", "-o"]),
+        ("<code>-</code> <code>a b</code> a well-known word", []),
+        ("<p><a href='x-y'>FRM-R5</a>, 2026-11-28</p>", ["FRM-R5", "2026-11-28"]),
+        ("<pre><code>--json FRM-R5</code></pre>", []),
+        (f"<code>--{'long' * 9}</code>", []),
+    ],
+)
+def test_names_with_hyphens_stay_in_one_line(html: str, kept: list[str]) -> None:
+    shown = unbroken(html)
+    assert re.findall(r'<span class="unbroken">(.*?)</span>', shown) == kept
+    assert re.sub(r'<span class="unbroken">(.*?)</span>', r"\1", shown) == html
 
 
 def test_a_page_of_the_specification_becomes_a_link() -> None:
