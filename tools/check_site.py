@@ -1,8 +1,8 @@
-"""Checks the built site: every link and anchor leads somewhere, and no Markdown is left in code.
+"""Checks the built site: every link and anchor leads somewhere, and no markup is misunderstood.
 
 ``python tools/check_site.py SITE`` prints what is wrong, a line each, and then exits with status 1.
 MkDocs checks the sources only: it does not see a fence that was not understood, which swallows the
-headings below it.
+headings below it, nor that two powers, as in ``2**31..2**32``, are bold text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 # What begins a line of Markdown. A comment in Python or in a shell has one `#`.
 _MARKDOWN = re.compile(r"^(#{2,6} \S|```)", re.MULTILINE)
+# Emphasis within a word was meant as something else, and `::` introduces code in reStructuredText.
+_MISUNDERSTOOD = re.compile(r"\w*(?:\w</?(?:strong|em)>\w|::(?=\s*</p>))\w*")
 
 
 class Page(HTMLParser):
@@ -26,6 +28,7 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.code: list[str] = []
+        self.misunderstood = _MISUNDERSTOOD.findall(html)
         self._depth = 0
         self.feed(html)
         self.close()
@@ -60,6 +63,7 @@ def faults(site: Path) -> Iterator[str]:
         yield from (f"{name}: {fault}" for fault in _dead_links(site, path, pages))
         for code in page.code:
             yield from (f"{name}: Markdown in code: {line}" for line in _markdown(code))
+        yield from (f"{name}: misunderstood markup: {text}" for text in page.misunderstood)
 
 
 def _markdown(code: str) -> Iterator[str]:

@@ -42,7 +42,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _VECTOR.sub(r'\1```text title="vector \2"', markdown)
 
 
+# The template of mkdocstrings puts a line break between a default and the parenthesis behind it.
+_BEFORE_PARENTHESIS = re.compile(r"(?<=</code>)\s+(?=\))")
+
+
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     page.meta.setdefault("description", first_sentences(html))
     rules = rules_in(Path(config.config_file_path).parent / "spec")
+    html = _BEFORE_PARENTHESIS.sub("", html)
     return unbroken(linked(html, rules, lambda url: get_relative_url(url, page.url)))

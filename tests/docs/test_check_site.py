@@ -10,6 +10,7 @@ from tools.check_site import faults
 
 GOOD = """<h1 id="top">A</h1><a href="b.html#here">b</a> <a href="#top">up</a>
 <a href="https://example.invalid/">elsewhere</a> <a href="/sub/">a folder</a> <img src="p.png">
+<p>A <em>word</em>, <strong>two</strong>; <code>a::</code></p>
 <pre><code># a comment\nprint(1)</code></pre>"""
 
 
@@ -42,6 +43,12 @@ def test_a_good_site_has_no_faults(site: Path) -> None:
             "<pre><span>a</span>\n### 9.3 Garbage\n</pre>",
             "index.html: Markdown in code: ### 9.3 Garbage",
         ),
+        (
+            "<p>-2<strong>31..2</strong> 31</p>",
+            "index.html: misunderstood markup: 2<strong>31",
+        ),
+        ("<p>x 2 <em>a</em>b</p>", "index.html: misunderstood markup: a</em>b"),
+        ("<p>Use it so::</p>", "index.html: misunderstood markup: so::"),
     ],
 )
 def test_a_fault_is_found(site: Path, html: str, fault: str) -> None:
