@@ -20,7 +20,7 @@ CAPTION = (
 # Narrow, so that a telephone shows the letters in a size that can be read.
 _WIDTH, _MARGIN, _NUMBER, _ROW, _TOP = 500, 12, 44, 36, 56
 # A label is broken into lines of so many letters, which fit even in a wide typeface.
-_LETTERS, _LINE = 60, 16
+_LETTERS, _LINE = 64, 16
 _LEFT, _RIGHT = 2 * _MARGIN, _WIDTH - _MARGIN - _NUMBER
 _LOW, _HIGH = 1 / 32, 64.0
 _TICKS = {1 / 32: "1/32", 1 / 8: "1/8", 1 / 2: "1/2", 1: "1", 2: "2", 8: "8", 32: "32"}

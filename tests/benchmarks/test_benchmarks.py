@@ -180,7 +180,7 @@ def test_a_page_of_results_can_be_read_back_and_its_pictures_are_those_of_its_ta
     shown = page.with_suffix(".svg").read_text(encoding="utf-8")
     found = re.findall(r'<text x="\d+" y="\d+" stroke[^>]*>([^<]+)</text>', shown)
     lines = [unescape(line) for line in found]
-    assert max(map(len, lines)) <= 60, "cut off at the edge of the picture"
+    assert max(map(len, lines)) <= 64, "cut off at the edge of the picture"
     labels = [f"{each.name}, against {each.against}" for each in drawn if not each.unit]
     assert " ".join(lines) == " ".join(labels).replace("`", "")
 
