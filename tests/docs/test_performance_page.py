@@ -64,6 +64,6 @@ def test_the_source_of_every_ratio_is_known() -> None:
     assert len(QUOTED) == len(SOURCES)
 
 
-@pytest.mark.parametrize(("quoted", "source"), zip(QUOTED, SOURCES))
+@pytest.mark.parametrize(("quoted", "source"), list(zip(QUOTED, SOURCES)))
 def test_a_ratio_is_the_measured_one(quoted: str, source: tuple[str, ...]) -> None:
     assert quoted == measured(source[0])[source]
