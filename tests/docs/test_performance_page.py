@@ -11,7 +11,8 @@ from tests.helpers.source import ROOT
 
 PAGE = (DOCS / "performance.md").read_text(encoding="utf-8")
 QUOTED = re.findall(
-    r"\((\d+\.\d\d)\)", PAGE.partition("## Where it is slower")[2].partition("\n## Exchanges")[0]
+    r"\((?:ratio )?(\d+\.\d\d)\)",
+    PAGE.partition("## Where it is slower")[2].partition("\n## Exchanges")[0],
 )
 #: In the order of the page: the file, its section, the case, and the other library.
 SOURCES = [
@@ -49,7 +50,8 @@ SOURCES = [
 
 def measured(name: str) -> dict[tuple[str, ...], str]:
     """The measured ratios of a file, by section, case and other library."""
-    found, section = {}, ""
+    found: dict[tuple[str, ...], str] = {}
+    section = ""
     path = ROOT / "benchmarks" / "results" / f"{name}.md"
     for line in path.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
