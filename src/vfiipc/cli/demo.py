@@ -172,7 +172,7 @@ def _exchange_all(client: _Client) -> bool:
         unchanged &= _report(sent, same, "came back unchanged, in order")
     say()
     say(
-        f"Throughput of round trips: {speeds[0]:,.0f} messages of {_SMALL_SIZE} bytes"
+        f"Throughput of the echo server: {speeds[0]:,.0f} messages of {_SMALL_SIZE} bytes"
         f" or {speeds[1] * _LIMIT / 1e6:,.0f} MB per second"
     )
     return unchanged
