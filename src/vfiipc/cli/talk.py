@@ -27,8 +27,9 @@ once. Lines that begin with a slash are commands: /hex, /json, /file, /raw, /id,
 keys recall earlier lines; they are not saved when the program ends.
 
 If input or output is redirected, talk reads lines from standard input and prints
-what arrives as JSON lines. At the end of the input it waits until nothing has arrived for
---wait seconds. An invalid line, or one that cannot be sent, ends the program.
+what arrives as JSON lines. At the end of the input it waits until nothing has
+arrived for --wait seconds. An invalid line, or one that cannot be sent, ends the
+program.
 
 examples:
   vfiipc talk 127.0.0.1:5000
@@ -71,17 +72,17 @@ def _run(parsed: argparse.Namespace) -> int:
         session = _session()
         if session is not None:
             return _Prompt(parsed, session).run()
-    else:
-        parsed.json = True
-    return _talk_in_lines(parsed)
+        return _talk_in_lines(parsed, can_correct=True)
+    parsed.json = True
+    return _talk_in_lines(parsed, can_correct=False)
 
 
-# --- without a terminal ---------------------------------------------------------------------------
+# --- without a prompt -----------------------------------------------------------------------------
 
 
-def _talk_in_lines(parsed: argparse.Namespace) -> int:
+def _talk_in_lines(parsed: argparse.Namespace, *, can_correct: bool) -> int:
+    """Sends each line; a line that fails ends it, unless somebody types who ``can_correct`` it."""
     msg_id = parsed.id
-    can_correct = sys.stdin.isatty()  # somebody types, so an invalid line ends nothing
     with Conversation(parsed, Printer(parsed, parsed.prefix)) as talk:
         for number, line in enumerate(_lines(), 1):
             try:

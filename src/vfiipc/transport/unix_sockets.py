@@ -248,9 +248,9 @@ def _is_alive(path: str) -> bool:
 class _Lock(list[int]):
     """Keeps out others of this library that take a path in a directory (IPC-U6).
 
-    Otherwise, another server could replace the file of a dead server just before it is
-    removed, and would lose its own. If the directory cannot be locked, or stays locked, this
-    continues without: ``_listen`` checks once more. The items are the descriptors to close.
+    Otherwise, another server could replace the file of a dead server just before it is removed, and
+    would lose its own. If the directory cannot be locked, or stays locked, this continues without:
+    ``_listen`` checks once more. The items are the descriptors to close.
     """
 
     def __init__(self, directory: str) -> None:
