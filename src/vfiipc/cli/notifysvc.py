@@ -27,9 +27,9 @@ Each line of CONFIG is a rule for what remote clients may send (in) or receive
 Refused notifications are logged to standard error, without parameters. Set
 NFY_LOGMASK=127 in the environment to log more, and 0 to log nothing.
 
-With --bus, several servers act as one: a notification reaches its receiver on any
-of them. Each server needs a unique name. The rules in CONFIG treat other servers
-as remote clients.
+With --bus, several servers act as one: a notification reaches its receiver on
+any of them. Each server needs a unique name. The rules in CONFIG treat other
+servers as remote clients.
 
 examples:
   vfiipc notifysvc
