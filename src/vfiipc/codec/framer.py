@@ -81,7 +81,7 @@ class Framer:
         self.on_discard: Callable[[int, bytes, int], object] | None = None
         self._prefix = check_prefix(prefix)
         self._mark = PREFIX.packer.pack(self._prefix)
-        self._max_size = check_size_limit(size_limit) + MSG_ID_SIZE
+        self._max_size = check_size_limit(size_limit) + MSG_ID_SIZE  # for the size field
 
     def __repr__(self) -> str:
         return (
