@@ -158,7 +158,7 @@ def test_over_tls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("--node", "x"), 2, "--node is for several servers as one: --bus URL is missing"),
+        (("--node", "x"), 2, "--node needs --bus URL"),
         (("--bus", "localhost"), 2, "invalid NATS address: "),
         (("--bus", "nats://x", "--node", ""), 2, "must have 1..255"),
         (("--bus", "nats://x", "--bus-creds", "/none"), 1, "cannot use /none: there is no such"),

@@ -56,7 +56,7 @@ def _bus(parsed: argparse.Namespace) -> NatsBus | None:
     if not parsed.bus:
         given = [name for name, value in options.items() if value is not None]
         if given:
-            raise Malformed(f"{given[0]} is for several servers as one: --bus URL is missing")
+            raise Malformed(f"{given[0]} needs --bus URL")
         return None
     credentials: dict[str, Any] = {}
     for name, path in (("user_credentials", parsed.bus_creds), ("nkeys_seed", parsed.bus_nkey)):

@@ -27,9 +27,9 @@ Each line of CONFIG is a rule for what remote clients may send (in) or receive
 Refused notifications are logged to standard error, without parameters. Set
 NFY_LOGMASK=127 in the environment to log more, and 0 to log nothing.
 
-With --bus, servers are as one: a notification finds the application wherever it
-is registered. Each takes a name of its own. Local clients stay local; the other
-servers count as remote, so that the rules of CONFIG hold for what comes and goes.
+With --bus, several servers act as one: a notification reaches its receiver on
+any of them. Each server needs a unique name. The rules in CONFIG treat other
+servers as remote clients.
 
 examples:
   vfiipc notifysvc
@@ -62,22 +62,22 @@ def add_to(commands: arguments.Commands) -> None:
 
 
 def _add_bus(parser: arguments.Parser) -> None:
-    bus = parser.add_argument_group("for several servers as one, over NATS")
+    bus = parser.add_argument_group("several servers that act as one, over NATS")
     bus.add_argument(
         "--bus",
         metavar="URL",
         action="append",
         default=[],
-        help="a NATS server, nats://HOST:PORT or tls://HOST:PORT; may be given several times",
+        help="a NATS server, nats://HOST:PORT or tls://HOST:PORT; can be repeated",
     )
-    bus.add_argument(
-        "--node", metavar="NAME", help="what no other server is called; by default this host's name"
-    )
+    bus.add_argument("--node", metavar="NAME", help="a unique name for this server (the host name)")
     bus.add_argument("--bus-creds", metavar="FILE", help="credentials: a JWT and its seed")
     bus.add_argument("--bus-nkey", metavar="FILE", help="credentials: an NKey seed")
-    bus.add_argument("--bus-ca", metavar="FILE", help="who has to have signed its certificate")
-    bus.add_argument("--bus-cert", metavar="FILE", help="the own certificate for it")
-    bus.add_argument("--bus-key", metavar="FILE", help="its key, where --bus-cert does not hold it")
+    bus.add_argument("--bus-ca", metavar="FILE", help="certificate authorities to trust")
+    bus.add_argument("--bus-cert", metavar="FILE", help="own certificate")
+    bus.add_argument(
+        "--bus-key", metavar="FILE", help="private key of --bus-cert, unless that file contains it"
+    )
 
 
 def _pipe(path: str) -> Address:

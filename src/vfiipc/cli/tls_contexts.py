@@ -35,7 +35,7 @@ def client_context(parsed: argparse.Namespace) -> ssl.SSLContext:
 
 
 def trusting(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
-    """For a client: who has to have signed the server's certificate, and the client's own.
+    """For a client: the authorities to trust, and its own certificate.
 
     Raises:
         Failure: a file cannot be used.

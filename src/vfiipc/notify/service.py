@@ -80,8 +80,8 @@ def serve(
         max_queue: messages that may wait for a client before it is disconnected.
         max_queue_size: bytes of payloads that may wait for a client before it is disconnected.
         max_connections: clients of each address at once; None sets no limit.
-        bus: connects this server with others, so that all of them are as one: a ``NatsBus``.
-        node: what no other server on the bus is called; the name of this host if None.
+        bus: connects this server with others, so that they act as one: a ``NatsBus``.
+        node: a unique name on the bus; the host name if None.
 
     Raises:
         TypeError, ValueError: an argument is invalid.
