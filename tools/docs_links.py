@@ -1,6 +1,6 @@
 """Links in rendered pages: each rule gets an anchor, and each mention of a rule or page a link.
 
-Also keeps names with hyphens in one line.
+Also says where lines break in code: not behind a hyphen, but behind the parenthesis of a long call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Relative = Callable[[str], str]
 _RULE = re.compile(r"\b[A-Z]{3}-[A-Z]\d+\b")
 _BEGINNING = re.compile(rf"^\* \*\*({_RULE.pattern})\*\*", re.MULTILINE)
 _DEFINITION = re.compile(rf"<li>(\s*(?:<p>)?\s*)<strong>({_RULE.pattern})</strong>")
-_PAGE = re.compile(r"<code>(spec/[\w/]+)\.md</code>")
+_PAGE = re.compile(r"<code>(?:docs/)?((?:spec|guides|benchmarks/results)/\w+)\.md</code>")
 _TAG = re.compile(r"(<[^>]+>)")
 # Inside these no link is made.
 _CLOSED = re.compile(r"<(/?)(a|code|pre|h[1-6]|strong)\b")
@@ -26,6 +26,7 @@ _CLOSED = re.compile(r"<(/?)(a|code|pre|h[1-6]|strong)\b")
 # not fit on a telephone.
 _HYPHENATED = re.compile(r"(?<!\S)(?=\S*-)\S{2,28}(?!\S)")
 _HYPHENATED_IN_PROSE = re.compile(rf"{_RULE.pattern}|\b\d{{4}}-\d\d-\d\d\b")
+_LONG_CALL = re.compile(r"(\S{12}\()(?=[^\s)]{8})")
 _CODE = re.compile(r"<(/?)(code|pre)\b")
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 
@@ -67,7 +68,10 @@ def _with_links(page: str, to_rule: Callable[[re.Match[str]], str]) -> Iterator[
 
 
 def unbroken(page: str) -> str:
-    """The page with rules, dates, and words in code that have hyphens, each in one line."""
+    """The page with rules, dates, and words in code that have hyphens, each in one line.
+
+    A long call in code gets a place where its line may break.
+    """
     return "".join(_unbroken_parts(page))
 
 
@@ -80,7 +84,8 @@ def _unbroken_parts(page: str) -> Iterator[str]:
             yield part
         else:
             words = _HYPHENATED if inside else _HYPHENATED_IN_PROSE
-            yield words.sub(r'<span class="unbroken">\g<0></span>', part)
+            part = words.sub(r'<span class="unbroken">\g<0></span>', part)
+            yield _LONG_CALL.sub(r"\1<wbr>", part) if inside else part
 
 
 def first_sentences(page: str, length: int = 160) -> str:

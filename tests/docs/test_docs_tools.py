@@ -65,10 +65,17 @@ def test_names_with_hyphens_stay_in_one_line(html: str, kept: list[str]) -> None
     assert re.sub(r'<span class="unbroken">(.*?)</span>', r"\1", shown) == html
 
 
-def test_a_page_of_the_specification_becomes_a_link() -> None:
-    assert link("<code>spec/ipc.md</code>") == (
-        '<a href="../spec/ipc.html"><code>spec/ipc.md</code></a>'
-    )
+def test_a_long_call_may_break_behind_its_parenthesis() -> None:
+    call = "<code>ipcUnregisterNotificationCB({}notification_id, cb)</code>"
+    assert unbroken(call.format("")) == call.format("<wbr>")
+    for html in ["<code>spec_files_of_all()</code>", "<code>eof(x)</code>", "<p>x(notification)</p>"]:
+        assert unbroken(html) == html
+
+
+@pytest.mark.parametrize("page", ["spec/ipc", "docs/guides/tcp", "benchmarks/results/codec"])
+def test_a_page_that_the_site_has_becomes_a_link(page: str) -> None:
+    name = f"<code>{page}.md</code>"
+    assert link(name) == f'<a href="../{page.removeprefix("docs/")}.html">{name}</a>'
 
 
 @pytest.mark.parametrize(
