@@ -9,6 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
+from pygments.lexers.shell import BashSessionLexer
 
 from tools.docs_links import first_sentences, linked, rules_in, unbroken
 
@@ -21,6 +22,10 @@ DOCUMENTS = [
     "examples/*.py",
     "spec/**/*",
 ]
+
+
+# Only this is a prompt. Pygments takes the `#1 >` of a dump for one, and colours it as a command.
+BashSessionLexer._ps1rgx = re.compile(r"^(\$ )(.*\n?)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -65,11 +65,23 @@ def test_names_with_hyphens_stay_in_one_line(html: str, kept: list[str]) -> None
     assert re.sub(r'<span class="unbroken">(.*?)</span>', r"\1", shown) == html
 
 
+def test_only_a_dollar_begins_a_command() -> None:
+    pytest.importorskip("mkdocs")
+    from pygments.lexers import get_lexer_by_name
+
+    import tools.docs_hooks  # noqa: F401
+
+    shown = "$ vfiipc dump x\n08:10:00.005000  #1 >  at 0  prefix\n"
+    tokens = get_lexer_by_name("console").get_tokens(shown)
+    assert [text for kind, text in tokens if "Output" in str(kind)] == [shown.splitlines(True)[1]]
+
+
 def test_a_long_call_may_break_behind_its_parenthesis() -> None:
     call = "<code>ipcUnregisterNotificationCB({}notification_id, cb)</code>"
     assert unbroken(call.format("")) == call.format("<wbr>")
-    for html in ["<code>spec_files_of_all()</code>", "<code>eof(x)</code>", "<p>x(notification)</p>"]:
-        assert unbroken(html) == html
+    for text in ["spec_files_of_all()", "eof(x)"]:
+        assert unbroken(f"<code>{text}</code>") == f"<code>{text}</code>"
+    assert unbroken("<p>ipcNotification(parameter)</p>") == "<p>ipcNotification(parameter)</p>"
 
 
 @pytest.mark.parametrize("page", ["spec/ipc", "docs/guides/tcp", "benchmarks/results/codec"])
