@@ -120,10 +120,10 @@ def test_what_is_not_a_message_passes_unless_messages_are_asked_for() -> None:
     ("line", "says"),
     [
         ("--id x", "--id: 'x' is not a list of numbers; use 7, 5..9 or 1,5..9,-1"),
-        ("--id 9..5", "--id: '9..5' is empty; the smaller number comes first"),
+        ("--id 9..5", "--id: '9..5' is empty; put the smaller number first"),
         ("--id 2147483648", "--id: msg_id is 2147483648, but must be in"),
-        ("--connection 0", "--connection: '0' names no connection; they are numbered from 1 on"),
-        ("--connection 2,-1..3", "--connection: '2,-1..3' names no connection"),
+        ("--connection 0", "--connection: '0': connections are numbered from 1"),
+        ("--connection 2,-1..3", "--connection: '2,-1..3': connections are numbered from 1"),
         ("--from left", "--from: invalid choice: 'left'"),
         ("(", "'(' is not a regular expression"),
         ("--match \ud800", "contains a lone surrogate"),

@@ -72,7 +72,7 @@ def test_a_file_is_sent(tmp_path: Path) -> None:
             for name in ("json", "file", "raw", "id", "prefix")
             for space in ("", " ")
         ),
-        ("/prefix auto", "this command needs an explicit prefix"),
+        ("/prefix auto", "this command cannot detect the prefix"),
         ("/quit now", "/quit takes no argument"),
         ("\ud800", "contains a lone surrogate"),
     ],

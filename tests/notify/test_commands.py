@@ -99,6 +99,8 @@ def test_sending_says_what_came_of_it(running: Server) -> None:
         (("send", "a", "b", "1e999 2"), "is not JSON"),
         (("send", "", "b", "1"), "has 0 bytes, but must have 1..255"),
         (("send", "a", "b", "1", "--flags", "-1"), "flags is out of range"),
+        (("send", "a", "b", "1", "--flags", "x"), "invalid number: 'x'"),
+        (("watch", "a", "--priority", "x"), "invalid number: 'x'"),
         (("send", "a", "b", "1", "--app-id", "*"), "means any or all"),
         (("watch",), "required: ID"),
         (("watch", "x" * 256), "has 256 bytes"),
@@ -158,7 +160,13 @@ def test_over_tls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (("--node", "x"), 2, "--node is for several servers as one: --bus URL is missing"),
+        (("--node", "x"), 2, "--node needs --bus URL"),
+        (("--bus-key", "x"), 2, "--bus-key needs --bus URL"),
+        (("--bus", "nats://x", "--bus-key", "x"), 2, "--bus-key needs --bus-cert"),
+        (("--bus", "nats://x", "--bus-nkey", ""), 2, "--bus-nkey: the file name is empty"),
+        (("--bus", "nats://127.0.0.1:1", "--bus-nkey", __file__), 1, "invalid seed"),
+        (("--bus", "nats://127.0.0.1:1", "--bus-cert", __file__), 1, "holds no certificate in PEM"),
+        (("--bus", "nats://127.0.0.1:1", "--bus-ca", __file__), 1, "holds no certificate in PEM"),
         (("--bus", "localhost"), 2, "invalid NATS address: "),
         (("--bus", "nats://x", "--node", ""), 2, "must have 1..255"),
         (("--bus", "nats://x", "--bus-creds", "/none"), 1, "cannot use /none: there is no such"),

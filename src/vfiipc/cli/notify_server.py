@@ -45,18 +45,7 @@ def _allow_list(path: str | None) -> AllowList | None:
 
 def _bus(parsed: argparse.Namespace) -> NatsBus | None:
     """What connects this server with others."""
-    options = {
-        "--node": parsed.node,
-        "--bus-creds": parsed.bus_creds,
-        "--bus-nkey": parsed.bus_nkey,
-        "--bus-ca": parsed.bus_ca,
-        "--bus-cert": parsed.bus_cert,
-        "--bus-key": parsed.bus_key,
-    }
     if not parsed.bus:
-        given = [name for name, value in options.items() if value is not None]
-        if given:
-            raise Malformed(f"{given[0]} is for several servers as one: --bus URL is missing")
         return None
     credentials: dict[str, Any] = {}
     for name, path in (("user_credentials", parsed.bus_creds), ("nkeys_seed", parsed.bus_nkey)):

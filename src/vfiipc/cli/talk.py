@@ -44,19 +44,13 @@ def add_to(commands: arguments.Commands) -> None:
         commands, "talk", _run, does="exchange messages interactively, line by line", more=_MORE
     )
     links.add_peer(parser)
-    parser.add_argument(
-        "--id",
-        metavar="NUMBER",
-        type=arguments.msg_id,
-        default=0,
-        help="the ID of the first messages (0)",
-    )
+    arguments.add_msg_id(parser, "the ID of messages until /id changes it")
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
         type=arguments.delay,
         default=1.0,
-        help="at the end of the input, wait until nothing has arrived for this time (1)",
+        help="at the end of the input, wait until nothing has arrived for this time; 0 or more (1)",
     )
     arguments.add_framing(parser)
     arguments.add_timeout(parser, "the connection, and for the peer to take what is sent")

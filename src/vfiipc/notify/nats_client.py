@@ -79,10 +79,11 @@ class NatsClient(Client):
         except BaseException as error:
             await _end(connecting)
             await self.end()
-            if not isinstance(error, _FAULTS):
+            if not isinstance(error, Exception):
                 raise
+            # Not only _FAULTS: malformed credentials also raise the exceptions of nkeys.
             said = [fault for fault in self._faults if not isinstance(fault, OSError)]
-            cause = str((said or [*self._faults, error])[0]) or "no answer in time"
+            cause = _text((said or [*self._faults, error])[0])
             raise BusError(f"no connection to the bus at {self._address}: {cause}") from None
 
     async def run(self) -> None:
@@ -175,6 +176,13 @@ class NatsClient(Client):
         headers = message.headers or {}
         nobody = headers.get("Status") == "503" and not message.data
         self._arrived(Arrival(message.subject, message.data, message.reply, nobody))
+
+
+def _text(error: Exception) -> str:
+    """The message of an exception, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or "no answer in time"
 
 
 async def _end(task: asyncio.Task[None], seconds: float = 0.0) -> None:
