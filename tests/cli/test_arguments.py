@@ -70,7 +70,7 @@ def test_characters_are_the_bytes_of_the_prefix_in_their_order() -> None:
         (links.address, "[::1]", "use tcp://HOST:PORT"),
         (links.address, "host:5000/path", "use tcp://HOST:PORT"),
         (links.address, "host:" + "9" * 5000, "the port must be in"),
-        (links.address, "::1:5000", "an IPv6 address goes into brackets"),
+        (links.address, "::1:5000", "an IPv6 address must be in brackets"),
         (links.address, "host:65536", "the port must be in 0..65535"),
         (links.address, "udp://host:1", "invalid address"),
         (links.peer_address, "host:0", "the port must be in 1..65535"),

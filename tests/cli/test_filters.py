@@ -126,7 +126,7 @@ def test_what_is_not_a_message_passes_unless_messages_are_asked_for() -> None:
         ("--connection 2,-1..3", "--connection: '2,-1..3': connections are numbered from 1"),
         ("--from left", "--from: invalid choice: 'left'"),
         ("(", "'(' is not a regular expression"),
-        ("--match \ud800", "contains a lone surrogate"),
+        ("--match \ud800", "contains an unpaired surrogate"),
         ("--json-match a", "is not PATH=VALUE"),
         ("--json-match a..b=1", "is not PATH=VALUE"),
         ("--json-match =1", "is not PATH=VALUE"),

@@ -123,8 +123,11 @@ def test_answers_by_rules(tmp_path: Path) -> None:
         ("\xff", "is not JSON"),
         ("[" * 200_000, "rules.json is nested too deeply"),
         ('[{"answer": NaN}]', "is not JSON: NaN is not a JSON value"),
-        ('[{"answer": "\\ud800"}]', "rule 1: answer contains a lone surrogate"),
-        ('[{"answer": "a", "matches": "\\ud800"}]', "rule 1: matches contains a lone surrogate"),
+        ('[{"answer": "\\ud800"}]', "rule 1: answer contains an unpaired surrogate"),
+        (
+            '[{"answer": "a", "matches": "\\ud800"}]',
+            "rule 1: matches contains an unpaired surrogate",
+        ),
         ('[{"answer": "a", "matches": 5}]', "rule 1: matches must be a string"),
         ('[{"answer": "a", "matches": "a{99999999999}"}]', "the repetition number is too large"),
         (

@@ -203,7 +203,7 @@ class Server:
 
     async def _start(self) -> Server:
         if self._started:
-            raise RuntimeError("this server has been started before")
+            raise RuntimeError("this server has already been started; create a new one")
         self._started = True
         encrypted = self._context is not None
         if isinstance(self._where, socket.socket):

@@ -20,7 +20,7 @@ from .filters import compile_pattern
 
 __all__ = ["Answers", "Rule", "read_rules"]
 
-_HALF_A_PAIR = "contains a lone surrogate, which UTF-8 cannot encode"
+_SURROGATE = "contains an unpaired surrogate, which UTF-8 cannot encode"
 _RULE_KEYS: Final = {"id", "matches", "times", "steps"}
 _ANSWERS: Final = {"answer", "answer_hex"}
 #: Keys that modify the answer of a step; the other keys of a step are actions by themselves.
@@ -245,7 +245,7 @@ def _data(place: str, entry: dict[str, Any]) -> bytes:
     try:
         return (answer if isinstance(answer, str) else _written(answer)).encode()
     except UnicodeEncodeError:
-        raise Malformed(f"{place}: answer {_HALF_A_PAIR}") from None
+        raise Malformed(f"{place}: answer {_SURROGATE}") from None
     except RecursionError:
         raise Malformed(f"{place}: answer is nested too deeply") from None
 

@@ -313,7 +313,7 @@ def compile_pattern(text: str) -> re.Pattern[bytes]:
             warnings.simplefilter("ignore")
             return re.compile(text.encode(), re.DOTALL)
     except UnicodeEncodeError:
-        raise ValueError("contains a lone surrogate, which UTF-8 cannot encode") from None
+        raise ValueError("contains an unpaired surrogate, which UTF-8 cannot encode") from None
     except (re.error, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
     except (RecursionError, MemoryError):

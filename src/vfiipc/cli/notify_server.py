@@ -83,4 +83,6 @@ async def _serve(parsed: argparse.Namespace, allow: AllowList | None, bus: NatsB
     finally:
         await service.aclose()
     name = one_line(parsed.node or platform.node())
-    raise Failure(f"another server is called {name}, and was first; see --node")
+    raise Failure(
+        f"another server on the bus has the name {name}, and started earlier; choose another --node"
+    )

@@ -76,7 +76,8 @@ class Peer(Protocol):
         """A description of each process that exited by itself with a status other than 0."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Closes what belongs to the peer: a listening socket, a process."""
 
 
 class _Steady:

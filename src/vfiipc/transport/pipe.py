@@ -143,7 +143,7 @@ def _dial(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
         sock.setblocking(False)
         for pause in attempts(sock, address):
             if deadline.passed():
-                raise TimeoutError(errno.ETIMEDOUT, "the time was up before the queue had room")
+                raise TimeoutError(errno.ETIMEDOUT, "timed out before the queue had room")
             lifetime.wait([], deadline.within(pause))
             if lifetime.ended:
                 raise InterruptedError

@@ -124,7 +124,7 @@ class TLS(HostIPC):
         return True
 
     def setClientAuth(self, enable: bool) -> bool:
-        """Sets whether a server requires a certificate of each client. Always True."""
+        """Sets whether a server requires client certificates: ``enable``. Returns True."""
         self._config = replace(self._config, client_auth=bool(enable))
         return True
 
@@ -236,7 +236,7 @@ class TLS(HostIPC):
         """Waits until the handshake is complete.
 
         Raises:
-            OSError: it has failed, or the time was up, or the object was closed.
+            OSError: it failed or timed out, or the object was closed.
         """
         stream = self._messages.stream
         if not isinstance(stream, TLSStream) or not stream.lifetime.enter(sys._getframe()):
@@ -256,7 +256,7 @@ class TLS(HostIPC):
         return listener.fileno() if listener is not None else -1
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
-        """Refused: nothing tells whether this side would be the client or the server."""
+        """Always False: ``socket_fd`` does not tell whether this side is client or server."""
         text = "TLS cannot be coupled with a socket: use connect, or listen and accept"
         return self._refuse(OSError(errno.EOPNOTSUPP, text))
 

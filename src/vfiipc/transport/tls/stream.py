@@ -40,7 +40,7 @@ _MOST_ANSWERS: Final = 65536
 _CHECK_EVERY: Final = 0.25
 
 
-_TOO_LATE: Final = "the time was up before the handshake was complete"
+_TOO_LATE: Final = "timed out before the handshake was complete"
 
 
 class _Phase(Enum):
