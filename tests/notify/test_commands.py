@@ -64,7 +64,7 @@ def test_observing(running: Server) -> None:
     status, _, err = run("notify", "observe", "--server", running.tcp)
     assert (status, err) == (
         1,
-        "vfiipc notify: only local clients may observe: --server pipe:///PATH\n",
+        "vfiipc notify: only local clients may observe; use --server pipe:///PATH\n",
     )
 
 

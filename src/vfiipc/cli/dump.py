@@ -163,12 +163,12 @@ class _View:
         again = sum(connection.retransmitted for connection in connections)
         early = sum(connection.reordered for connection in connections)
         if again:
-            said.append(f"bytes sent again: {again:,}")
+            said.append(f"bytes retransmitted: {again:,}")
         if early:
-            said.append(f"packets too early: {early:,}")
+            said.append(f"packets out of order: {early:,}")
         note("; ".join(said))
         for reason, count in skipped.items():
-            note(f"packets passed over: {count:,} ({reason})")
+            note(f"packets skipped: {count:,} ({reason})")
 
 
 # --- the prefix -----------------------------------------------------------------------------------

@@ -51,7 +51,9 @@ def _bus(parsed: argparse.Namespace) -> NatsBus | None:
     for name, path in (("user_credentials", parsed.bus_creds), ("nkeys_seed", parsed.bus_nkey)):
         if path is not None:
             if not Path(path).is_file():
-                raise Failure(f"cannot use {path}: there is no such file")
+                raise Failure(
+                    f"cannot use {path}: there is no such file, or it is not a regular file"
+                )
             credentials[name] = path
     if parsed.bus_ca or parsed.bus_cert:
         credentials["tls"] = trusting(parsed.bus_ca, parsed.bus_cert, parsed.bus_key)

@@ -200,9 +200,9 @@ class _Replay:
     def _silence(self, same: int, different: int) -> str:
         said = f"within {seconds(self._parsed.timeout)}"
         if self._peer.error():
-            said = f"but: {describe(self._peer.last_error)}"
+            said = f"before the connection broke: {describe(self._peer.last_error)}"
         elif self._peer.eof():
-            said = "but the end of the connection"
+            said = "before the end of the connection"
         return (
             f"no answer from {self._place} {said}; "
             f"answers as recorded: {same:,}; different: {different:,}"
