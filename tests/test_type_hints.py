@@ -25,6 +25,8 @@ MODULES = [
     "vfiipc.faults",
     "vfiipc.notify",
     "vfiipc.notify.blocking",
+    "vfiipc.recording",
+    "vfiipc.specification",
     "vfiipc.testing",
 ]
 
@@ -55,7 +57,7 @@ def methods(kind: type) -> Iterator[Callable[..., Any]]:
 @pytest.mark.parametrize("module", MODULES)
 def test_type_hints_of_public_callables_can_be_resolved(module: str) -> None:
     found = list(public_callables(module))
-    assert len(found) >= 3
+    assert found
     for each in found:
         assert isinstance(typing.get_type_hints(each), dict), each
 

@@ -261,5 +261,10 @@ def test_a_conversation_at_a_terminal(edited: bool) -> None:
             terminal.type(b"/reconnect\r")
             accept(listener).close()
             wait_for(b"connected to ")
+        else:
+            terminal.type(b"/foo\r")
+            wait_for(b"/foo is unknown")
+            terminal.type(b"again\r")
+            assert receive(server) == [(0, b"again")]
         terminal.type(b"/quit\r" if edited else b"\x04")
         assert terminal.end() == 0

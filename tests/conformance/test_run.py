@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from vfiipc.conformance import (
     Setting,
 )
 from vfiipc.conformance.link import Log, PeerLink
-from vfiipc.conformance.peers import Unreached
+from vfiipc.conformance.peers import Unreached, reserve_port
+from vfiipc.conformance.waiting import within
 from vfiipc.transport.addresses import Address
 
 SETTING = Setting(0xC0DEFACE, 1000, seed=7)
@@ -69,6 +70,18 @@ def test_a_peer_that_answers_byte_by_byte_does_not_extend_the_deadline() -> None
     assert all(result.seconds < 10 for result in results.values())
 
 
+async def in_a_busy_loop(work: Awaitable[None], seconds: float) -> None:
+    """Delays every iteration of the loop."""
+    loop = asyncio.get_running_loop()
+
+    def delay() -> None:
+        time.sleep(seconds)
+        loop.call_soon(delay)
+
+    delay()
+    await work
+
+
 def test_a_delay_of_the_kit_is_not_blamed_on_the_peer() -> None:
     """The loop is so busy that sending alone takes longer than the limit of the case."""
     scale, limit = 0.1, 0.5
@@ -76,20 +89,37 @@ def test_a_delay_of_the_kit_is_not_blamed_on_the_peer() -> None:
         Executed(command("right"), SETTING), SETTING, cases("4.8"), ExamineOptions(scale=scale)
     )
 
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-
-        def delay() -> None:
-            time.sleep(0.01)
-            loop.call_soon(delay)
-
-        delay()
-        await examination.run()
-
-    asyncio.run(run())
+    asyncio.run(in_a_busy_loop(examination.run(), 0.01))
     result = examination.results["4.8"]
     assert result.seconds > limit
     assert result.verdict.value == "OK", result.observed
+
+
+def test_a_limit_counts_only_the_time_in_which_the_kit_could_run() -> None:
+    async def iterations(count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    start = time.monotonic()
+    asyncio.run(in_a_busy_loop(within(iterations(6), 0.5), 0.2))
+    assert time.monotonic() - start > 1.0
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(within(asyncio.sleep(60), 0.1))
+
+
+def test_two_kits_do_not_give_their_peers_the_same_port() -> None:
+    with reserve_port() as first:
+        port = first.getsockname()[1]
+        others = iter([port, port])
+
+        def find() -> int:
+            return next(others, 0)  # 0: any port
+
+        with reserve_port(find) as second:
+            assert second.getsockname()[1] != port
+            assert next(others, None) is None
+    with reserve_port(lambda: port) as again:
+        assert again.getsockname()[1] == port
 
 
 def test_a_socket_connected_to_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_all_notifications_arrive() -> None:
     assert out.count('{"cmd":"echo", "amount":1.10, "most":1E400, "a":1,"a":2,') == 2
     assert out.count("EXT_SYS_DEVICE_CONTROL_RESP") == 3
     assert "nobody got 'EXT_SYS_DEVICE_CONTROL_REQ'" in out
-    assert out.endswith("\nAll arrived as they should.\n")
+    assert out.endswith("\nAll notifications arrived.\n")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_change_is_noticed(
     assert main(["demo", "notify"]) == 1
     out = capsys.readouterr().out
     assert out.count("WENT WRONG") == 1
-    assert out.endswith("NOT ALL ARRIVED\n")
+    assert out.endswith("NOT ALL NOTIFICATIONS ARRIVED\n")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def _run_echo() -> int:
         address = links.peer_address(server.said)
         if not client.connect(address.host, address.port, _TIMEOUT_MSEC):
             raise no_connection(server.said, client.last_error, _TIMEOUT_MSEC)
-        say(styled("Two processes talk ADK IPC over TCP on the loopback", "strong"))
+        say(styled("Two processes talk ADK IPC over TCP", "strong"))
         say()
         say(f"  echo server  process {server.process.pid}, {client.remote_addr()}")
         say(f"  client       process {os.getpid()}, {client.local_addr()}")
@@ -146,7 +146,7 @@ class _Client:
 class _Step(NamedTuple):
     sent: str
     comes_back: Callable[[_Client], bool]
-    good: str = "came back the same"
+    good: str = "came back unchanged"
 
 
 def _exchange_all(client: _Client) -> bool:
@@ -159,7 +159,7 @@ def _exchange_all(client: _Client) -> bool:
         _Step("a message behind garbage", _behind_garbage, "came back; the garbage was dropped"),
         _Step("one byte above the limit", _above_limit, "was dropped; the next one came back"),
     ]
-    say("Sent, and what came of it:")
+    say("Messages sent, and the results:")
     say()
     unchanged = True
     for step in steps:
@@ -169,11 +169,11 @@ def _exchange_all(client: _Client) -> bool:
         started = time.perf_counter()
         same = client.exchange_many(messages)
         speeds.append(len(messages) / (time.perf_counter() - started))
-        unchanged &= _report(sent, same, "came back the same, in order")
+        unchanged &= _report(sent, same, "came back unchanged, in order")
     say()
     say(
-        f"Throughput, there and back: {speeds[0]:,.0f} messages of {_SMALL_SIZE} bytes"
-        f" or {speeds[1] * _LIMIT / 1e6:,.0f} MB a second"
+        f"Throughput of the echo server: {speeds[0]:,.0f} messages of {_SMALL_SIZE} bytes"
+        f" or {speeds[1] * _LIMIT / 1e6:,.0f} MB per second"
     )
     return unchanged
 

@@ -35,7 +35,7 @@ _MORE = f"""\
 FILE can be the raw bytes of one direction, a hex dump as text (from xxd,
 hexdump -C, od -A x -t x1, or plain digits), or a capture (pcap, pcapng) with
 any number of TCP connections. Both directions of a capture are reassembled,
-with retransmitted and reordered segments. Captures need an extra;
+with retransmitted and reordered segments. Captures need the extra cli;
 {INSTALL_CLI}
 
 Without --prefix the most likely prefix is detected, and printed with a degree

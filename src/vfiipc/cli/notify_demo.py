@@ -51,7 +51,7 @@ def run() -> int:
         say()
         good = run_task(lambda: _till(server.said))
     say()
-    say("All arrived as they should." if good else styled("NOT ALL ARRIVED", "bad"))
+    say("All notifications arrived." if good else styled("NOT ALL NOTIFICATIONS ARRIVED", "bad"))
     return 0 if good else 1
 
 
@@ -68,13 +68,15 @@ async def _till(address: str) -> bool:
     good = True
     async with connect(f"tcp://{address}", app_id="till", timeout=_TIMEOUT, drain=0) as till:
         for step in (
-            _NotifyStep("A till asks a terminal for its time", _ask_time, "it was told"),
+            _NotifyStep("A till asks a terminal for its time", _ask_time, "the terminal answered"),
             _NotifyStep("It asks any one application", _ask_any_one, "the terminal answered"),
             _NotifyStep(
-                "It asks all applications", _ask_all, "the terminal heard it, and the till"
+                "It asks all applications", _ask_all, "the terminal and the till received it"
             ),
             _NotifyStep("It sends an amount of money", _echo_amount, "came back byte for byte"),
-            _NotifyStep("It asks an application that is not there", _ask_nobody, "it was told so"),
+            _NotifyStep(
+                "It asks an application that is not there", _ask_nobody, "the server reported that"
+            ),
         ):
             say(f"{step.what}:")
             came = await step.do(till)

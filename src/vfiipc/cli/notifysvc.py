@@ -28,8 +28,8 @@ Each line of CONFIG is a rule for what remote clients may send (in) or receive
 Refused notifications are logged to standard error, without parameters. Set
 NFY_LOGMASK=127 in the environment to log more, and 0 to log nothing.
 
-With --bus, several servers work as one: a notification reaches an application
-on any of them. Each server needs a unique name. Other servers count as remote:
+With --bus, several servers act as one: a notification reaches its receiver on
+any of them. Each server needs a unique name. Other servers count as remote:
 the rules in CONFIG apply to what comes from them and what goes to them.
 
 examples:

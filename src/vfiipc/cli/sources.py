@@ -81,7 +81,7 @@ class Source:
                 self.form = _form_of(ahead.look(_tells_form)) if form == "auto" else form
                 if self.form == "hex":
                     self._encoding = _encoding(ahead.look(_has_magic))
-                self._file = io.BufferedReader(ahead, _PIECE)
+                self._file: io.BufferedReader = io.BufferedReader(ahead, _PIECE)
                 if self.form == "capture":
                     if packed or self.size is None:
                         self.size = None

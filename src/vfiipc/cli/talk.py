@@ -26,9 +26,10 @@ once. Lines that begin with a slash are commands: /hex, /json, /file, /raw, /id,
 /prefix, /reconnect, /quit. /help describes them; // sends a slash. The arrow
 keys recall earlier lines; they are not saved when the program ends.
 
-Without a terminal, talk reads lines from standard input and prints what arrives
-as JSON lines. At the end of the input it waits until nothing has arrived for
---wait seconds. An invalid line, or one that cannot be sent, ends the program.
+If input or output is redirected, talk reads lines from standard input and prints
+what arrives as JSON lines. At the end of the input it waits until nothing has
+arrived for --wait seconds. An invalid line, or one that cannot be sent, ends the
+program.
 
 examples:
   vfiipc talk 127.0.0.1:5000
@@ -65,27 +66,33 @@ def _run(parsed: argparse.Namespace) -> int:
         session = _session()
         if session is not None:
             return _Prompt(parsed, session).run()
-    else:
-        parsed.json = True
-    return _talk_in_lines(parsed)
+        return _talk_in_lines(parsed, can_correct=True)
+    parsed.json = True
+    return _talk_in_lines(parsed, can_correct=False)
 
 
-# --- without a terminal ---------------------------------------------------------------------------
+# --- without a prompt -----------------------------------------------------------------------------
 
 
-def _talk_in_lines(parsed: argparse.Namespace) -> int:
+def _talk_in_lines(parsed: argparse.Namespace, *, can_correct: bool) -> int:
+    """Sends each line; a line that fails ends it, unless somebody types who ``can_correct`` it."""
     msg_id = parsed.id
     with Conversation(parsed, Printer(parsed, parsed.prefix)) as talk:
         for number, line in enumerate(_lines(), 1):
             try:
                 typed = read_line(line)
-            except ValueError as error:
-                raise Malformed(f"line {number}: {error}") from None
-            if typed.what == "quit":
-                break
-            if typed.what == "help":
-                note(HELP)
-            msg_id = _carry_out(typed, talk, msg_id)
+                if typed.what == "quit":
+                    break
+                if typed.what == "help":
+                    note(HELP)
+                msg_id = _carry_out(typed, talk, msg_id)
+            except (ValueError, Failure) as error:
+                if can_correct:
+                    _complain(error, talk)
+                elif isinstance(error, Failure):
+                    raise
+                else:
+                    raise Malformed(f"line {number}: {error}") from None
         talk.wait_until_quiet(parsed.wait)
         return 1 if talk.broken else 0
 
@@ -108,6 +115,11 @@ def _carry_out(typed: Typed, talk: Conversation, msg_id: int) -> int:
     elif typed.what == "id":
         return int(typed.value)
     return msg_id
+
+
+def _complain(error: Exception, talk: Conversation) -> None:
+    ended = "; /reconnect connects again" if talk.said_at_end else ""
+    complain("vfiipc talk", f"{error}{ended}")
 
 
 # --- at a terminal --------------------------------------------------------------------------------
@@ -166,8 +178,7 @@ class _Prompt:
             if typed.what == "reconnect":
                 say(f"connected to {talk.place}")
         except (ValueError, Failure) as error:
-            ended = "; /reconnect connects again" if talk.said_at_end else ""
-            complain("vfiipc talk", f"{error}{ended}")
+            _complain(error, talk)
         return True
 
 

@@ -81,7 +81,7 @@ class Framer:
         self.on_discard: Callable[[int, bytes, int], object] | None = None
         self._prefix = check_prefix(prefix)
         self._mark = PREFIX.packer.pack(self._prefix)
-        self._max_size = check_size_limit(size_limit) + MSG_ID_SIZE
+        self._max_size = check_size_limit(size_limit) + MSG_ID_SIZE  # for the size field
 
     def __repr__(self) -> str:
         return (
@@ -264,8 +264,8 @@ class Framer:
                     continue
                 self._wait_for(HEADER_SIZE)
                 return None
-            # FRM-R5: judge the size. If it is bad, discard one byte, and in the same pass all
-            # that the next steps would discard.
+            # FRM-R5: judge the size. If it is below the minimum or above the limit, discard one
+            # byte, and in the same pass all that the next steps would discard.
             (size,) = SIZE.packer.unpack_from(block, start + SIZE.offset)
             if MIN_SIZE <= size <= self._max_size:
                 return self._complete(PREFIX_AND_SIZE + size)

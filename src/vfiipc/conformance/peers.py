@@ -15,6 +15,7 @@ from .link import PeerLink
 from .plan import Abilities
 from .process import Process
 from .setting import Setting
+from .waiting import within
 
 __all__ = ["Dialled", "Executed", "ListeningPeer", "Peer", "Shortage", "Unreached"]
 
@@ -116,7 +117,7 @@ class Dialled(_Steady):
 
     async def connect(self, make: Maker, seconds: float) -> PeerLink:
         try:
-            return await asyncio.wait_for(_dial(self._address, self._context, make), seconds)
+            return await within(_dial(self._address, self._context, make), seconds)
         except (OSError, asyncio.TimeoutError) as error:
             _check_shortage(error)
             raise Unreached(_reason(error, seconds)) from error
@@ -147,7 +148,7 @@ class ListeningPeer(_Steady):
     async def connect(self, make: Maker, seconds: float) -> PeerLink:
         seconds = max(seconds, self._first)
         try:
-            link = await asyncio.wait_for(self._accept(make), seconds)
+            link = await within(self._accept(make), seconds)
         except (OSError, asyncio.TimeoutError) as error:
             _check_shortage(error)
             if isinstance(error, asyncio.TimeoutError):
@@ -201,6 +202,7 @@ class Executed:
         self._context = context
         self._address = address
         self._process: Process | None = None
+        self._reservation: socket.socket | None = None
         self._turn = asyncio.Lock()
         scheme = "tcp" if address is None else address.scheme
         self.abilities = Abilities(
@@ -225,7 +227,7 @@ class Executed:
         assert address is not None
         seconds = max(seconds, _START_TIMEOUT * self._scale)
         try:
-            return await asyncio.wait_for(self._dial(process, address, make), seconds)
+            return await within(self._dial(process, address, make), seconds)
         except (OSError, asyncio.TimeoutError) as error:
             raise Unreached(f"the peer did not listen at {address} within {seconds:g} s") from error
 
@@ -235,7 +237,7 @@ class Executed:
             await self._process.close()
             self._process = None
         try:
-            self._address = self._fixed or Address("tcp", _LOOPBACK, _free_port())
+            self._address = self._fixed or Address("tcp", _LOOPBACK, self._reserved_port())
             values = {
                 "{port}": str(self._address.port),
                 "{prefix}": f"0x{self._setting.mark.hex()}",
@@ -245,6 +247,16 @@ class Executed:
         except OSError as error:
             _check_shortage(error)
             raise Unreached(f"cannot start {self._command[0]}: {_reason(error, 0)}") from error
+
+    def _reserved_port(self) -> int:
+        self._release_port()
+        self._reservation = reserve_port()
+        return int(self._reservation.getsockname()[1])
+
+    def _release_port(self) -> None:
+        if self._reservation is not None:
+            self._reservation.close()
+            self._reservation = None
 
     async def _dial(self, process: Process, address: Address, make: Maker) -> PeerLink:
         """Connects as soon as the program listens."""
@@ -279,6 +291,7 @@ class Executed:
         return [*self._crashes, self._process.exit_report()]
 
     async def close(self) -> None:
+        self._release_port()
         if self._process is not None:
             await self._process.close()
             self._process = None
@@ -308,6 +321,26 @@ def _check_shortage(error: BaseException) -> None:
 def _free_port() -> int:
     with socket.create_server((_LOOPBACK, 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def reserve_port(find: Callable[[], int] = _free_port) -> socket.socket:
+    """Finds a TCP port that is free, and that no other kit on this machine has reserved.
+
+    The program that will listen there needs time to start. Until then, another kit could be given
+    the same port, and would examine the wrong program. Two kits cannot hold the same UDP port.
+
+    Returns:
+        A UDP socket with the number of the port; closing it ends the reservation.
+    """
+    while True:
+        held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            held.bind((_LOOPBACK, find()))
+            return held
+        except OSError as error:
+            held.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
 
 
 def _replaced(word: str, values: dict[str, str]) -> str:

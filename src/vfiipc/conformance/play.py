@@ -26,6 +26,7 @@ from .steps import (
     Step,
     StopReading,
 )
+from .waiting import wait
 
 __all__ = ["Played", "play"]
 
@@ -37,7 +38,6 @@ _CLOSE_TIMEOUT: Final = 0.25  # for any peer to close after the end of the strea
 # Other times in seconds.
 _SURPLUS: Final = 0.05  # wait for surplus bytes if there is no half-close
 _LOOK: Final = 0.05  # between checks of the connections during a pause
-_SLICE: Final = 0.05  # the longest part of a wait that counts at once, see ``_within``
 #: Maximum number of unexpected bytes to keep, so that the report can show them.
 _BEYOND: Final = 65536
 
@@ -313,24 +313,14 @@ class _Player:
                 return
         self._stop(connection, Stop.WRONG)
 
-    async def _within(self, wait: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> bool:
-        """Waits ``seconds`` at most, or for what is left of the case; returns whether it succeeded.
-
-        The time is counted in slices. A slice that takes longer than it should, because this
-        process could not run, counts only for its length. So the peer is not blamed for a delay of
-        the kit, and both have more time on a machine that is busy.
-        """
-        waiting = asyncio.ensure_future(wait())
+    async def _within(
+        self, condition: Callable[[], Coroutine[Any, Any, None]], seconds: float
+    ) -> bool:
+        """Waits ``seconds``, or what is left of the case, at most; returns whether it succeeded."""
+        waiting = asyncio.ensure_future(condition())
         try:
-            left = min(seconds, self._left)
-            while True:
-                length = max(min(left, _SLICE), 0.0)
-                start = time.monotonic()
-                await asyncio.wait((waiting,), timeout=length)
-                self._left -= min(length, time.monotonic() - start)
-                left -= length
-                if waiting.done() or left <= 0:
-                    return waiting.done()
+            self._left -= await wait(waiting, min(seconds, self._left))
+            return waiting.done()
         finally:
             waiting.cancel()
 

@@ -79,10 +79,10 @@ class Undeliverable(Exception):
     def __init__(self, notification: Notification) -> None:
         super().__init__(
             f"nobody got {notification.id!r}: no application {notification.to!r} has registered"
-            " for it, or the allow list is against it"
+            " for it, or the allow list does not permit it"
             if notification.to != ANY
             else f"nobody got {notification.id!r}: no application has registered for it, or the"
-            " allow list is against it"
+            " allow list does not permit it"
         )
         self.notification = notification
 

@@ -80,8 +80,8 @@ def serve(
         max_queue: messages that may wait for a client before it is disconnected, 1 or more.
         max_queue_size: bytes of their payloads before it is disconnected, 1 or more.
         max_connections: clients of each address at once, 1 or more; None sets no limit.
-        bus: connects this server with others, so that all of them are as one: a ``NatsBus``.
-        node: what no other server on the bus is called; the name of this host if None.
+        bus: connects this server with others, so that they act as one: a ``NatsBus``.
+        node: a unique name on the bus, 1 to 255 bytes; the host name if None.
 
     Raises:
         TypeError, ValueError: an argument is invalid.

@@ -44,7 +44,7 @@ class Capture:
     Use it as a context manager. ``skipped`` counts the unusable frames by reason.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | io.BufferedReader[Any]) -> None:
+    def __init__(self, source: str | os.PathLike[str] | io.BufferedReader) -> None:
         self.skipped: Counter[str] = Counter()
         self.packets = 0  #: number of frames read so far
         self.read = 0  #: number of bytes read so far, approximately
@@ -98,7 +98,7 @@ class Capture:
             raise CaptureError(f"no TCP in {self.packets:,} packets ({reasons})")
 
 
-def _piped_frames(stream: io.BufferedReader[Any], opened: ExitStack) -> Iterator[Frame]:
+def _piped_frames(stream: io.BufferedReader, opened: ExitStack) -> Iterator[Frame]:
     """Yields the frames of a pcap file that may grow, which libpcap reads from a pipe.
 
     Given the file itself, libpcap would take a packet that is still being written for damage.
@@ -129,7 +129,7 @@ def _piped_frames(stream: io.BufferedReader[Any], opened: ExitStack) -> Iterator
         os.close(both)
 
 
-def _pump(stream: io.BufferedReader[Any], writing: int) -> None:
+def _pump(stream: io.BufferedReader, writing: int) -> None:
     try:
         with open(writing, "wb", buffering=0) as pipe:
             while data := stream.read1(_PIECE):

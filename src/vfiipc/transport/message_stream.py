@@ -200,6 +200,10 @@ class MessageStream(WritingStream):
     def _await_msg(
         self, stream: ByteStream, timeout_msec: float, deadline: Deadline | None
     ) -> Message | None:
+        """Receives until a message is complete, or nothing can complete it in time.
+
+        It gives up when the deadline passes, when the stream ends or breaks, or on ``close``.
+        """
         moment = deadline.moment if deadline is not None else inf
         if deadline is None and 0 <= timeout_msec < LONGEST_MSEC:
             # As `Deadline` computes it, but without its object, which takes time.

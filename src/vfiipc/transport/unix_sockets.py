@@ -1,4 +1,4 @@
-"""The names of Unix sockets: which server gets a path, and which removes its file.
+"""The paths of Unix sockets: who may take one, also from a dead server, and who removes the file.
 
 Rules, and why they are so: ``spec/ipc.md``, section 10.
 """
@@ -220,7 +220,7 @@ def _bound_file(sock: socket.socket, path: str) -> SocketFile:
 
 
 def _remove_if_dead(path: str) -> None:
-    """Removes the file of a socket that is gone; ``OSError`` for anything else (IPC-U5)."""
+    """Removes the file that a dead server left behind; ``OSError`` for anything else (IPC-U5)."""
     try:
         file = SocketFile(path)
     except FileNotFoundError:
@@ -248,9 +248,9 @@ def _is_alive(path: str) -> bool:
 class _Lock(list[int]):
     """Keeps out others of this library that take a path in a directory (IPC-U6).
 
-    Otherwise, another server could replace the file of a socket that is gone just before it is
-    removed, and would lose its own. If the directory cannot be locked, or stays locked, this
-    continues without: ``_listen`` checks once more. The items are the descriptors to close.
+    Otherwise, another server could replace the file of a dead server just before it is removed, and
+    would lose its own. If the directory cannot be locked, or stays locked, this continues without:
+    ``_listen`` checks once more. The items are the descriptors to close.
     """
 
     def __init__(self, directory: str) -> None:
