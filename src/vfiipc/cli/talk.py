@@ -26,10 +26,10 @@ once. Lines that begin with a slash are commands: /hex, /json, /file, /raw, /id,
 /prefix, /reconnect, /quit. /help describes them; // sends a slash. The arrow
 keys recall earlier lines; they are not saved when the program ends.
 
-If input or output is redirected, talk reads lines from standard input and prints
-what arrives as JSON lines. At the end of the input it waits until nothing has
-arrived for --wait seconds. An invalid line, or one that cannot be sent, ends the
-program.
+If input or output is redirected, talk reads lines from standard input and
+prints what arrives as JSON lines. At the end of the input it waits until
+nothing has arrived for --wait seconds. An invalid line, or one that cannot be
+sent, ends the program.
 
 examples:
   vfiipc talk 127.0.0.1:5000
