@@ -114,6 +114,10 @@ def test_addresses_are_shown_as_they_are_typed() -> None:
     [
         ([], "vfiipc: the following arguments are required: COMMAND"),
         (["dance"], "vfiipc: argument COMMAND: invalid choice: 'dance'"),
+        (["--nosuch"], "vfiipc: unrecognized arguments: --nosuch"),
+        (["notify", "--nosuch"], "vfiipc notify: unrecognized arguments: --nosuch"),
+        (["send", "--nosuch=4"], "vfiipc send: unrecognized arguments: --nosuch=4"),
+        (["send", "--id", "-4"], "vfiipc send: the following arguments are required: ADDRESS"),
         (["echo", "nowhere"], "vfiipc echo: argument ADDRESS: no port in 'nowhere'"),
         (["echo", "--lim=5"], "vfiipc echo: unrecognized arguments: --lim=5"),
         (["echo", "--prefix", "x"], "vfiipc echo: argument --prefix: invalid prefix: 'x'"),

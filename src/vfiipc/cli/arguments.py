@@ -62,6 +62,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
         #: Called with all arguments; ``ArgumentTypeError`` refuses them.
         self.checks: list[Check] = []
+        self._unknown: list[str] = []  # options, as far as they are found before parsing
         # Lists of numbers may begin with a negative one: they are values, not options.
         self._negative_number_matcher = re.compile(r"-\d")
 
@@ -74,6 +75,7 @@ class Parser(argparse.ArgumentParser):
         """
         if self.mixed and args is not None:
             args = self._options_first(args)
+        self._unknown = [arg for arg in args or () if self._is_unknown(arg)]
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -104,7 +106,13 @@ class Parser(argparse.ArgumentParser):
             return True
         return re.match(r"-[^\d ]", arg) is not None and " " not in arg
 
+    def _is_unknown(self, arg: str) -> bool:
+        name = arg.partition("=")[0]
+        return re.match(r"--?[^\W\d]", name) is not None and name not in self._option_string_actions
+
     def error(self, message: str) -> NoReturn:
+        if self._unknown and "arguments are required" in message:
+            message = f"unrecognized arguments: {' '.join(self._unknown)}"  # the likely cause
         complain(self.prog, f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
 

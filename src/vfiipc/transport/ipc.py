@@ -33,7 +33,7 @@ class IPC(Holder, ABC):
     ``eof()``, ``error()`` and ``last_error`` tell why (IPC-G1). Only a caller's mistake raises:
     ``TypeError`` for a wrong type, ``ValueError`` for a value out of range (IPC-G2).
 
-    Time-outs are milliseconds; negative waits for ever, 0 does not wait. One reader, one writer and
+    Time-outs are milliseconds; negative waits forever, 0 does not wait. One reader, one writer and
     anyone who closes may run at the same time; several readers take turns, several writers too.
     Use it as a context manager, or call ``close``. Rules: ``spec/ipc.md``.
     """

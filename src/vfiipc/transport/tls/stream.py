@@ -135,7 +135,7 @@ class TLSStream(SocketStream):
     def _pull(self) -> bool:
         """Appends plaintext, or the end, to ``_plain``; returns whether there was any.
 
-        It receives once at most: a peer can send records without data for ever.
+        It receives once at most: a peer can send records without data forever.
 
         Raises:
             OSError: the connection is broken.
