@@ -136,7 +136,7 @@ def test_addresses_are_shown_as_they_are_typed() -> None:
         (["inspect", "1", "2", "3"], "vfiipc inspect: unrecognized arguments: 3"),
         (["inspect", "5701"], "TARGET is missing, and there is no file '5701'"),
         (["inspect", "5701", "x"], "vfiipc inspect: argument TARGET: no port in 'x'"),
-        (["inspect", "x", "5701"], "vfiipc inspect: no port in 'x'"),
+        (["inspect", "x", "5701"], "vfiipc inspect: argument LISTEN: no port in 'x'"),
         (["inspect", "x", "--hold", ""], "--hold needs LISTEN and TARGET"),
         (["inspect", "1", "2", "--follow"], "--follow and --format need FILE"),
         (["inspect", "-"], "reads keys from standard input"),

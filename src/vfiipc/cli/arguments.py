@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, NoReturn, cast
 
-from ..codec import MAX_DATA_SIZE, PREFIX, Framer, encode_header
+from ..codec import MAX_DATA_SIZE, MSG_ID, PREFIX, Framer, encode_header
 from .streams import complain
 
 __all__ = [
@@ -199,7 +199,7 @@ def add_msg_id(parser: Parser, what: str) -> None:
         metavar="NUMBER",
         type=msg_id,
         default=0,
-        help=f"{what}: decimal, or 0x and hexadecimal digits; -2147483648..2147483647 (0)",
+        help=f"{what}: decimal, or 0x and hexadecimal digits; {MSG_ID.lowest}..{MSG_ID.highest} (0)",
     )
 
 

@@ -100,7 +100,10 @@ def _check_places(parsed: argparse.Namespace) -> None:
     if parsed.target is not None:
         if parsed.follow or parsed.format != "auto":
             raise ArgumentTypeError("--follow and --format need FILE, without TARGET")
-        parsed.place = links.address(parsed.place)
+        try:
+            parsed.place = links.address(parsed.place)
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(f"argument LISTEN: {error}") from None
     elif _is_address(parsed.place) and not Path(parsed.place).exists():
         raise ArgumentTypeError(
             f"TARGET is missing, and there is no file {parsed.place!r}; "
