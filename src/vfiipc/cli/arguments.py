@@ -199,7 +199,8 @@ def add_msg_id(parser: Parser, what: str) -> None:
         metavar="NUMBER",
         type=msg_id,
         default=0,
-        help=f"{what}: decimal, or 0x and hexadecimal digits; {MSG_ID.lowest}..{MSG_ID.highest} (0)",
+        help=f"{what}: decimal, or 0x and hexadecimal digits; "
+        f"{MSG_ID.lowest}..{MSG_ID.highest} (0)",
     )
 
 
