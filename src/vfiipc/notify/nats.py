@@ -27,6 +27,7 @@ _CROWDED: Final = 1 << 20
 _PAUSE: Final = 0.5
 
 _PORT: Final = 4222
+_SCHEMES: Final = ("nats", "tls", "ws", "wss")
 _OWN: Final = {
     "servers",
     "allow_reconnect",
@@ -59,9 +60,12 @@ class NatsBus(Bus):
         if not self._servers:
             raise ValueError("no NATS server given; use an address such as nats://host:4222")
         for each in self._servers:
-            if urlsplit(each).scheme not in ("nats", "tls", "ws", "wss"):
+            if not _is_address(each):
+                # Without the credentials.
+                scheme, found, rest = each.rpartition("://")
+                typed = f"{scheme}{found}{rest.rpartition('@')[2]}"
                 raise ValueError(
-                    f"invalid NATS address: {_place(each)}; use an address such as nats://host:4222"
+                    f"invalid NATS address: {typed!r}; use an address such as nats://host:4222"
                 )
         wrong = _OWN & options.keys()
         if wrong:
@@ -187,10 +191,15 @@ class NatsBus(Bus):
             server_logger.warning(text, size, allowed)
 
 
-def _place(server: str) -> str:
-    """An address without its credentials."""
+def _is_address(server: str) -> bool:
     try:
         parts = urlsplit(server)
-        return shown(f"{parts.scheme}://{parts.hostname or ''}:{parts.port or _PORT}")
-    except ValueError:
-        return "a server"
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is not a number, or out of range
+        return False
+
+
+def _place(server: str) -> str:
+    """A valid address without its credentials."""
+    parts = urlsplit(server)
+    return shown(f"{parts.scheme}://{parts.hostname}:{parts.port or _PORT}")

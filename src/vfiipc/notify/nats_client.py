@@ -6,6 +6,7 @@ Importing this module needs ``nats-py``, so ``nats.py`` imports it when it conne
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -181,7 +182,8 @@ class NatsClient(Client):
 def _text(error: Exception) -> str:
     """The message of an exception, without its number."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        text = error.strerror.partition(" (")[0]  # asyncio and ssl append details
+        return os.strerror(error.errno) if text == "Connect call failed" and error.errno else text
     return str(error) or "no answer in time"
 
 

@@ -50,8 +50,8 @@ class Pipe(IPC):
 
     def __init__(self, config: int = PC_None) -> None:
         if index(config) not in (self.PC_None, self.PC_EnableCredentials):
-            allowed = "Pipe.PC_None or Pipe.PC_EnableCredentials is allowed"
-            raise ValueError(f"config is {config}: {allowed}")
+            allowed = "Pipe.PC_None or Pipe.PC_EnableCredentials"
+            raise ValueError(f"config is {config}, but must be {allowed}")
         super().__init__()
         if config == self.PC_EnableCredentials:
             unneeded = "PC_EnableCredentials has no effect: remote_addr() always tells who it is"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from operator import index
 from typing import Any, ClassVar, Final
 
+from ...codec import check_integer
 from ..addresses import PortError, address_text, check_text, split_address
 from ..byte_stream import Listening
 from ..deadline import FOREVER, Deadline
@@ -141,9 +141,7 @@ class TLS(HostIPC):
         Raises:
             ValueError: there is no such flag.
         """
-        if not 0 <= index(flags) <= _ALL_FLAGS:
-            raise ValueError(f"flags is {flags}, but must be IGNORE_ flags joined, 0..{_ALL_FLAGS}")
-        ignored = Check(flags)
+        ignored = Check(check_integer("flags", flags, 0, _ALL_FLAGS))
 
         def check() -> None:
             if single_checks(ignored):
