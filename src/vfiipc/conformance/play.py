@@ -218,7 +218,13 @@ class _Player:
         assert connection.link is not None
         connection.link.send(control)
         patience = _OPTIONAL_TIMEOUT if connection.opened.optional else USUAL
-        await self._until_due(connection, patience * self._scale, len(control))
+        limit = min(patience * self._scale, self._left)
+        rest = self._left - limit
+        self._left = limit  # for the whole exchange, even if its bytes arrive one by one
+        try:
+            await self._until_due(connection, len(control))
+        finally:
+            self._left += rest
 
     async def _send(self, connection: _Connection, data: bytes) -> None:
         assert connection.link is not None
@@ -239,17 +245,12 @@ class _Player:
         if connection.paused:
             connection.paused = False
             connection.link.resume()
-        # Cases that measure times use their whole limit.
-        seconds = self._plan.case.seconds if self._plan.case.measures else USUAL
-        await self._until_due(connection, seconds * self._scale)
+        await self._until_due(connection)
 
-    async def _until_due(
-        self, connection: _Connection, stall: float, least: int | None = None
-    ) -> None:
-        """Waits until everything expected by now has arrived, or at least ``least`` bytes.
-
-        Gives up if nothing arrives for ``stall`` seconds.
-        """
+    async def _until_due(self, connection: _Connection, least: int | None = None) -> None:
+        """Waits until everything expected by now has arrived, or at least ``least`` bytes."""
+        # If nothing arrives, it gives up earlier, except in cases that measure times.
+        stall = (self._plan.case.seconds if self._plan.case.measures else USUAL) * self._scale
         link = connection.link
         assert link is not None
         due = connection.due() if least is None else least
