@@ -60,12 +60,10 @@ class NatsBus(Bus):
         if not self._servers:
             raise ValueError("no NATS server given; use an address such as nats://host:4222")
         for each in self._servers:
-            if not _is_address(each):
-                # Without the credentials.
-                scheme, found, rest = each.rpartition("://")
-                typed = f"{scheme}{found}{rest.rpartition('@')[2]}"
+            fault = _fault(each)
+            if fault is not None:
                 raise ValueError(
-                    f"invalid NATS address: {typed!r}; use an address such as nats://host:4222"
+                    f"invalid NATS address: {fault}; use an address such as nats://host:4222"
                 )
         wrong = _OWN & options.keys()
         if wrong:
@@ -191,12 +189,21 @@ class NatsBus(Bus):
             server_logger.warning(text, size, allowed)
 
 
-def _is_address(server: str) -> bool:
+def _fault(server: str) -> str | None:
+    """What is wrong with an address; None if nothing is. Shows no part that can be a password."""
     try:
         parts = urlsplit(server)
-        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is not a number, or out of range
-        return False
+    except ValueError:
+        return "the brackets do not match"
+    if parts.scheme not in _SCHEMES:
+        return f"the scheme is {parts.scheme!r}" if parts.scheme else "it has no scheme"
+    if not parts.hostname:
+        return "it has no host"
+    try:
+        wrong = parts.port == 0
+    except ValueError:
+        wrong = True
+    return f"the port of {parts.hostname!r} must be in 1..65535" if wrong else None
 
 
 def _place(server: str) -> str:
