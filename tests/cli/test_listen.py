@@ -172,8 +172,8 @@ def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["listen", "pipe:///no/such/folder/x"]) == 1
     first, second, third = capsys.readouterr().err.splitlines()
     assert first == "vfiipc listen: cannot read no/such/file: no such file or directory"
-    assert second.startswith("vfiipc listen: cannot listen at 192.0.2.1:5000: ")
-    assert third.startswith("vfiipc listen: cannot listen at pipe:///no/such/folder/x: ")
+    assert second.startswith("vfiipc listen: cannot listen on 192.0.2.1:5000: ")
+    assert third.startswith("vfiipc listen: cannot listen on pipe:///no/such/folder/x: ")
 
 
 # --- answers in several steps, and bad ones -------------------------------------------------------

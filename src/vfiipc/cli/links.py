@@ -149,7 +149,7 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     if not listen_at(listener, place):
         reason = describe(listener.last_error)
         listener.close()
-        raise Failure(f"cannot listen at {shown(place)}: {reason}")
+        raise Failure(f"cannot listen on {shown(place)}: {reason}")
     local = listener.local_addr()
     if place.scheme == "pipe" or not local:
         return listener, shown(place)
@@ -161,11 +161,11 @@ def _take_over(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     try:
         sock, at = inherited(place.fd, _BACKLOG, tls=False)
     except OSError as error:
-        raise Failure(f"cannot listen at {place}: {describe(error)}") from None
+        raise Failure(f"cannot listen on {place}: {describe(error)}") from None
     found = parse(at, listening=True)
     listener = _new(found, parsed, listening=True)
     if not listener._listen_by(lambda lifetime: SocketListener(sock, lifetime)):
-        raise Failure(f"cannot listen at {place}: {describe(listener.last_error)}")
+        raise Failure(f"cannot listen on {place}: {describe(listener.last_error)}")
     return listener, shown(found)
 
 
@@ -188,7 +188,7 @@ def _new(place: Address, parsed: argparse.Namespace, *, listening: bool) -> Sche
     if not is_tls(link):
         return link
     if listening and not parsed.cert:
-        raise Failure(f"listening at {place} needs a certificate: --cert, and --key")
+        raise Failure(f"listening on {place} needs a certificate: --cert, and --key")
     given = [path for path in (parsed.cert, parsed.key) if path]
     if given and not link.setKeyCert(given[-1], given[0]):
         raise Failure(f"cannot use {' and '.join(given)}: {describe(link.last_error)}")

@@ -18,7 +18,7 @@ def server_context(parsed: argparse.Namespace, address: object) -> ssl.SSLContex
         Failure: a file is missing, or cannot be used.
     """
     if not parsed.cert:
-        raise Failure(f"listening at {address} needs a certificate: --cert, and --key")
+        raise Failure(f"listening on {address} needs a certificate: --cert, and --key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load(context, parsed.ca, parsed.cert, parsed.key)
     if parsed.client_auth:

@@ -208,7 +208,7 @@ class Executed:
         self.abilities = Abilities(
             half_close=scheme != "tls",
             reset=scheme != "pipe",
-            # Two peers cannot listen at one fixed address.
+            # Two peers cannot listen on one fixed address.
             prefix=address is None and self._takes("{prefix}"),
             limit=address is None and self._takes("{limit}"),
             memory=Process.can_measure_memory(),
