@@ -215,7 +215,7 @@ def _path(text: str, rest: str) -> str:
     if rest.startswith("@") and len(rest) > 1:
         return "\0" + rest[1:]
     if not rest.startswith("/") or len(rest) == 1:  # CON-A4
-        raise ValueError(f"{text!r}: the path of a pipe must be absolute, as in pipe:///run/name")
+        raise ValueError(f"{text!r}: a pipe needs an absolute path, as in pipe:///run/name")
     return rest
 
 

@@ -141,7 +141,8 @@ class TLS(HostIPC):
         Raises:
             ValueError: there is no such flag.
         """
-        ignored = Check(check_integer("flags", flags, 0, _ALL_FLAGS))
+        name = "flags (IGNORE_ values, joined with |)"
+        ignored = Check(check_integer(name, flags, 0, _ALL_FLAGS))
 
         def check() -> None:
             if single_checks(ignored):
