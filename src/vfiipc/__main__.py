@@ -45,20 +45,20 @@ _INTERRUPTED = 130  # the shell convention: 128 + SIGINT
 
 _MORE = """\
 examples:
-  vfiipc demo                        watch two processes talk
-  vfiipc echo 127.0.0.1:5000         a server that echoes every message
-  vfiipc send 127.0.0.1:5000 hello   a client
-  vfiipc talk 127.0.0.1:5000         a conversation, line by line
-  vfiipc listen 5000 --answer OK     stand in for a terminal
-  vfiipc proxy 5001 127.0.0.1:5000   watch and record the traffic of two programs
-  vfiipc inspect 5001 127.0.0.1:5000 the same in a table; hold and edit messages
-  vfiipc dump session.pcap           decode a recording
-  vfiipc examine 127.0.0.1:5000      check that a program conforms to the protocol
-  vfiipc spec --to protocol          write out the specification and its vectors
+  vfiipc demo                         watch two processes talk
+  vfiipc echo 127.0.0.1:5000          a server that echoes every message
+  vfiipc send 127.0.0.1:5000 hello    a client
+  vfiipc talk 127.0.0.1:5000          a conversation, line by line
+  vfiipc listen 5000 --answer OK      simulate a terminal
+  vfiipc proxy 5001 127.0.0.1:5000    watch the traffic of two programs
+  vfiipc inspect 5001 127.0.0.1:5000  the same in a table; hold and edit
+  vfiipc dump session.pcap            decode a recording
+  vfiipc examine 127.0.0.1:5000       check that a program conforms
+  vfiipc spec --to protocol           write out the specification
 
 Run `vfiipc COMMAND --help` for details. Exit status: 0 success; 1 failure, with
-the reason on standard error; 2 invalid arguments or a malformed answers file;
-130 ended by Ctrl-C, 143 by SIGTERM; 141 the reader of the output has gone.
+the reason on standard error; 2 invalid arguments or a malformed input file; 130
+ended by Ctrl-C, 143 by SIGTERM; 141 the reader of the output has gone.
 """
 
 
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 for success; 1 for a failure; 2 for invalid arguments or a malformed
-        answers file; 130 after Ctrl-C; 128 plus the signal number after another signal; 141 when
+        input file; 130 after Ctrl-C; 128 plus the signal number after another signal; 141 when
         the reader of the output has gone.
     """
     return _status(argv)

@@ -143,7 +143,7 @@ class Wait(NamedTuple):
 
 
 class End(NamedTuple):
-    """End the stream; nothing follows."""
+    """End the stream as ``ending`` says; nothing follows."""
 
     ending: Ending
 
@@ -176,7 +176,7 @@ class Planner:
         return self._ended
 
     def feed(self, chunk: bytes) -> Iterator[Action]:
-        """What to do with the next bytes of the stream."""
+        """What to do with ``chunk``, the next bytes of the stream."""
         if self._ended:
             return iter(())
         data, self._ended = self._delivery.arriving(self._offset, chunk)

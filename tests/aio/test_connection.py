@@ -347,6 +347,7 @@ def test_nobody_there(loop: Run[Any]) -> None:
         ({"close_timeout": None}, TypeError),
         ({"request_ids": range(0)}, ValueError),
         ({"ssl": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}, ValueError),
+        ({"ssl": 5}, TypeError),
     ],
 )
 def test_mistakes_raise_at_once(keywords: dict[str, Any], error: type[Exception]) -> None:

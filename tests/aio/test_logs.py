@@ -37,7 +37,7 @@ def test_the_life_of_a_connection(loop: Run[Any], caplog: pytest.LogCaptureFixtu
         "aio.# sent message 7, 16 bytes",
         "aio.# lost synchronisation at byte 0: found 6e 6f 69 73 65 00 4e 46, which is not a header",  # noqa: E501
         "aio.# received message -3, 9 bytes",
-        "aio.# met the end: the peer has closed",
+        "aio.# end of stream: the peer has closed",
         "aio.# closed, 5 bytes discarded",
     ]
 

@@ -315,13 +315,15 @@ def test_a_handler_that_wants_to_end_the_program_ends_itself_alone(
         ("127.0.0.1:0", {"grace": None}, TypeError),
         ("tls://127.0.0.1:0", {}, ValueError),
         ("127.0.0.1", {}, ValueError),
+        ("127.0.0.1:0", {"handler": 5}, TypeError),
+        ("tls://127.0.0.1:0", {"ssl": 5}, TypeError),
     ],
 )
 def test_mistakes_raise_at_once(
     address: str, keywords: dict[str, Any], error: type[Exception]
 ) -> None:  # CON-T1
     with pytest.raises(error):
-        aio.serve(echo, address, **{**FRAMING, **keywords})
+        aio.serve(address=address, **{"handler": echo, **FRAMING, **keywords})
 
 
 @pytest.mark.timeout(180)

@@ -206,8 +206,8 @@ def test_microseconds_are_exact(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "the input is empty"),
-        (bytes(1000), "no prefix found in 1,000 bytes; set it with --prefix"),
+        (b"", ": the input is empty"),
+        (bytes(1000), ": no prefix found in 1,000 bytes; set it with --prefix"),
         (b"\x16\x03\x01" + bytes(100), "This looks like TLS"),
         (b"\xd4\xc3\xb2\xa1", "not a valid capture"),
     ],

@@ -87,7 +87,7 @@ def test_a_port_in_use() -> None:
             said: list[str] = []
             patch.setattr("vfiipc.__main__.complain", lambda *text: said.append(": ".join(text)))
             assert main(["echo", address]) == 1
-    assert said == [f"vfiipc echo: cannot listen at {address}: address already in use"]
+    assert said == [f"vfiipc echo: cannot listen on {address}: address already in use"]
 
 
 def test_ctrl_c_while_it_waits_and_while_it_serves() -> None:

@@ -121,16 +121,24 @@ FILE_OPTIONS = ("--json", "--junit", "--html", "--save-expect")
 
 
 @pytest.mark.parametrize("option", FILE_OPTIONS)
-@pytest.mark.parametrize("place", ["", ".", "absent/report"])
+@pytest.mark.parametrize("place", [".", "absent/report"])
 def test_a_file_that_cannot_be_written_fails_before_the_run(
     tmp_path: Path, option: str, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = str(tmp_path / place) if place else ""
+    path = str(tmp_path / place)
     assert main(["examine", unused_address(), option, path]) == 1
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert f"cannot write {path}: " in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", FILE_OPTIONS)
+def test_a_file_needs_a_name(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["examine", unused_address(), option, ""]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"argument {option}: the file name is empty" in err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")

@@ -73,7 +73,7 @@ def test_files_that_cannot_be_used(
     with listening() as (_, address):
         assert main(["send", f"tls://{address}", "hello", "--ca", nothing]) == 1
     first, second, third = capsys.readouterr().err.splitlines()
-    assert "listening at tls://127.0.0.1:0 needs a certificate: --cert, and --key" in first
+    assert "listening on tls://127.0.0.1:0 needs a certificate: --cert, and --key" in first
     assert second.startswith(f"vfiipc listen: cannot use {nothing}: ")
     assert third.startswith(f"vfiipc send: cannot use {nothing}: ")
 
@@ -110,7 +110,7 @@ def test_a_proxy_on_a_socket_that_exists_already() -> None:
 def test_a_descriptor_that_is_not_one_to_listen_on() -> None:
     status, out, err = run("echo", "fd://0")
     assert (status, out) == (1, b"")
-    assert "cannot listen at fd://0: " in err
+    assert "cannot listen on fd://0: " in err
     status, out, err = run("send", "fd://0", "hello")
     assert (status, out) == (2, b"")
     assert "only a server" in err

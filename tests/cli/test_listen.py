@@ -123,15 +123,18 @@ def test_answers_by_rules(tmp_path: Path) -> None:
         ("\xff", "is not JSON"),
         ("[" * 200_000, "rules.json is nested too deeply"),
         ('[{"answer": NaN}]', "is not JSON: NaN is not a JSON value"),
-        ('[{"answer": "\\ud800"}]', "rule 1: answer contains a lone surrogate"),
-        ('[{"answer": "a", "matches": "\\ud800"}]', "rule 1: matches contains a lone surrogate"),
+        ('[{"answer": "\\ud800"}]', "rule 1: answer contains an unpaired surrogate"),
+        (
+            '[{"answer": "a", "matches": "\\ud800"}]',
+            "rule 1: matches contains an unpaired surrogate",
+        ),
         ('[{"answer": "a", "matches": 5}]', "rule 1: matches must be a string"),
         ('[{"answer": "a", "matches": "a{99999999999}"}]', "the repetition number is too large"),
         (
             json.dumps([{"answer": "a", "matches": "(" * 9999 + ")" * 9999}]),
             "rule 1: matches is too large a regular expression",
         ),
-        ('[{"answer": "a", "id": 7.0}]', "rule 1: id must be a whole number"),
+        ('[{"answer": "a", "id": 7.0}]', "rule 1: id must be a whole number, not 7.0"),
         ('[{"answer": "a", "id": true}]', "rule 1: id must be a whole number"),
         ("{}", "must be an array of rules"),
         ("[1]", "rule 1: must be an object"),
@@ -169,8 +172,8 @@ def test_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["listen", "pipe:///no/such/folder/x"]) == 1
     first, second, third = capsys.readouterr().err.splitlines()
     assert first == "vfiipc listen: cannot read no/such/file: no such file or directory"
-    assert second.startswith("vfiipc listen: cannot listen at 192.0.2.1:5000: ")
-    assert third.startswith("vfiipc listen: cannot listen at pipe:///no/such/folder/x: ")
+    assert second.startswith("vfiipc listen: cannot listen on 192.0.2.1:5000: ")
+    assert third.startswith("vfiipc listen: cannot listen on pipe:///no/such/folder/x: ")
 
 
 # --- answers in several steps, and bad ones -------------------------------------------------------
@@ -223,7 +226,7 @@ def test_rules_answer_one_after_the_other(tmp_path: Path) -> None:
         ({"steps": [1]}, "rule 1, step 1: must be an object"),
         ({"steps": [{"answer": "a"}], "delay": 1}, "delay and steps exclude each other"),
         ({"steps": [{"id": 1}]}, "rule 1, step 1: 'id' is unknown"),
-        ({"delay": "soon", "answer": "a"}, "delay: must be a number"),
+        ({"delay": "soon", "answer": "a"}, 'delay: must be a number, not "soon"'),
         ({"delay": -1, "answer": "a"}, "delay is -1.0, but must be in 0..1,000,000,000 seconds"),
         ({"pieces": 0, "answer": "a"}, "pieces: pieces is 0, but must be 1 or more"),
         ({"pieces": 3}, "needs either answer or answer_hex"),
@@ -233,10 +236,12 @@ def test_rules_answer_one_after_the_other(tmp_path: Path) -> None:
         ({"damage": [1], "answer": "a"}, "damage: must be an object such as"),
         ({"cut": 99, "answer": "a"}, "at=99 is beyond the end of the answer, which has 13 bytes"),
         ({"cut": 5}, "cut: this changes an answer, so it must come after"),
-        ({"close": False}, "close: can only be true"),
+        ({"delay": {}, "answer": "a"}, "delay: must be a number, not an object"),
+        ({"cut": "x" * 100, "answer": "a"}, f'cut: must be a whole number, not "{"x" * 39}...'),
+        ({"close": False}, "close: can only be true, not false"),
         ({"garbage_hex": 5}, "garbage_hex: "),
         ({"wrong_prefix": "x", "answer": "a"}, "wrong_prefix: invalid prefix: 'x'"),
-        ({"answer": "a", "times": 0}, "times must be a whole number above 0"),
+        ({"answer": "a", "times": 0}, "times must be a whole number above 0, not 0"),
     ],
 )
 def test_bad_steps_are_named(

@@ -72,9 +72,9 @@ def test_a_file_is_sent(tmp_path: Path) -> None:
             for name in ("json", "file", "raw", "id", "prefix")
             for space in ("", " ")
         ),
-        ("/prefix auto", "this command needs an explicit prefix"),
+        ("/prefix auto", "this command cannot detect the prefix"),
         ("/quit now", "/quit takes no argument"),
-        ("\ud800", "contains a lone surrogate"),
+        ("\ud800", "contains an unpaired surrogate"),
     ],
 )
 def test_a_line_is_refused(line: str, says: str) -> None:

@@ -78,6 +78,8 @@ def test_values_out_of_range_are_named_with_their_range(
     for value in outside:
         with pytest.raises(ValueError, match=f"^{name} is {value}, but must be {allowed}$"):
             call(value)
+    with pytest.raises(ValueError, match=f"^{name} is far out of range, but must be {allowed}$"):
+        call(-(10**5000))  # too long for Python to write
 
 
 @pytest.mark.parametrize(("name", "call"), CALLS)

@@ -9,6 +9,7 @@ import pytest
 from vfiipc.codec import SyncLostError
 from vfiipc.exchange import (
     ConnectionClosed,
+    check_callable,
     check_timeout,
     cut_or_ended,
     duration_of,
@@ -86,6 +87,18 @@ def test_a_huge_negative_timeout_is_refused() -> None:
 def test_a_negative_timeout_is_refused(timeout: float) -> None:
     with pytest.raises(ValueError, match=r"grace is .*must be 0 or more seconds, or None"):
         check_timeout(timeout, "grace")
+
+
+def test_a_duration_is_a_number_of_seconds() -> None:
+    with pytest.raises(ValueError, match=r"^drain is -1, but must be 0 or more seconds$"):
+        duration_of(-1, "drain")
+    with pytest.raises(TypeError, match=r"^drain must be a number of seconds, not NoneType$"):
+        duration_of(None, "drain")  # type: ignore[arg-type]
+
+
+def test_a_handler_is_callable() -> None:
+    with pytest.raises(TypeError, match=r"^handler must be callable, not int$"):
+        check_callable(5)
 
 
 def test_a_timeout_is_a_number() -> None:

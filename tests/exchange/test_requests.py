@@ -41,7 +41,7 @@ def test_no_id_is_left() -> None:  # CON-R2
     requests: Requests[Caller] = Requests(range(7, 9))
     requests.open(Caller("a"))
     requests.open(Caller("b"))
-    with pytest.raises(BufferError, match="all 2 request IDs wait for answers"):
+    with pytest.raises(BufferError, match="all 2 request IDs are waiting for answers"):
         requests.open(Caller("c"))
     assert answered(requests, 8) == "b"
     assert requests.open(Caller("c")) == 8

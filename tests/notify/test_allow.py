@@ -43,10 +43,10 @@ def test_a_wrong_line_is_named_with_what_is_allowed() -> None:  # NFY-A9
     assert caught.value.code is ResultCode.NOTIFY_ERR_CONFIG_SYNTAX
     assert caught.value.line == 3
     assert str(caught.value) == (
-        r"/etc/notify.cfg, line 3: 'perm\x1bit' does not begin a line; a line is"
+        r"/etc/notify.cfg, line 3: 'perm\x1bit' is not a keyword; a line is"
         " `in|out FROM TO NOTIFICATION-ID` or `interface NAME-OR-ADDRESS`"
     )
-    with pytest.raises(ConfigError, match=r"line 1: 'x{40}\.\.\.' does not"):
+    with pytest.raises(ConfigError, match=r"line 1: 'x{40}\.\.\.' is not"):
         parse_allow_list("x" * 10000)
 
 

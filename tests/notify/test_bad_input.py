@@ -208,7 +208,7 @@ def test_a_wrong_line_refuses_to_start(
     status, err = refused(capsys, str(config), "--listen", "127.0.0.1:0")
     assert status == 2
     assert err == (
-        f"vfiipc notifysvc: {config}, line 3: 'permit' does not begin a line; a line is"
+        f"vfiipc notifysvc: {config}, line 3: 'permit' is not a keyword; a line is"
         " `in|out FROM TO NOTIFICATION-ID` or `interface NAME-OR-ADDRESS`"
         " (NOTIFY_ERR_CONFIG_SYNTAX, -5)\n"
     )
@@ -225,7 +225,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(
     config.write_bytes(b"\xef\xbb\xbfin * * *\nwrong\n")  # a fault, so that it does not start
     status, err = refused(capsys, str(config), "--listen", "127.0.0.1:0")
     assert status == 2
-    assert f"{config}, line 2: 'wrong' does not begin a line" in err
+    assert f"{config}, line 2: 'wrong' is not a keyword" in err
 
 
 @pytest.mark.parametrize("path", ["", "/"])

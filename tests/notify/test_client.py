@@ -162,9 +162,11 @@ def test_wrong_arguments_raise_at_once() -> None:
                 await client.send("a", "x", sender="1")
             with pytest.raises(TypeError, match="handler must be callable"):
                 await client.register("x", 5)  # type: ignore[arg-type]
-            with pytest.raises(ValueError, match="priority is out of range"):
+            with pytest.raises(
+                ValueError, match=r"priority is 2147483648, but must be in -2147483648\.\."
+            ):
                 await client.register("x", print, priority=2**31)
-            with pytest.raises(ValueError, match="flags is out of range"):
+            with pytest.raises(ValueError, match=r"flags is -1, but must be in 0\.\.4294967295"):
                 await client.send("a", "x", flags=-1)
             with pytest.raises(TypeError, match="timeout must be"):
                 await client.ask("a", "x", reply="y", timeout="1")  # type: ignore[arg-type]

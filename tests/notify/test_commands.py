@@ -64,7 +64,7 @@ def test_observing(running: Server) -> None:
     status, _, err = run("notify", "observe", "--server", running.tcp)
     assert (status, err) == (
         1,
-        "vfiipc notify: only local clients may observe: --server pipe:///PATH\n",
+        "vfiipc notify: only local clients may observe; use --server pipe:///PATH\n",
     )
 
 
@@ -98,7 +98,9 @@ def test_sending_says_what_came_of_it(running: Server) -> None:
         (("send", "a", "b", "{"), "is not JSON"),
         (("send", "a", "b", "1e999 2"), "is not JSON"),
         (("send", "", "b", "1"), "has 0 bytes, but must have 1..255"),
-        (("send", "a", "b", "1", "--flags", "-1"), "flags is out of range"),
+        (("send", "a", "b", "1", "--flags", "-1"), "flags is -1, but must be in 0..4294967295"),
+        (("send", "a", "b", "1", "--flags", "x"), "invalid number: 'x'"),
+        (("watch", "a", "--priority", "x"), "invalid number: 'x'"),
         (("send", "a", "b", "1", "--app-id", "*"), "means any or all"),
         (("watch",), "required: ID"),
         (("watch", "x" * 256), "has 256 bytes"),
@@ -159,7 +161,40 @@ def test_over_tls(tmp_path: Path) -> None:
     ("arguments", "status", "said"),
     [
         (("--node", "x"), 2, "--node needs --bus URL"),
-        (("--bus", "localhost"), 2, "invalid NATS address: "),
+        (("--bus-key", "x"), 2, "--bus-key needs --bus URL"),
+        (("--bus", "nats://x", "--bus-key", "x"), 2, "--bus-key needs --bus-cert"),
+        (("--bus", "nats://x", "--bus-nkey", ""), 2, "--bus-nkey: the file name is empty"),
+        (("--bus", "nats://127.0.0.1:1", "--bus-nkey", __file__), 1, "invalid seed"),
+        (
+            ("--bus", "nats://127.0.0.1:1", "--bus-cert", __file__),
+            1,
+            "contains no certificate in PEM format",
+        ),
+        (
+            ("--bus", "nats://127.0.0.1:1", "--bus-ca", __file__),
+            1,
+            "contains no certificate in PEM format",
+        ),
+        (
+            ("--bus", "localhost"),
+            2,
+            "invalid NATS address: it has no scheme; use an address such as",
+        ),
+        (
+            ("--bus", "nats://u:secret@h:x"),
+            2,
+            "invalid NATS address: the port of 'h' must be in 1..65535",
+        ),
+        (
+            ("--bus", "nats://u:secret@h:99999"),
+            2,
+            "invalid NATS address: the port of 'h' must be in 1..65535",
+        ),
+        (("--bus", "nats://u:secret@"), 2, "invalid NATS address: it has no host"),
+        (("--bus", "nats://u:secret"), 2, "the port of 'u' must be in 1..65535"),
+        (("--bus", "http://u:secret@h"), 2, "invalid NATS address: the scheme is 'http'"),
+        (("--bus", "nats://u:secret@[h"), 2, "invalid NATS address: the brackets do not match"),
+        (("--bus", "nats://127.0.0.1:1"), 1, "the bus at nats://127.0.0.1:1: Connection refused\n"),
         (("--bus", "nats://x", "--node", ""), 2, "must have 1..255"),
         (("--bus", "nats://x", "--bus-creds", "/none"), 1, "cannot use /none: there is no such"),
         (("--bus", "nats://x", "--bus-ca", "/none"), 1, "cannot use /none: "),

@@ -172,7 +172,7 @@ def test_a_client_that_is_killed_leaves_nothing(tmp_path: Path) -> None:  # NFY-
                 if error["type"] == "unicast_error":
                     break
         log = started.stderr_to_the_end()
-    assert log.count(" connected, remote") == log.count(" gone") - 1 == 3
+    assert log.count(" connected, remote") == log.count(" disconnected") - 1 == 3
 
 
 def test_connecting_to_nothing_raises(tmp_path: Path) -> None:

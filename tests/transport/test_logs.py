@@ -85,7 +85,7 @@ def test_each_bit_selects_its_level() -> None:  # IPC-L1
             rf"IPC TCP 2 accepted: {ADDRESS} to {ADDRESS}",
             r"IPC TCP 1 closed, 0 bytes discarded",
             r"IPC TCP 2 closed, 5 bytes discarded",
-            rf"IPC TCP listens no longer on {ADDRESS}",
+            rf"IPC TCP no longer listens on {ADDRESS}",
         ],
         "0x80": [
             r"IPC TCP 1 sent message 7, 16 bytes",
@@ -207,7 +207,7 @@ def test_life_and_loss_on_every_transport(pair: Make, caplog: pytest.LogCaptureF
     ]
     events = [text.split(" ", 2)[2] for text in texts(caplog, logging.INFO)]
     assert "closed, 0 bytes discarded" in events
-    assert events[-2:] == ["met the end: the peer has closed", "closed, 25 bytes discarded"]
+    assert events[-2:] == ["end of stream: the peer has closed", "closed, 25 bytes discarded"]
     assert sum(text.startswith(("connected: ", "accepted: ")) for text in events) == 2
     assert texts(caplog, logging.ERROR) == []
     assert texts(caplog, logging.DEBUG) == []

@@ -22,7 +22,7 @@ from .dial import dial, reach
 from .handover import HANDSHAKE_TIMEOUT, hand_over
 from .protocol import MessageProtocol
 from .send_buffer import MAX_UNSENT
-from .settings import CLOSE_TIMEOUT, AsyncSettings
+from .settings import CLOSE_TIMEOUT, AsyncSettings, check_context
 from .timeouts import within
 
 __all__ = ["PendingConnection", "connect"]
@@ -70,6 +70,7 @@ def connect(
     target = parse(address)
     shared = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
     settings = AsyncSettings(shared, max_unsent, close_timeout)
+    check_context(ssl)
     if ssl is None and target.scheme == "tls":
         ssl = tls.create_default_context()
     elif ssl is not None and target.scheme != "tls":

@@ -112,7 +112,7 @@ class MessageProtocol(ReceivingProtocol):
         if not isinstance(reason, ConnectionClosed):
             self.log.broken(reason)
         elif self.exchange.end is not None and reason is not self.exchange.end:
-            self.log.event("met the end: the peer has closed")
+            self.log.event("end of stream: the peer has closed")
         self.log.event(f"closed, {self.framer.discarded} bytes discarded")
 
     # Called by the connection

@@ -140,7 +140,7 @@ class ReceivingProtocol(asyncio.Protocol):
             self.exchange.give_up(msg_id, waiter)
 
     def schedule_stall_check(self) -> None:
-        """Makes sure that requests do not wait for ever while reading is paused.
+        """Makes sure that requests do not wait forever while reading is paused.
 
         A full inbox blocks answers, too. Whether a task is about to take from it shows only after
         all tasks that are ready have run.

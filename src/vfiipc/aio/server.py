@@ -16,6 +16,7 @@ from ..exchange import (
     REQUEST_IDS,
     ConnectionClosed,
     Settings,
+    check_callable,
     connection_limit,
     serving_times,
 )
@@ -27,7 +28,7 @@ from .accepting import Acceptor, listen, take_over
 from .connection import Connection
 from .handover import HANDSHAKE_TIMEOUT, hand_over
 from .send_buffer import MAX_UNSENT
-from .settings import CLOSE_TIMEOUT, AsyncSettings
+from .settings import CLOSE_TIMEOUT, AsyncSettings, check_context
 
 __all__ = ["Handler", "PendingServer", "Server", "serve"]
 
@@ -92,6 +93,8 @@ def serve(
     target = where_to_listen(address, sock)
     shared = Settings(prefix, size_limit, strict, request_ids, max_unclaimed, max_unclaimed_size)
     settings = AsyncSettings(shared, max_unsent, close_timeout)
+    check_callable(handler)
+    check_context(ssl)
     where = target or check_listener(sock, tls=ssl is not None)
     if target and target.scheme != "fd" and (ssl is None) == (target.scheme == "tls"):
         needed = "tls:// needs ssl=, with a certificate" if ssl is None else "ssl= needs tls://"
@@ -203,7 +206,7 @@ class Server:
 
     async def _start(self) -> Server:
         if self._started:
-            raise RuntimeError("this server has been started before")
+            raise RuntimeError("this server has already been started; create a new one")
         self._started = True
         encrypted = self._context is not None
         if isinstance(self._where, socket.socket):

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 from ..codec import check_integer
 from ..exchange import Settings, duration_of
 from .protocol import MessageProtocol
 
-__all__ = ["CLOSE_TIMEOUT", "AsyncSettings"]
+__all__ = ["CLOSE_TIMEOUT", "AsyncSettings", "check_context"]
 
 #: Seconds that closing may take.
 CLOSE_TIMEOUT = 5.0
+
+
+def check_context(context: object) -> None:
+    """Checks the argument ``ssl``.
+
+    Raises:
+        TypeError: it is neither a context nor None.
+    """
+    if context is not None and not isinstance(context, ssl.SSLContext):
+        raise TypeError(f"ssl must be an ssl.SSLContext or None, not {type(context).__name__}")
 
 
 @dataclass(frozen=True)

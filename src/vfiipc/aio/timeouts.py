@@ -29,7 +29,7 @@ async def within(
         undo: called with a result that arrived just as this was cancelled.
 
     Raises:
-        TimeoutError: the time was up.
+        TimeoutError: the time-out expired.
         BaseException: what ``coroutine`` raises.
     """
     task = asyncio.ensure_future(coroutine)

@@ -17,6 +17,7 @@ from ..exchange import (
     REQUEST_IDS,
     ConnectionClosed,
     Settings,
+    check_callable,
     connection_limit,
     explained,
     serving_times,
@@ -92,6 +93,7 @@ def serve(
 
     Rules: ``spec/connections.md``.
     """
+    check_callable(handler)
     target = where_to_listen(address, sock)
     check_tls(target, tls)
     if target is not None and target.scheme == "tls" and tls is None:

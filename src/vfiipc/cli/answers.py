@@ -20,7 +20,8 @@ from .filters import compile_pattern
 
 __all__ = ["Answers", "Rule", "read_rules"]
 
-_HALF_A_PAIR = "contains a lone surrogate, which UTF-8 cannot encode"
+_SURROGATE = "contains an unpaired surrogate, which UTF-8 cannot encode"
+_LONGEST: Final = 40  # characters of a value in an error
 _RULE_KEYS: Final = {"id", "matches", "times", "steps"}
 _ANSWERS: Final = {"answer", "answer_hex"}
 #: Keys that modify the answer of a step; the other keys of a step are actions by themselves.
@@ -152,15 +153,23 @@ def _add_step(place: str, step: Any, reaction: Reaction) -> None:
             raise Malformed(f"{place}: {key}: {error}") from None
 
 
+def _shown(value: Any) -> str:
+    """The beginning of a value in the file; never used for the data of an answer."""
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "an array"
+    text = _written(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError("must be a number")
+        raise ValueError(f"must be a number, not {_shown(value)}")
     return float(value)
 
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("must be a whole number")
+        raise ValueError(f"must be a whole number, not {_shown(value)}")
     return value
 
 
@@ -170,7 +179,7 @@ def _place(value: Any) -> int | None:
 
 def _flag(value: Any) -> None:
     if value is not True:
-        raise ValueError("can only be true")
+        raise ValueError(f"can only be true, not {_shown(value)}")
 
 
 def _pieces(reaction: Reaction, value: Any) -> None:
@@ -231,7 +240,7 @@ _ORDER: Final = ("delay", "garbage_hex", "answer", "answer_hex", "answer_id", *l
 def _times(place: str, entry: dict[str, Any]) -> int | None:
     times = entry.get("times")
     if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
-        raise Malformed(f"{place}: times must be a whole number above 0")
+        raise Malformed(f"{place}: times must be a whole number above 0, not {_shown(times)}")
     return times
 
 
@@ -245,7 +254,7 @@ def _data(place: str, entry: dict[str, Any]) -> bytes:
     try:
         return (answer if isinstance(answer, str) else _written(answer)).encode()
     except UnicodeEncodeError:
-        raise Malformed(f"{place}: answer {_HALF_A_PAIR}") from None
+        raise Malformed(f"{place}: answer {_SURROGATE}") from None
     except RecursionError:
         raise Malformed(f"{place}: answer is nested too deeply") from None
 
@@ -266,7 +275,7 @@ def _refuse(name: str) -> NoReturn:
 def _msg_id(place: str, entry: dict[str, Any], key: str) -> int | None:
     value = entry.get(key)
     if isinstance(value, (_Number, bool)):
-        raise Malformed(f"{place}: {key} must be a whole number")
+        raise Malformed(f"{place}: {key} must be a whole number, not {_shown(value)}")
     try:
         if value is not None:
             encode_header(0, value, 0)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, NoReturn, cast
 
-from ..codec import PREFIX, Framer, encode_header
+from ..codec import MAX_DATA_SIZE, MSG_ID, PREFIX, Framer, encode_header
 from .streams import complain
 
 __all__ = [
@@ -20,12 +20,15 @@ __all__ = [
     "Parser",
     "add_command",
     "add_framing",
+    "add_msg_id",
     "add_timeout",
     "count",
     "delay",
+    "file_name",
     "hex_bytes",
     "limit",
     "msg_id",
+    "number",
     "prefix",
     "prefix_or_auto",
     "show_prefix",
@@ -41,9 +44,11 @@ _AUTO = "auto"  # never parsed as a prefix of four characters
 _LONGEST_TIMEOUT = 2_000_000
 _MOST = 10_000_000
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_NUMBER = re.compile(r"[+-]?(?:0x[0-9a-f]{1,20}|\d{1,20})", re.ASCII | re.IGNORECASE)
 
 Commands = Any  # argparse keeps the type of its sub-commands to itself
 Run = Callable[[argparse.Namespace], int]
+Check = Callable[[argparse.Namespace], None]
 
 
 class Parser(argparse.ArgumentParser):
@@ -55,16 +60,31 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        #: Called with all arguments; ``ArgumentTypeError`` refuses them.
+        self.checks: list[Check] = []
+        self._unknown: list[str] = []  # options, as far as they are found before parsing
         # Lists of numbers may begin with a negative one: they are values, not options.
         self._negative_number_matcher = re.compile(r"-\d")
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """As in ``ArgumentParser``, but in any order if ``mixed``."""
+        """As in ``ArgumentParser``, but in any order if ``mixed``; all arguments must be known.
+
+        argparse alone would report the unknown arguments of a command as those of the program.
+        """
         if self.mixed and args is not None:
             args = self._options_first(args)
-        return super().parse_known_args(args, namespace)
+        self._unknown = [arg for arg in args or () if self._is_unknown(arg)]
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        try:
+            for check in self.checks:
+                check(parsed)
+        except ArgumentTypeError as error:
+            self.error(str(error))
+        return parsed, unknown
 
     def _options_first(self, args: Sequence[str]) -> list[str]:
         options, others = [], []
@@ -86,7 +106,13 @@ class Parser(argparse.ArgumentParser):
             return True
         return re.match(r"-[^\d ]", arg) is not None and " " not in arg
 
+    def _is_unknown(self, arg: str) -> bool:
+        name = arg.partition("=")[0]
+        return re.match(r"--?[^\W\d]", name) is not None and name not in self._option_string_actions
+
     def error(self, message: str) -> NoReturn:
+        if self._unknown and "arguments are required" in message:
+            message = f"unrecognized arguments: {' '.join(self._unknown)}"  # the likely cause
         complain(self.prog, f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
 
@@ -152,16 +178,29 @@ def add_framing(
         metavar="PREFIX",
         type=_named(prefix_or_auto if auto else prefix),
         default=_default("VFIIPC_PREFIX", default),
-        help="the prefix of all messages, in both directions: 0x and hexadecimal digits, decimal, "
-        f"or {_PREFIX_SIZE} characters{usual}; VFIIPC_PREFIX sets the default",
+        help=f"the prefix of all messages, in both directions: 0x and up to {2 * _PREFIX_SIZE} "
+        f"hexadecimal digits, a decimal number, or {_PREFIX_SIZE} characters{usual}; "
+        "VFIIPC_PREFIX sets the default",
     )
     parser.add_argument(
         "--limit",
         metavar="BYTES",
         type=_named(limit),
         default=_default("VFIIPC_LIMIT", DEFAULT_LIMIT),
-        help="maximum data size of an accepted message; suffixes K, M and G are allowed "
-        f"({DEFAULT_LIMIT >> 20}M); VFIIPC_LIMIT sets the default",
+        help=f"maximum data size of an accepted message, 0..{MAX_DATA_SIZE}; suffixes K, M and G "
+        f"are allowed ({DEFAULT_LIMIT >> 20}M); VFIIPC_LIMIT sets the default",
+    )
+
+
+def add_msg_id(parser: Parser, what: str) -> None:
+    """Adds ``--id``, by default 0; ``what`` says what it is the ID of."""
+    parser.add_argument(
+        "--id",
+        metavar="NUMBER",
+        type=msg_id,
+        default=0,
+        help=f"{what}: decimal, or 0x and hexadecimal digits; "
+        f"{MSG_ID.lowest}..{MSG_ID.highest} (0)",
     )
 
 
@@ -172,32 +211,47 @@ def add_timeout(parser: Parser, awaited: str) -> None:
         metavar="SECONDS",
         type=timeout,
         default=timeout("10"),
-        help=f"how long to wait for {awaited} (10)",
+        help=f"how long to wait for {awaited}; more than 0, for example 0.5 (10)",
     )
 
 
+def file_name(text: str) -> str:
+    """The name of a file or directory."""
+    if not text:
+        raise ArgumentTypeError("the file name is empty")
+    return text
+
+
 def _number(text: str) -> int | None:
-    try:
-        return int(text, 16 if "0x" in text.lower() else 10)
-    except ValueError:
+    if not _NUMBER.fullmatch(text):
         return None
+    return int(text, 16 if "x" in text.lower() else 10)
+
+
+def number(text: str) -> int:
+    """A decimal number, or ``0x`` and hexadecimal digits; the caller checks its range."""
+    found = _number(text)
+    if found is None:
+        raise ArgumentTypeError(f"invalid number: {text!r}; use a number such as 7, -7 or 0x7")
+    return found
 
 
 def prefix(text: str) -> int:
     """A decimal number, ``0x`` and hexadecimal digits, or the bytes as characters."""
     if text == _AUTO:
         raise ArgumentTypeError(
-            "this command needs an explicit prefix; dump and listen can detect it"
+            "this command cannot detect the prefix; dump, listen, proxy, inspect and replay can"
         )
-    number = _number(text)
-    if number is None and len(text) == _PREFIX_SIZE and text.isascii():
-        (number,) = PREFIX.packer.unpack(text.encode("ascii"))
-    if number is None:
+    value = _number(text)
+    is_hex = text.lower().startswith("0x")  # otherwise mistyped digits would be characters
+    if value is None and len(text) == _PREFIX_SIZE and text.isascii() and not is_hex:
+        (value,) = PREFIX.packer.unpack(text.encode("ascii"))
+    if value is None:
         raise ArgumentTypeError(
-            f"invalid prefix: {text!r}; use {show_prefix(DEFAULT_PREFIX)}, a decimal number, "
+            f"invalid prefix: {text!r}; use a number such as {show_prefix(DEFAULT_PREFIX)}, "
             f"or {_PREFIX_SIZE} characters such as ADKI"
         )
-    return _checked(number, lambda: encode_header(number, 0, 0))
+    return _checked(value, lambda: encode_header(value, 0, 0))
 
 
 def prefix_or_auto(text: str) -> int | None:
@@ -205,26 +259,31 @@ def prefix_or_auto(text: str) -> int | None:
     return None if text == _AUTO else prefix(text)
 
 
-def show_prefix(number: int) -> str:
+def show_prefix(value: int) -> str:
     """A prefix as the commands print and accept it."""
-    return f"{number:#0{2 + 2 * _PREFIX_SIZE}x}"
+    return f"{value:#0{2 + 2 * _PREFIX_SIZE}x}"
 
 
 def msg_id(text: str) -> int:
     """A decimal number, or ``0x`` and hexadecimal digits."""
-    number = _number(text)
-    if number is None:
+    value = _number(text)
+    if value is None:
         raise ArgumentTypeError(f"invalid message ID: {text!r}; use a number such as 7, -7 or 0x7")
-    return _checked(number, lambda: encode_header(0, number, 0))
+    return _checked(value, lambda: encode_header(0, value, 0))
 
 
 def limit(text: str) -> int:
     """A number of bytes; K, M and G stand for 2**10, 2**20 and 2**30."""
     match = re.fullmatch(r"(\d{1,20})([kmg]?)", text.lower(), re.ASCII)
-    if match is None:
-        raise ArgumentTypeError(f"invalid number of bytes: {text!r}; use 65536, 64K or 16M")
-    number = int(match[1]) * _UNITS[match[2]]
-    return _checked(number, lambda: Framer(0, number))
+    size = -1 if match is None else int(match[1]) * _UNITS[match[2]]
+    try:
+        Framer(0, size)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"invalid number of bytes: {text!r}; "
+            f"use 0..{MAX_DATA_SIZE}, for example 65536, 64K or 16M"
+        ) from None
+    return size
 
 
 def timeout(text: str) -> int:
@@ -272,10 +331,10 @@ def hex_bytes(text: str) -> bytes:
         ) from None
 
 
-def _checked(number: int, try_out: Callable[[], object]) -> int:
+def _checked(value: int, try_out: Callable[[], object]) -> int:
     """The number, if the codec accepts it: the ranges are defined there alone."""
     try:
         try_out()
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None
-    return number
+    return value

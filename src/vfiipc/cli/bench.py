@@ -50,14 +50,14 @@ def add_to(commands: arguments.Commands) -> None:
         metavar="BYTES",
         type=arguments.limit,
         default=64,
-        help="bytes of data in each message; suffixes K, M and G are allowed (64)",
+        help="bytes of data in each message, up to --limit; suffixes K, M and G are allowed (64)",
     )
     parser.add_argument(
         "--count",
         metavar="NUMBER",
         type=arguments.count,
         default=5000,
-        help="messages in each part (5000)",
+        help="messages in each part, 1 or more (5000)",
     )
     arguments.add_framing(parser)
     arguments.add_timeout(parser, "the connection, and for each answer")

@@ -29,7 +29,7 @@ def add_to(commands: arguments.Commands) -> None:
     parser = arguments.add_command(
         commands, "completion", _run, does="print the shell code for tab completion", more=_MORE
     )
-    parser.add_argument("shell", choices=_SHELLS, help="your shell")
+    parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, help="bash, zsh or fish")
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -31,9 +31,9 @@ _LARGE_COUNT = 32
 
 _MORE = """\
 Starts an echo server in a separate process and exchanges messages with it over
-TCP on the loopback interface. `vfiipc demo notify` starts a notification server,
-a simulated terminal and a till instead. Exit status 1 if a message came back
-changed, or not at all.
+TCP on the loopback interface. `vfiipc demo notify` starts a notification
+server, a simulated terminal and a till instead. Exit status 1 if a message came
+back changed, or not at all.
 """
 
 

@@ -33,14 +33,14 @@ _SAMPLE = 16 << 20  # bytes in which a prefix is looked for
 
 _MORE = f"""\
 FILE can be the raw bytes of one direction, a hex dump as text (from xxd,
-hexdump -C, od -A x -t x1, or plain digits), or a capture (pcap, pcapng) with any
-number of TCP connections. Both directions of a capture are reassembled, with
-retransmitted and reordered segments. Captures need the extra cli;
+hexdump -C, od -A x -t x1, or plain digits), or a capture (pcap, pcapng) with
+any number of TCP connections. Both directions of a capture are reassembled,
+with retransmitted and reordered segments. Captures need the extra cli;
 {INSTALL_CLI}
 
-Without --prefix the most likely prefix is detected, and printed with a degree of
-confidence. FILE can be a pipe and compressed with gzip; text can be UTF-8 or
-UTF-16. With --follow, dump waits for more data at the end of FILE.
+Without --prefix the most likely prefix is detected, and printed with a degree
+of confidence. FILE can be a pipe, and can be compressed with gzip; text can be
+UTF-8 or UTF-16. With --follow, dump waits for more data at the end of FILE.
 
 examples:
   vfiipc dump terminal.pcapng
@@ -61,7 +61,12 @@ def add_to(commands: arguments.Commands) -> None:
         does="decode recorded bytes: captures, raw streams, hex dumps",
         more=_MORE,
     )
-    parser.add_argument("file", metavar="FILE", help="the file to read; - for standard input")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=arguments.file_name,
+        help="the file to read; - for standard input",
+    )
     arguments.add_framing(parser, default=None, auto=True)
     parser.add_argument(
         "--format", choices=FORMATS, default="auto", help="the format of FILE (auto detects it)"
@@ -83,7 +88,7 @@ def _run(parsed: argparse.Namespace) -> int:
         chunks = source.chunks()
         prefix = parsed.prefix
         if prefix is None and not parsed.follow:
-            prefix, chunks = find_prefix(chunks, parsed.limit)
+            prefix, chunks = find_prefix(parsed.file, chunks, parsed.limit)
         printer = Printer(parsed, prefix, prompt=source.size is None, chosen=chosen)
         framing = Framing(prefix, parsed.limit, printer.set_prefix)
         explained = Explained(framing, timed=timed)
@@ -158,18 +163,18 @@ class _View:
         again = sum(connection.retransmitted for connection in connections)
         early = sum(connection.reordered for connection in connections)
         if again:
-            said.append(f"bytes sent again: {again:,}")
+            said.append(f"bytes retransmitted: {again:,}")
         if early:
-            said.append(f"packets too early: {early:,}")
+            said.append(f"packets out of order: {early:,}")
         note("; ".join(said))
         for reason, count in skipped.items():
-            note(f"packets passed over: {count:,} ({reason})")
+            note(f"packets skipped: {count:,} ({reason})")
 
 
 # --- the prefix -----------------------------------------------------------------------------------
 
 
-def find_prefix(chunks: Iterator[Chunk], limit: int) -> tuple[int, Iterator[Chunk]]:
+def find_prefix(path: str, chunks: Iterator[Chunk], limit: int) -> tuple[int, Iterator[Chunk]]:
     """Detects the most likely prefix and prints it; returns it with an iterator over all chunks.
 
     Raises:
@@ -189,7 +194,7 @@ def find_prefix(chunks: Iterator[Chunk], limit: int) -> tuple[int, Iterator[Chun
     streams = _streams(held)
     guesses = guess_prefixes(streams, limit)
     if not guesses:
-        raise Failure(nothing_found(streams, str(failed or "")))
+        raise Failure(nothing_found(path, streams, str(failed or "")))
     tell_guesses(guesses)
     return guesses[0].prefix, _again(held, failed, chunks)
 

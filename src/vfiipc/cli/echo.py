@@ -13,7 +13,8 @@ from .streams import one_line, say
 __all__ = ["add_to"]
 
 _MORE = """\
-The first line of output is the address it listens on. Ctrl-C ends it.
+Without a host it listens on the loopback interface only. The first line of
+output is the address. Ctrl-C ends it.
 
 examples:
   vfiipc echo                        a free port, for programs on this machine
@@ -36,7 +37,7 @@ def add_to(commands: arguments.Commands) -> None:
         help="end a connection at the first byte that does not belong to a message",
     )
     add_serving(parser)
-    links.add_tls(parser)
+    links.add_tls(parser, "address")
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -62,7 +62,7 @@ def add_to(commands: arguments.Commands) -> None:
     )
     _add_choice(parser)
     _add_outcome(parser)
-    links.add_tls(parser)
+    links.add_tls(parser, "listen")
 
 
 def _add_peer(parser: arguments.Parser) -> None:
@@ -77,16 +77,16 @@ def _add_peer(parser: arguments.Parser) -> None:
         "--listen",
         metavar="ADDRESS",
         type=links.address,
-        help="listen here, for a peer that connects again and again: HOST:PORT, PORT, tls://…, "
-        "pipe://…",
+        help="listen here, for a peer that connects again and again: HOST:PORT, PORT, "
+        "tls://HOST:PORT, pipe:///PATH, fd://3",
     )
     parser.add_argument(
         "--exec",
         metavar="COMMAND",
         type=_command,
         help="start the peer, and restart it when it ends; {port}, {prefix} and {limit} are "
-        "replaced. The command is split into words like a shell does, but runs without a shell. "
-        "The peer listens at ADDRESS, or without it on {port} of the loopback interface",
+        "replaced. The command is split into words as a shell does, but runs without a shell. "
+        "The peer listens at ADDRESS or, without ADDRESS, on {port} of the loopback interface",
     )
     parser.add_argument(
         "--serial",
@@ -101,7 +101,7 @@ def _add_choice(parser: arguments.Parser) -> None:
         metavar="GLOB",
         action="append",
         default=[],
-        help="run only the cases with these IDs: '4.*', 5.4; can be repeated",
+        help="run only the cases with these IDs: '4.*' or 5.4, for example; can be repeated",
     )
     parser.add_argument(
         "--exclude",
@@ -116,26 +116,31 @@ def _add_choice(parser: arguments.Parser) -> None:
         metavar="FACTOR",
         type=_scale,
         default=1.0,
-        help="multiply every deadline, for a slow peer or machine; pauses are not scaled (1)",
+        help="multiply every deadline, for a slow peer or machine: above 0, up to "
+        f"{_LONGEST:g}; pauses are not scaled (1)",
     )
     parser.add_argument(
         "--seed",
         metavar="NUMBER",
         type=_seed,
         default=1,
-        help="the seed of random choices (1)",
+        help="the seed of random choices, 0 or more (1)",
     )
 
 
 def _add_outcome(parser: arguments.Parser) -> None:
     parser.add_argument(
-        "--json", metavar="FILE", help="write the report as JSON; - for standard output"
+        "--json",
+        metavar="FILE",
+        type=arguments.file_name,
+        help="write the report as JSON; - for standard output",
     )
     parser.add_argument("--junit", metavar="FILE", type=_file, help="write the report as JUnit XML")
     parser.add_argument("--html", metavar="FILE", type=_file, help="write the report as HTML")
     parser.add_argument(
         "--expect",
         metavar="FILE",
+        type=arguments.file_name,
         help="fail only for verdicts that differ from those in the file, for better or worse",
     )
     parser.add_argument(
@@ -160,7 +165,7 @@ def _scale(text: str) -> float:
 def _seed(text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 20:
         return int(text)
-    raise ArgumentTypeError(f"{text!r} is not a seed; use a number such as 1")
+    raise ArgumentTypeError(f"{text!r} is not a seed; use a number of up to 19 digits")
 
 
 def _command(text: str) -> str:
@@ -176,7 +181,7 @@ def _command(text: str) -> str:
 
 
 def _file(text: str) -> str:
-    if text == "-":
+    if arguments.file_name(text) == "-":
         raise ArgumentTypeError("only --json can write to standard output; name a file")
     return text
 

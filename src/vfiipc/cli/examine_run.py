@@ -143,7 +143,7 @@ def _listening(place: Address) -> Iterator[tuple[socket.socket, str]]:
     try:
         listener = _bound(place)
     except OSError as error:
-        raise Failure(f"cannot listen at {links.shown(place)}: {describe(error)}") from None
+        raise Failure(f"cannot listen on {links.shown(place)}: {describe(error)}") from None
     try:
         where = links.shown(place)
         if place.scheme != "pipe":

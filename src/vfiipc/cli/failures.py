@@ -26,6 +26,9 @@ INSTALL_CLI: Final = "in a clone of vfiipc: pip install '.[cli]'"
 INSTALL_CONFORMANCE: Final = "in a clone of vfiipc: pip install '.[conformance]'"
 
 
+_APPENDED: Final = " (while attempting"  # by Python, with the address; messages name it anyway
+
+
 class Failure(Exception):
     """Ends a command with a message of one line and exit status 1."""
 
@@ -41,7 +44,8 @@ class Malformed(Failure):
 def describe(error: BaseException | None) -> str:
     """The message of an exception, without its number; the class name if it has no message."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror[:1].lower() + error.strerror[1:]
+        text = error.strerror.partition(_APPENDED)[0]
+        return text[:1].lower() + text[1:]
     return str(error) or type(error).__name__ if error else "unknown reason"
 
 

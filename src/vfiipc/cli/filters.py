@@ -197,7 +197,8 @@ def add_filters(parser: arguments.Parser) -> None:
         dest="patterns",
         action="append",
         type=_typed(compile_pattern),
-        help="show messages whose data matches this regular expression",
+        help="show messages whose data contains a match of this regular expression; can be "
+        "repeated",
     )
     group.add_argument(
         "--json-match",
@@ -206,7 +207,7 @@ def add_filters(parser: arguments.Parser) -> None:
         action="append",
         type=_typed(_json_match),
         help="show messages whose JSON has this value: amount=1999, items[0].name=tea, "
-        "items[*].name=tea",
+        "items[*].name=tea; can be repeated",
     )
     for name, what in (("--since", "from this time on"), ("--until", "up to this time")):
         group.add_argument(
@@ -289,7 +290,7 @@ def _numbers(text: str) -> Numbers:
         first = arguments.msg_id(match[1])
         last = first if match[2] is None else arguments.msg_id(match[2])
         if last < first:
-            raise ArgumentTypeError(f"{part!r} is empty; the smaller number comes first")
+            raise ArgumentTypeError(f"{part!r} is empty; put the smaller number first")
         ranges.append(range(first, last + 1))
     return Numbers(tuple(ranges), text)
 
@@ -297,7 +298,7 @@ def _numbers(text: str) -> Numbers:
 def _connections(text: str) -> Numbers:
     numbers = _numbers(text)
     if any(each.start < 1 for each in numbers.ranges):
-        raise ArgumentTypeError(f"{text!r} names no connection; they are numbered from 1 on")
+        raise ArgumentTypeError(f"{text!r}: connections are numbered from 1")
     return numbers
 
 
@@ -312,7 +313,7 @@ def compile_pattern(text: str) -> re.Pattern[bytes]:
             warnings.simplefilter("ignore")
             return re.compile(text.encode(), re.DOTALL)
     except UnicodeEncodeError:
-        raise ValueError("contains a lone surrogate, which UTF-8 cannot encode") from None
+        raise ValueError("contains an unpaired surrogate, which UTF-8 cannot encode") from None
     except (re.error, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
     except (RecursionError, MemoryError):

@@ -21,7 +21,7 @@ class Incoming:
     Args:
         connection: nothing else may read from it.
         prefix: that of all messages.
-        limit: the most bytes of data in a message.
+        limit: maximum data size of a message, in bytes.
     """
 
     def __init__(self, connection: IPC, prefix: int, limit: int) -> None:

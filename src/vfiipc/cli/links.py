@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from argparse import ArgumentTypeError
+from collections.abc import Iterable
 
 from .. import IPC
 from ..blocking.schemes import SchemeIPC, connect_to, is_tls, listen_at, object_for
@@ -77,21 +78,63 @@ def add_listening(parser: arguments.Parser) -> None:
     )
 
 
-def add_tls(parser: arguments.Parser) -> None:
-    """Adds the options of commands that accept ``tls://`` addresses."""
+def add_tls(parser: arguments.Parser, *listening: str) -> None:
+    """Adds the options of commands that accept ``tls://`` addresses.
+
+    Args:
+        parser: that of the command.
+        listening: the arguments that hold addresses to listen on; none if it only connects.
+    """
     tls = parser.add_argument_group("TLS, for tls:// addresses; files are in PEM format")
-    tls.add_argument("--cert", metavar="FILE", help="own certificate, followed by its chain")
+    needed = "; needed to listen" if listening else ""
     tls.add_argument(
-        "--key", metavar="FILE", help="private key of --cert, unless that file contains it"
+        "--cert",
+        metavar="FILE",
+        type=arguments.file_name,
+        help=f"own certificate, followed by its chain{needed}",
     )
     tls.add_argument(
-        "--ca", metavar="FILE", help="certificate authorities to trust; the system's by default"
+        "--key",
+        metavar="FILE",
+        type=arguments.file_name,
+        help="private key of --cert, unless that file contains it",
     )
     tls.add_argument(
-        "--client-auth",
-        action="store_true",
-        help="when listening, require client certificates issued by --ca",
+        "--ca",
+        metavar="FILE",
+        type=arguments.file_name,
+        help="certificate authorities to trust; the system's by default",
     )
+    if listening:
+        tls.add_argument(
+            "--client-auth",
+            action="store_true",
+            help="when listening, require client certificates issued by --ca",
+        )
+    parser.checks.append(lambda parsed: _check_tls(parsed, listening))
+
+
+def _check_tls(parsed: argparse.Namespace, listening: tuple[str, ...]) -> None:
+    """Refuses options that would have no effect: traffic that should be encrypted would not be."""
+    options = {"--cert": parsed.cert, "--key": parsed.key, "--ca": parsed.ca}
+    given = [name for name, value in options.items() if value is not None]
+    if given and not _has_tls(vars(parsed).values()):
+        raise ArgumentTypeError(f"{given[0]} needs a tls:// address")
+    if parsed.key is not None and parsed.cert is None:
+        raise ArgumentTypeError("--key needs --cert")
+    if listening and parsed.client_auth:
+        if not _has_tls(getattr(parsed, name) for name in listening):
+            raise ArgumentTypeError("--client-auth needs a tls:// address to listen on")
+        if parsed.ca is None:
+            raise ArgumentTypeError("--client-auth needs --ca, which issues the certificates")
+
+
+def _has_tls(values: Iterable[object]) -> bool:
+    for value in values:
+        addresses = value if isinstance(value, list) else [value]
+        if any(isinstance(each, Address) and each.scheme == "tls" for each in addresses):
+            return True
+    return False
 
 
 def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
@@ -106,7 +149,7 @@ def listen(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     if not listen_at(listener, place):
         reason = describe(listener.last_error)
         listener.close()
-        raise Failure(f"cannot listen at {shown(place)}: {reason}")
+        raise Failure(f"cannot listen on {shown(place)}: {reason}")
     local = listener.local_addr()
     if place.scheme == "pipe" or not local:
         return listener, shown(place)
@@ -118,11 +161,11 @@ def _take_over(place: Address, parsed: argparse.Namespace) -> tuple[IPC, str]:
     try:
         sock, at = inherited(place.fd, _BACKLOG, tls=False)
     except OSError as error:
-        raise Failure(f"cannot listen at {place}: {describe(error)}") from None
+        raise Failure(f"cannot listen on {place}: {describe(error)}") from None
     found = parse(at, listening=True)
     listener = _new(found, parsed, listening=True)
     if not listener._listen_by(lambda lifetime: SocketListener(sock, lifetime)):
-        raise Failure(f"cannot listen at {place}: {describe(listener.last_error)}")
+        raise Failure(f"cannot listen on {place}: {describe(listener.last_error)}")
     return listener, shown(found)
 
 
@@ -145,7 +188,7 @@ def _new(place: Address, parsed: argparse.Namespace, *, listening: bool) -> Sche
     if not is_tls(link):
         return link
     if listening and not parsed.cert:
-        raise Failure(f"listening at {place} needs a certificate: --cert, and --key")
+        raise Failure(f"listening on {place} needs a certificate: --cert, and --key")
     given = [path for path in (parsed.cert, parsed.key) if path]
     if given and not link.setKeyCert(given[-1], given[0]):
         raise Failure(f"cannot use {' and '.join(given)}: {describe(link.last_error)}")

@@ -38,7 +38,10 @@ id and matches (a regular expression, searched for in the data) are optional. So
 is answer_id; the default is the ID of the message. Rules can answer a limited
 number of times, in several steps, with a delay, and with faults:
   {"matches": "busy", "times": 2, "delay": 0.5, "answer": "wait"}
-  {"steps": [{"answer": "one", "pieces": 3}, {"delay": 1, "answer": "two", "cut": 9}]}
+  {"steps": [{"answer": "one", "pieces": 3},
+             {"delay": 1, "answer": "two", "cut": 9}]}
+Delays are in seconds; pieces and cut count bytes. The guide to the tools in the
+documentation describes every key.
 
 examples:
   vfiipc listen 5000
@@ -55,15 +58,18 @@ def add_to(commands: arguments.Commands) -> None:
     )
     links.add_listening(parser)
     answers = parser.add_mutually_exclusive_group()
-    answers.add_argument("--answer", metavar="TEXT", help="answer every message with this")
+    answers.add_argument("--answer", metavar="TEXT", help="answer every message with this text")
     answers.add_argument(
-        "--answers", metavar="FILE", help="answer according to the rules in a JSON file"
+        "--answers",
+        metavar="FILE",
+        type=arguments.file_name,
+        help="answer according to the rules in a JSON file; see below",
     )
     arguments.add_framing(parser, auto=True)
     add_view(parser)
     add_filters(parser)
     add_serving(parser)
-    links.add_tls(parser)
+    links.add_tls(parser, "address")
 
 
 def _run(parsed: argparse.Namespace) -> int:

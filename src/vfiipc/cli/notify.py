@@ -25,10 +25,10 @@ examples:
   vfiipc notify observe --server pipe:///tmp/notify
 """
 _MORE_SEND = """\
-TO is an application ID, 1 for any one application, or '*' for all. The command
-ends when the server has processed the notification; if its receiver is at
-another server, when that one has, too. Exit status 1 if it was not delivered,
-or no reply arrived. With --reply, prints the parameter of the reply.
+Ends when the server has processed the notification; if the receiver is at
+another server, when that server has processed it, too. With --reply, waits for
+the reply and prints its parameter. Exit status 1 if the notification was not
+delivered, or no reply arrived.
 """
 _MORE_WATCH = """\
 Prints one line for each notification: time, sender, receiver, ID and parameter.
@@ -48,12 +48,21 @@ def add_to(commands: arguments.Commands) -> None:
     )
     below = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     send = arguments.add_command(below, "send", _run, does="send a notification", more=_MORE_SEND)
-    send.add_argument("to", metavar="TO", type=_id, help="the receiver")
+    send.add_argument(
+        "to",
+        metavar="TO",
+        type=_id,
+        help="the receiver: an application ID, 1 for any one application, or '*' for all",
+    )
     send.add_argument("notification", metavar="ID", type=_id, help="the notification ID")
-    send.add_argument("parameter", metavar="JSON", type=_json, help="the parameter, sent unchanged")
-    send.add_argument("--flags", metavar="NUMBER", type=_flags, default=0, help="reserved (0)")
+    send.add_argument(
+        "parameter", metavar="JSON", type=_json, help="the parameter: JSON, sent unchanged"
+    )
+    send.add_argument(
+        "--flags", metavar="NUMBER", type=_flags, default=0, help="reserved; 0..4294967295 (0)"
+    )
     send.add_argument("--reply", metavar="ID", type=_id, help="wait for a reply with this ID")
-    _add_client(send)
+    _add_client(send, "the application ID of the sender")
     arguments.add_timeout(send, "the connection, and then for the reply")
     watch = arguments.add_command(
         below, "watch", _run, does="register, and print notifications", more=_MORE_WATCH
@@ -64,9 +73,14 @@ def add_to(commands: arguments.Commands) -> None:
         metavar="NUMBER",
         type=_priority,
         default=0,
-        help="the priority for unicasts (0)",
+        help="the priority for unicasts, which go to the highest one; -2147483648..2147483647 (0)",
     )
-    _add_output(watch)
+    watch.add_argument(
+        "--no-payload",
+        action="store_true",
+        help="print no parameters, because they can be card data",
+    )
+    _add_output(watch, "the application ID to register as")
     observe = arguments.add_command(
         below,
         "observe",
@@ -74,24 +88,22 @@ def add_to(commands: arguments.Commands) -> None:
         does="print the sender, receiver and ID of all notifications",
         more=_MORE_OBSERVE,
     )
-    _add_output(observe)
+    _add_output(observe, "the application ID of the client")
 
 
-def _add_output(parser: arguments.Parser) -> None:
+def _add_output(parser: arguments.Parser, role: str) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
     parser.add_argument(
-        "--no-payload",
-        action="store_true",
-        help="print no parameters, because they can be card data",
+        "--count",
+        metavar="NUMBER",
+        type=arguments.count,
+        help="end after this many notifications, 1 or more; by default, print until Ctrl-C",
     )
-    parser.add_argument(
-        "--count", metavar="NUMBER", type=arguments.count, help="end after this many"
-    )
-    _add_client(parser)
+    _add_client(parser, role)
     arguments.add_timeout(parser, "the connection")
 
 
-def _add_client(parser: arguments.Parser) -> None:
+def _add_client(parser: arguments.Parser, role: str) -> None:
     parser.add_argument(
         "--server",
         metavar="ADDRESS",
@@ -104,7 +116,7 @@ def _add_client(parser: arguments.Parser) -> None:
         metavar="ID",
         type=_application,
         default=_APP_ID,
-        help=f"the application that sends or registers ({_APP_ID})",
+        help=f"{role} ({_APP_ID})",
     )
     links.add_tls(parser)
 
@@ -141,11 +153,11 @@ def _application(text: str) -> str:
 
 
 def _flags(text: str) -> int:
-    return int(_checked(lambda value: _messages().check_flags(int(value)), text))
+    return int(_checked(_messages().check_flags, arguments.number(text)))
 
 
 def _priority(text: str) -> int:
-    return int(_checked(lambda value: _messages().check_priority(int(value)), text))
+    return int(_checked(_messages().check_priority, arguments.number(text)))
 
 
 def _json(text: str) -> bytes:

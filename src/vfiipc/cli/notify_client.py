@@ -88,7 +88,7 @@ async def _watch(parsed: argparse.Namespace, client: Client) -> int:
 
 async def _observe(parsed: argparse.Namespace, client: Client) -> int:
     if parsed.server.scheme != "pipe":
-        raise Failure("only local clients may observe: --server pipe:///PATH")
+        raise Failure("only local clients may observe; use --server pipe:///PATH")
     seen: asyncio.Queue[Observation] = asyncio.Queue(_WAITING)
     await client.observe(seen.put)
     note(f"observing {links.shown(parsed.server)}")

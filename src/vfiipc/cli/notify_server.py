@@ -45,24 +45,15 @@ def _allow_list(path: str | None) -> AllowList | None:
 
 def _bus(parsed: argparse.Namespace) -> NatsBus | None:
     """What connects this server with others."""
-    options = {
-        "--node": parsed.node,
-        "--bus-creds": parsed.bus_creds,
-        "--bus-nkey": parsed.bus_nkey,
-        "--bus-ca": parsed.bus_ca,
-        "--bus-cert": parsed.bus_cert,
-        "--bus-key": parsed.bus_key,
-    }
     if not parsed.bus:
-        given = [name for name, value in options.items() if value is not None]
-        if given:
-            raise Malformed(f"{given[0]} needs --bus URL")
         return None
     credentials: dict[str, Any] = {}
     for name, path in (("user_credentials", parsed.bus_creds), ("nkeys_seed", parsed.bus_nkey)):
         if path is not None:
             if not Path(path).is_file():
-                raise Failure(f"cannot use {path}: there is no such file")
+                raise Failure(
+                    f"cannot use {path}: there is no such file, or it is not a regular file"
+                )
             credentials[name] = path
     if parsed.bus_ca or parsed.bus_cert:
         credentials["tls"] = trusting(parsed.bus_ca, parsed.bus_cert, parsed.bus_key)
@@ -94,4 +85,6 @@ async def _serve(parsed: argparse.Namespace, allow: AllowList | None, bus: NatsB
     finally:
         await service.aclose()
     name = one_line(parsed.node or platform.node())
-    raise Failure(f"another server is called {name}, and was first; see --node")
+    raise Failure(
+        f"another server on the bus has the name {name}, and started earlier; choose another --node"
+    )

@@ -206,21 +206,22 @@ def tell_guesses(guesses: list[Guess]) -> None:
         note(f"also found: {shown}; choose with --prefix")
 
 
-def nothing_found(streams: Iterable[bytes], early: str) -> str:
+def nothing_found(path: str, streams: Iterable[bytes], early: str) -> str:
     """The message if no prefix was found.
 
     Args:
+        path: the input, as given by the user.
         streams: the bytes that were searched.
         early: why the input ended early; empty if it did not.
     """
     pieces = list(streams)
     size = sum(map(len, pieces))
     if not size:
-        return early or "the input is empty"
-    said = f"no prefix found in {size:,} bytes"
+        return f"{path}: {early or 'the input is empty'}"
+    said = f"{path}: no prefix found in {size:,} bytes"
     if early:
         said += f" before the input failed ({early})"
-    said += "; set it with --prefix, and the limit with --limit if it is not 16M"
+    said += "; set it with --prefix, or a higher limit with --limit"
     if any(map(_is_tls, pieces)):
         said += ". This looks like TLS, which cannot be decoded"
     return said

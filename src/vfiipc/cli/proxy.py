@@ -63,30 +63,39 @@ def add_to(commands: arguments.Commands) -> None:
         type=links.peer_address,
         help="where to connect for each client: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
     )
-    parser.add_argument("--record", metavar="FILE", help="write a capture to a new file")
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        type=arguments.file_name,
+        help="write a capture to a new file; an existing one is not replaced",
+    )
     faults = parser.add_argument_group("faults")
     faults.add_argument(
         "--delay",
         metavar="SECONDS",
         type=arguments.delay,
         default=0.0,
-        help="delay everything by this time",
+        help="delay everything by this time; 0 or more, for example 0.5 (0)",
     )
     faults.add_argument(
         "--cut-after",
         metavar="BYTES",
         type=arguments.limit,
-        help="cut each connection after this many bytes, counting both directions",
+        help="cut each connection after this many bytes, 0 or more, counting both directions; "
+        "suffixes as with --limit",
     )
     faults.add_argument(
-        "--pieces", metavar="BYTES", type=_piece, help="relay everything in pieces of this size"
+        "--pieces",
+        metavar="BYTES",
+        type=_piece,
+        help="relay everything in pieces of this size, 1 or more; suffixes as with --limit",
     )
     arguments.add_framing(parser, auto=True)
     arguments.add_timeout(parser, "a connection to TARGET")
     add_view(parser)
     add_filters(parser)
     add_serving(parser)
-    links.add_tls(parser)
+    links.add_tls(parser, "listen")
 
 
 def _piece(text: str) -> int:

@@ -18,10 +18,10 @@ from .view import NOWHERE, Printer, add_view
 __all__ = ["add_to"]
 
 _MORE = """\
-From a capture, such as `vfiipc proxy --record` writes, replay sends the bytes of
-one side of a connection, waits for each recorded answer, and compares ID and
+From a capture, such as `vfiipc proxy --record` writes, replay sends the bytes
+of one side of a connection, waits for each recorded answer, and compares ID and
 data with the recording. From a raw stream or a hex dump, it sends all bytes and
-prints the answers that arrive until --timeout.
+prints the answers until none has arrived for --timeout.
 
 Exit status 1 if an answer differs, is missing or is unexpected.
 
@@ -41,7 +41,12 @@ def add_to(commands: arguments.Commands) -> None:
         does="send one side of a recording, compare the answers",
         more=_MORE,
     )
-    parser.add_argument("file", metavar="FILE", help="the recording; - for standard input")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=arguments.file_name,
+        help="the recording; - for standard input",
+    )
     links.add_peer(parser)
     parser.add_argument(
         "--side",
@@ -52,8 +57,9 @@ def add_to(commands: arguments.Commands) -> None:
     parser.add_argument(
         "--connection",
         metavar="NUMBER",
-        type=int,
-        help="the number of the connection, as in `vfiipc dump` (the first with messages)",
+        type=arguments.count,
+        help="the number of the connection, as in `vfiipc dump --connection`; by default, the "
+        "first with messages",
     )
     parser.add_argument(
         "--format", choices=FORMATS, default="auto", help="the format of FILE (auto)"
@@ -83,7 +89,7 @@ def _run(parsed: argparse.Namespace) -> int:
         prefix = parsed.prefix
         try:
             if prefix is None:
-                prefix, chunks = find_prefix(chunks, parsed.limit)
+                prefix, chunks = find_prefix(parsed.file, chunks, parsed.limit)
             recorded = source.form == "capture"
             steps = list(_steps(list(chunks), parsed, prefix))
         except Damaged as error:  # an incomplete recording cannot be compared
@@ -102,7 +108,7 @@ def _steps(chunks: list[Chunk], parsed: argparse.Namespace, prefix: int) -> Iter
         number = _first_with_messages(chunks, parsed, prefix)
     chosen = [chunk for chunk in chunks if chunk.connection.number == number]
     if not chosen:
-        raise Failure(f"there is no connection {number}")
+        raise Failure(f"{parsed.file}: there is no connection {number}; `vfiipc dump` lists them")
     annotator = Annotator(prefix, parsed.limit)
     for chunk in chosen:
         if chunk.gap:
@@ -127,7 +133,8 @@ def _first_with_messages(chunks: Iterable[Chunk], parsed: argparse.Namespace, pr
             del found[key]
         elif any(isinstance(item, Decoded) for item in annotator.feed(chunk.data)):
             return key[0]
-    raise Failure(f"no message with the prefix {arguments.show_prefix(prefix)} in the recording")
+    said = f"no message with the prefix {arguments.show_prefix(prefix)} in the recording"
+    raise Failure(f"{parsed.file}: {said}; set the prefix with --prefix")
 
 
 class _Replay:
@@ -193,9 +200,9 @@ class _Replay:
     def _silence(self, same: int, different: int) -> str:
         said = f"within {seconds(self._parsed.timeout)}"
         if self._peer.error():
-            said = f"but: {describe(self._peer.last_error)}"
+            said = f"before the connection broke: {describe(self._peer.last_error)}"
         elif self._peer.eof():
-            said = "but the end of the connection"
+            said = "before the end of the connection"
         return (
             f"no answer from {self._place} {said}; "
             f"answers as recorded: {same:,}; different: {different:,}"

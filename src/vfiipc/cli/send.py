@@ -18,8 +18,8 @@ __all__ = ["add_to"]
 
 _MORE = """\
 The data of the answer is printed to standard output: text unchanged, anything
-else as a hex dump; with --raw, always the bytes themselves. Everything else goes
-to standard error.
+else as a hex dump; with --raw, always the bytes themselves. Everything else
+goes to standard error.
 
 examples:
   vfiipc send 127.0.0.1:5000 'hello'
@@ -39,19 +39,25 @@ def add_to(commands: arguments.Commands) -> None:
     parser.mixed = True
     source = parser.add_mutually_exclusive_group()
     source.add_argument("text", metavar="TEXT", nargs="?", help="the data, sent as UTF-8")
-    source.add_argument("--hex", metavar="DIGITS", type=arguments.hex_bytes, help="the data in hex")
+    source.add_argument(
+        "--hex",
+        metavar="DIGITS",
+        type=arguments.hex_bytes,
+        help="the data as pairs of hexadecimal digits; spaces and colons are allowed",
+    )
     source.add_argument(
         "--file",
-        metavar="PATH",
+        metavar="FILE",
+        type=arguments.file_name,
         help="read the data from a file; - for standard input, which is the default",
     )
     arguments.add_framing(parser)
-    parser.add_argument(
-        "--id", metavar="NUMBER", type=arguments.msg_id, default=0, help="the message ID (0)"
-    )
+    arguments.add_msg_id(parser, "the message ID")
     arguments.add_timeout(parser, "the connection, and then for the answer")
     answer = parser.add_mutually_exclusive_group()
-    answer.add_argument("--raw", action="store_true", help="print the bytes of the answer")
+    answer.add_argument(
+        "--raw", action="store_true", help="print the data of the answer as it is, never as a dump"
+    )
     answer.add_argument(
         "--no-answer", action="store_true", help="send, and do not wait for an answer"
     )

@@ -34,7 +34,8 @@ def add_serving(parser: arguments.Parser) -> None:
         metavar="NUMBER",
         type=arguments.count,
         default=_MOST,
-        help=f"maximum number of connections at once; more wait until one ends ({_MOST})",
+        help="maximum number of connections at once, 1 or more; others wait until one ends "
+        f"({_MOST})",
     )
 
 

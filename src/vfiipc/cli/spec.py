@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 from ..specification import spec_files
@@ -35,10 +36,16 @@ def add_to(commands: arguments.Commands) -> None:
     parser.add_argument(
         "--to",
         metavar="DIR",
-        type=Path,
+        type=lambda text: Path(arguments.file_name(text)),
         help="the folder to write the files to; created if missing",
     )
     parser.add_argument("--force", action="store_true", help="replace files in DIR that differ")
+    parser.checks.append(_check)
+
+
+def _check(parsed: argparse.Namespace) -> None:
+    if parsed.force and parsed.to is None:
+        raise ArgumentTypeError("--force needs --to DIR")
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -26,10 +26,10 @@ once. Lines that begin with a slash are commands: /hex, /json, /file, /raw, /id,
 /prefix, /reconnect, /quit. /help describes them; // sends a slash. The arrow
 keys recall earlier lines; they are not saved when the program ends.
 
-If input or output is redirected, talk reads lines from standard input and prints
-what arrives as JSON lines. At the end of the input it waits until nothing has
-arrived for --wait seconds. An invalid line, or one that cannot be sent, ends the
-program.
+If input or output is redirected, talk reads lines from standard input and
+prints what arrives as JSON lines. At the end of the input it waits until
+nothing has arrived for --wait seconds. An invalid line, or one that cannot be
+sent, ends the program.
 
 examples:
   vfiipc talk 127.0.0.1:5000
@@ -45,19 +45,13 @@ def add_to(commands: arguments.Commands) -> None:
         commands, "talk", _run, does="exchange messages interactively, line by line", more=_MORE
     )
     links.add_peer(parser)
-    parser.add_argument(
-        "--id",
-        metavar="NUMBER",
-        type=arguments.msg_id,
-        default=0,
-        help="the ID of the first messages (0)",
-    )
+    arguments.add_msg_id(parser, "the ID of messages until /id changes it")
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
         type=arguments.delay,
         default=1.0,
-        help="at the end of the input, wait until nothing has arrived for this time (1)",
+        help="at the end of the input, wait until nothing has arrived for this time; 0 or more (1)",
     )
     arguments.add_framing(parser)
     arguments.add_timeout(parser, "the connection, and for the peer to take what is sent")

@@ -59,7 +59,9 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise ValueError("the line contains a lone surrogate, which UTF-8 cannot encode") from None
+        raise ValueError(
+            "the line contains an unpaired surrogate, which UTF-8 cannot encode"
+        ) from None
 
 
 def _json(text: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ssl
 
+from ..transport.tls.config import load_authorities, load_key_cert
 from .failures import Failure, describe
 
 __all__ = ["client_context", "server_context", "trusting"]
@@ -17,7 +18,7 @@ def server_context(parsed: argparse.Namespace, address: object) -> ssl.SSLContex
         Failure: a file is missing, or cannot be used.
     """
     if not parsed.cert:
-        raise Failure(f"listening at {address} needs a certificate: --cert, and --key")
+        raise Failure(f"listening on {address} needs a certificate: --cert, and --key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load(context, parsed.ca, parsed.cert, parsed.key)
     if parsed.client_auth:
@@ -35,7 +36,12 @@ def client_context(parsed: argparse.Namespace) -> ssl.SSLContext:
 
 
 def trusting(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
-    """For a client: the authorities to trust, and its own certificate.
+    """The context of a client.
+
+    Args:
+        ca: the file with the authorities to trust; None for those of the system.
+        cert: the file with the client's own certificate, and its chain.
+        key: the file with its private key; None if ``cert`` contains it.
 
     Raises:
         Failure: a file cannot be used.
@@ -50,10 +56,10 @@ def trusting(ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContex
 def _load(context: ssl.SSLContext, ca: str | None, cert: str | None, key: str | None) -> None:
     files = [path for path in (cert, key) if path]
     try:
-        if files:
-            context.load_cert_chain(files[0], files[-1])
+        if cert:
+            load_key_cert(key or cert, cert, context)
         if ca:
             files = [ca]
-            context.load_verify_locations(ca)
+            load_authorities(ca, None, context)
     except OSError as error:  # ssl.SSLError is one
         raise Failure(f"cannot use {' and '.join(files)}: {describe(error)}") from None

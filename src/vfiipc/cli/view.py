@@ -47,8 +47,8 @@ def add_view(parser: arguments.Parser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print one JSON object per line, with all data in hex, also as text if it is text, "
-        "and as JSON if it is JSON and not larger than --show",
+        help="print one JSON object per line: the data in hex, also as text if it is text, and as "
+        "JSON if it is JSON and not larger than --show",
     )
     parser.add_argument(
         "--payload",
@@ -69,7 +69,8 @@ def add_view(parser: arguments.Parser) -> None:
         metavar="BYTES",
         type=arguments.limit,
         default=_SHOWN,
-        help=f"maximum number of bytes of data to show of each message ({_SHOWN >> 10}K)",
+        help="maximum number of bytes of data to show of each message; suffixes as with --limit "
+        f"({_SHOWN >> 10}K)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from operator import index
+from typing import Final
 
 from .buffer import Buffer
 from .layout import MAX_DATA_SIZE, MSG_ID, PREFIX
@@ -18,6 +19,10 @@ __all__ = [
 ]
 
 
+#: Python refuses to convert very large numbers to text.
+_TOO_LONG: Final = 10**50
+
+
 def check_integer(name: str, value: int, lowest: int, highest: int | None = None) -> int:
     """Checks an argument and returns it as an ``int``.
 
@@ -31,7 +36,8 @@ def check_integer(name: str, value: int, lowest: int, highest: int | None = None
         raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
     if number < lowest or (highest is not None and number > highest):
         allowed = f"{lowest} or more" if highest is None else f"in {lowest}..{highest}"
-        raise ValueError(f"{name} is {number}, but must be {allowed}")
+        shown = f"is {number}" if abs(number) < _TOO_LONG else "is far out of range"
+        raise ValueError(f"{name} {shown}, but must be {allowed}")
     return number
 
 

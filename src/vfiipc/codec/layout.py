@@ -42,10 +42,10 @@ class Field(NamedTuple):
     """One field of the header as declared: its place, its format and its range."""
 
     name: str
-    offset: int
+    offset: int  #: bytes from the beginning of the header
     packer: struct.Struct
-    lowest: int
-    highest: int
+    lowest: int  #: the lowest value that it can have
+    highest: int  #: the highest one
 
 
 class _FieldByField:

@@ -77,7 +77,8 @@ class Peer(Protocol):
         """A description of each process that exited by itself with a status other than 0."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Closes what belongs to the peer: a listening socket, a process."""
 
 
 class _Steady:
@@ -207,7 +208,7 @@ class Executed:
         self.abilities = Abilities(
             half_close=scheme != "tls",
             reset=scheme != "pipe",
-            # Two peers cannot listen at one fixed address.
+            # Two peers cannot listen on one fixed address.
             prefix=address is None and self._takes("{prefix}"),
             limit=address is None and self._takes("{limit}"),
             memory=Process.can_measure_memory(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .arguments import (
     Settings,
+    check_callable,
     check_timeout,
     connection_limit,
     duration_of,
@@ -26,6 +27,7 @@ __all__ = [
     "Exchange",
     "Requests",
     "Settings",
+    "check_callable",
     "check_timeout",
     "connection_limit",
     "cut_or_ended",

@@ -9,6 +9,7 @@ from .exchange import Exchange
 
 __all__ = [
     "Settings",
+    "check_callable",
     "check_timeout",
     "connection_limit",
     "duration_of",
@@ -63,6 +64,16 @@ def connection_limit(max_connections: int) -> int:
     return check_integer("max_connections", max_connections, 1)
 
 
+def check_callable(handler: object) -> None:
+    """Checks the handler of a server.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(handler):
+        raise TypeError(f"handler must be callable, not {type(handler).__name__}")
+
+
 def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
     """The time-out, validated: seconds, 0 or more; None waits forever.
 
@@ -70,18 +81,20 @@ def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
         TypeError: it is not a number.
         ValueError: it is negative, or NaN.
     """
-    if timeout is None:
-        return None
-    try:
-        acceptable = timeout >= 0  # which is False for NaN
-    except TypeError:
-        kind = type(timeout).__name__
-        raise TypeError(f"{name} must be a number of seconds or None, not {kind}") from None
-    if not acceptable:
-        value = timeout if timeout > -_LONGEST or timeout != timeout else "far below 0"
-        allowed = "0 or more seconds, or None to wait forever"
-        raise ValueError(f"{name} is {value}, but must be {allowed}")
+    if timeout is not None:
+        _check_seconds(timeout, name, " or None", ", or None to wait forever")
     return timeout
+
+
+def _check_seconds(seconds: float, name: str, or_none: str = "", or_forever: str = "") -> None:
+    try:
+        acceptable = seconds >= 0  # which is False for NaN
+    except TypeError:
+        kind = type(seconds).__name__
+        raise TypeError(f"{name} must be a number of seconds{or_none}, not {kind}") from None
+    if not acceptable:
+        value = seconds if seconds > -_LONGEST or seconds != seconds else "far below 0"
+        raise ValueError(f"{name} is {value}, but must be 0 or more seconds{or_forever}")
 
 
 def timeout_of(timeout: float | None, name: str = "timeout") -> float | None:
@@ -102,8 +115,7 @@ def duration_of(seconds: float, name: str) -> float:
         TypeError: it is not a number.
         ValueError: it is negative, or NaN.
     """
-    if check_timeout(seconds, name) is None:
-        raise TypeError(f"{name} must be a number of seconds, not None")
+    _check_seconds(seconds, name)
     return float(min(seconds, _LONGEST))
 
 
@@ -115,5 +127,5 @@ def serving_times(idle_timeout: float | None, grace: float) -> tuple[float | Non
     """
     idle_timeout = timeout_of(idle_timeout, "idle_timeout")
     if idle_timeout == 0:
-        raise ValueError("idle_timeout is 0, but must be more, or None")
+        raise ValueError("idle_timeout is 0, but must be above 0 seconds, or None for no limit")
     return idle_timeout, duration_of(grace, "grace")

@@ -69,7 +69,7 @@ class Requests(Generic[Waiting]):
         """
         pending = self.pending
         if len(pending) >= self._count:
-            raise BufferError(f"all {self._count} request IDs wait for answers")
+            raise BufferError(f"all {self._count} request IDs are waiting for answers")
         given_up = self._given_up
         # IDs of requests that were given up are skipped, unless there are no others (CON-R3).
         avoid_given_up = given_up.blocks and len(pending) + given_up.count < self._count

@@ -23,7 +23,7 @@ _SHOWN: Final = 40
 
 
 class ResultCode(IntEnum):
-    """What the original's functions return."""
+    """The result codes of the original's functions (NFY-S4)."""
 
     NOTIFY_OK = 0
     NOTIFY_ERR_SERVER = -1
@@ -77,16 +77,16 @@ class AllowList:
     interfaces: tuple[str, ...] = ()
 
     def allows_in(self, sender: str, to: str, notification: str) -> bool:
-        """Whether a remote client may send this (NFY-A4)."""
+        """Whether a remote client may send ``notification`` from ``sender`` to ``to`` (NFY-A4)."""
         return any(rule.allows(sender, to, notification) for rule in self.inward)
 
     def allows_out(self, sender: str, to: str, notification: str) -> bool:
-        """Whether remote clients may get this (NFY-A5)."""
+        """Whether remote clients may receive it; arguments as for ``allows_in`` (NFY-A5)."""
         return any(rule.allows(sender, to, notification) for rule in self.outward)
 
 
 def parse_allow_list(text: str, name: str = "the configuration") -> AllowList | None:
-    """The allow list in ``text``; None if it has no line of meaning (NFY-A2).
+    """The allow list in ``text``; None if all of its lines are ignored (NFY-A2).
 
     Args:
         text: the lines.
@@ -122,7 +122,7 @@ def parse_allow_list(text: str, name: str = "the configuration") -> AllowList | 
 def _direction(words: list[str]) -> str:
     if words[0] not in ("in", "out"):
         shown = words[0][:_SHOWN] + ("..." if len(words[0]) > _SHOWN else "")
-        raise ValueError(f"{shown!r} does not begin a line")
+        raise ValueError(f"{shown!r} is not a keyword")
     if len(words) != 4:
         raise ValueError(f"`{words[0]}` takes 3 patterns, not {len(words) - 1}")
     return words[0]

@@ -110,7 +110,7 @@ class Client:
         return self._client.connected.is_set()
 
     def wait_connected(self, timeout: float | None = None) -> bool:
-        """Waits until there is a connection; whether there is one after ``timeout`` seconds."""
+        """Waits for a connection; returns whether there is one after ``timeout`` seconds."""
         timeout = timeout_of(timeout)
         return self.connected or self._loop.run(_within(timeout, self._client.connected))
 
@@ -127,10 +127,10 @@ class Client:
         """Registers a callback for notifications; each call runs in a thread of its own.
 
         Args:
-            notification: the notification ID.
+            notification: the notification ID, 1 to 255 bytes of UTF-8.
             callback: gets a ``Notification``; several calls may run at once. None withdraws.
-            priority: a unicast to any one application goes to the highest.
-            to: the application that receives, if not this one.
+            priority: a unicast goes to the highest one; ``-2**31..2**31-1``.
+            to: the application that receives; this client's own by default.
 
         Raises:
             TypeError, ValueError: an argument is invalid.
@@ -170,7 +170,7 @@ class Client:
 
         Raises:
             TypeError, ValueError: an argument is invalid.
-            OSError: the connection is lost, and not made again.
+            OSError: the connection is lost, and not restored.
         """
         arriving = self._client.notifications(notification, priority=priority, to=to)
         try:
@@ -198,13 +198,13 @@ class Client:
 
         Args:
             to: an application ID, ``"1"`` for any one application, ``"*"`` for all.
-            notification: the notification ID.
+            notification: the notification ID, 1 to 255 bytes of UTF-8.
             parameter: a value for ``json.dumps``, or ``bytes`` with JSON text, sent as they are.
-            flags: reserved.
-            sender: the application that sends, if not this one.
+            flags: reserved; 0..2**32-1.
+            sender: the application that sends; this client's own by default.
 
         Raises:
-            TypeError, ValueError: an argument is invalid, or the payload too large.
+            TypeError, ValueError: an argument is invalid, or the payload is too large.
             ConnectionClosed, OSError: there is no connection; nothing was sent.
         """
         self._loop.run(self._client.send(to, notification, parameter, flags=flags, sender=sender))
@@ -227,13 +227,13 @@ class Client:
             notification: the notification ID.
             parameter: as for ``send``.
             reply: the notification ID of the reply.
-            timeout: seconds until it must have come; None sets no limit.
+            timeout: seconds to wait for it; None sets no limit.
             flags: as for ``send``.
             sender: as for ``send``; the reply comes to this application.
 
         Raises:
             Undeliverable: the notification was not delivered.
-            TimeoutError: no reply came in time.
+            TimeoutError: no reply arrived in time.
             TypeError, ValueError, ConnectionClosed, OSError: as for ``send``; also, the connection
                 was lost before the reply came.
         """
@@ -253,7 +253,7 @@ class Client:
         """Returns when the server has processed everything that was sent before (NFY-C1).
 
         Raises:
-            TimeoutError: no answer came in time.
+            TimeoutError: no answer within ``timeout`` seconds; None sets no limit.
             ConnectionClosed, OSError: there is no connection, or it was lost.
         """
         self._loop.run(self._client.sync(timeout))

@@ -95,6 +95,9 @@ class Bus(ABC):
     async def connect(self, listener: BusListener) -> None:
         """Connects.
 
+        Args:
+            listener: receives messages, and changes of the connection.
+
         Raises:
             BusError: the connection failed.
         """

@@ -195,5 +195,5 @@ class BusLink:
         if self._joined is not None and not self._joined.done():
             self._joined.set_exception(BusError(f"{error}; choose another name"))
             return
-        server_logger.error("%s, and had it first; this server leaves the bus", error)
+        server_logger.error("%s, and started earlier; this server leaves the bus", error)
         self.name_taken.set()

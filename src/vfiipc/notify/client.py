@@ -90,7 +90,7 @@ class Client:
         return self._link.connected
 
     async def start(self, timeout: float | None) -> None:
-        """Connects; for ``connect``, which calls it."""
+        """Connects within ``timeout`` seconds; ``connect`` calls it."""
         await self._link.start(timeout)
 
     # --- registering
@@ -106,11 +106,11 @@ class Client:
         """Registers a handler for notifications; returns when the request is sent (NFY-C1).
 
         Args:
-            notification: the notification ID.
+            notification: the notification ID, 1 to 255 bytes of UTF-8.
             handler: called with each ``Notification``; coroutine functions run as tasks, several at
                 once. None withdraws the registration.
-            priority: a unicast to any one application goes to the highest.
-            to: the application that receives, if not this one.
+            priority: a unicast goes to the highest one; ``-2**31..2**31-1``.
+            to: the application that receives; this client's own by default.
 
         Raises:
             TypeError, ValueError: an argument is invalid.
@@ -187,7 +187,7 @@ class Client:
 
         Raises:
             TypeError, ValueError: an argument is invalid.
-            ConnectionClosed, OSError: the connection is lost, and not made again.
+            ConnectionClosed, OSError: the connection is lost, and not restored.
         """
         stream = NotificationQueue(self._options.max_handlers)
         handled = await self._register(self._wish(notification, priority, to), stream.put)
@@ -217,13 +217,13 @@ class Client:
 
         Args:
             to: an application ID, ``"1"`` for any one application, ``"*"`` for all.
-            notification: the notification ID.
+            notification: the notification ID, 1 to 255 bytes of UTF-8.
             parameter: a value for ``json.dumps``, or ``bytes`` with JSON text, sent as they are.
-            flags: reserved.
-            sender: the application that sends, if not this one.
+            flags: reserved; 0..2**32-1.
+            sender: the application that sends; this client's own by default.
 
         Raises:
-            TypeError, ValueError: an argument is invalid, or the payload too large.
+            TypeError, ValueError: an argument is invalid, or the payload is too large.
             ConnectionClosed, OSError: there is no connection; nothing was sent.
         """
         await self._link.send(
@@ -268,13 +268,13 @@ class Client:
             notification: the notification ID.
             parameter: as for ``send``.
             reply: the notification ID of the reply.
-            timeout: seconds until it must have come; None sets no limit.
+            timeout: seconds to wait for it; None sets no limit.
             flags: as for ``send``.
             sender: as for ``send``; the reply comes to this application.
 
         Raises:
             Undeliverable: the notification was not delivered.
-            TimeoutError: no reply came in time.
+            TimeoutError: no reply arrived in time.
             TypeError, ValueError, ConnectionClosed, OSError: as for ``send``; also, the connection
                 was lost before the reply came.
         """
@@ -303,7 +303,7 @@ class Client:
         unicast error.
 
         Raises:
-            TimeoutError: no answer came in time.
+            TimeoutError: no answer within ``timeout`` seconds; None sets no limit.
             ConnectionClosed, OSError: there is no connection, or it was lost.
         """
         timeout = timeout_of(timeout)

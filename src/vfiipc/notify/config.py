@@ -25,7 +25,10 @@ _LINK_LOCAL: Final = "20"  # the scope of addresses that need an interface besid
 
 
 def read_allow_list(path: str | os.PathLike[str]) -> AllowList | None:
-    """The allow list in a file; None if it has no line of meaning (NFY-A2).
+    """The allow list in a file; None if all of its lines are ignored (NFY-A2).
+
+    Args:
+        path: the file, in UTF-8.
 
     Raises:
         ConfigError: the file cannot be read, or has a wrong line (NFY-A9).

@@ -188,9 +188,9 @@ def _head(line: bytes) -> dict[str, object]:
     try:
         head = _read(line.decode())
     except (ValueError, RecursionError):  # not chained: its text contains the line
-        raise MalformedPayload("its head is not JSON") from None
+        raise MalformedPayload("the head is not JSON") from None
     if not isinstance(head, dict):
-        raise MalformedPayload("its head is not an object")
+        raise MalformedPayload("the head is not an object")
     return head
 
 

@@ -75,11 +75,11 @@ class ClientLink:
         """Connects, once.
 
         Raises:
-            RuntimeError: it has been started before.
+            RuntimeError: it has already been started.
             TimeoutError, OSError: there is no connection.
         """
         if self._task is not None:
-            raise RuntimeError("this client has been started before")
+            raise RuntimeError("this client has already been started; create a new one")
         connection = await self._dial(timeout)
         self._use(connection)
         self.connected.set()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from json import JSONEncoder
 from typing import Final, TypeAlias
 
+from ..codec import check_integer
 from .json_members import MalformedPayload, Members, members_of
 
 __all__ = [
@@ -114,7 +115,14 @@ class Observe:
 
 @dataclass(frozen=True)
 class Observation:
-    """A notification was delivered to the application ``to``; if empty, to none."""
+    """What an observer learns of a notification (NFY-O2).
+
+    Attributes:
+        sender: application ID of the sender.
+        to: application ID of the receiver that it reached; empty if it reached none.
+        notification: the notification ID.
+        flags: reserved.
+    """
 
     sender: str
     to: str
@@ -179,9 +187,7 @@ def check_flags(value: int) -> int:
 def _in_range(value: int, allowed: range, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value not in allowed:
-        raise ValueError(f"{name} is out of range: it must be in {allowed[0]}..{allowed[-1]}")
-    return value
+    return check_integer(name, value, allowed[0], allowed[-1])
 
 
 def check_parameter(text: bytes) -> bytes:

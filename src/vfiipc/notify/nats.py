@@ -27,6 +27,7 @@ _CROWDED: Final = 1 << 20
 _PAUSE: Final = 0.5
 
 _PORT: Final = 4222
+_SCHEMES: Final = ("nats", "tls", "ws", "wss")
 _OWN: Final = {
     "servers",
     "allow_reconnect",
@@ -59,9 +60,10 @@ class NatsBus(Bus):
         if not self._servers:
             raise ValueError("no NATS server given; use an address such as nats://host:4222")
         for each in self._servers:
-            if urlsplit(each).scheme not in ("nats", "tls", "ws", "wss"):
+            fault = _fault(each)
+            if fault is not None:
                 raise ValueError(
-                    f"invalid NATS address: {_place(each)}; use an address such as nats://host:4222"
+                    f"invalid NATS address: {fault}; use an address such as nats://host:4222"
                 )
         wrong = _OWN & options.keys()
         if wrong:
@@ -187,10 +189,24 @@ class NatsBus(Bus):
             server_logger.warning(text, size, allowed)
 
 
-def _place(server: str) -> str:
-    """An address without its credentials."""
+def _fault(server: str) -> str | None:
+    """What is wrong with an address; None if nothing is. Shows no part that can be a password."""
     try:
         parts = urlsplit(server)
-        return shown(f"{parts.scheme}://{parts.hostname or ''}:{parts.port or _PORT}")
     except ValueError:
-        return "a server"
+        return "the brackets do not match"
+    if parts.scheme not in _SCHEMES:
+        return f"the scheme is {parts.scheme!r}" if parts.scheme else "it has no scheme"
+    if not parts.hostname:
+        return "it has no host"
+    try:
+        wrong = parts.port == 0
+    except ValueError:
+        wrong = True
+    return f"the port of {parts.hostname!r} must be in 1..65535" if wrong else None
+
+
+def _place(server: str) -> str:
+    """A valid address without its credentials."""
+    parts = urlsplit(server)
+    return shown(f"{parts.scheme}://{parts.hostname}:{parts.port or _PORT}")

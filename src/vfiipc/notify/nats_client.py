@@ -6,6 +6,7 @@ Importing this module needs ``nats-py``, so ``nats.py`` imports it when it conne
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -79,10 +80,11 @@ class NatsClient(Client):
         except BaseException as error:
             await _end(connecting)
             await self.end()
-            if not isinstance(error, _FAULTS):
+            if not isinstance(error, Exception):
                 raise
+            # Not only _FAULTS: malformed credentials also raise the exceptions of nkeys.
             said = [fault for fault in self._faults if not isinstance(fault, OSError)]
-            cause = str((said or [*self._faults, error])[0]) or "no answer in time"
+            cause = _text((said or [*self._faults, error])[0])
             raise BusError(f"no connection to the bus at {self._address}: {cause}") from None
 
     async def run(self) -> None:
@@ -175,6 +177,14 @@ class NatsClient(Client):
         headers = message.headers or {}
         nobody = headers.get("Status") == "503" and not message.data
         self._arrived(Arrival(message.subject, message.data, message.reply, nobody))
+
+
+def _text(error: Exception) -> str:
+    """The message of an exception, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror.partition(" (")[0]  # asyncio and ssl append details
+        return os.strerror(error.errno) if text == "Connect call failed" and error.errno else text
+    return str(error) or "no answer in time"
 
 
 async def _end(task: asyncio.Task[None], seconds: float = 0.0) -> None:

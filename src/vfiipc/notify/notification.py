@@ -101,7 +101,9 @@ def parameter_text(parameter: object) -> bytes:
     try:
         text = _encode(parameter).encode()
     except UnicodeEncodeError:
-        raise ValueError("the parameter holds half a surrogate pair, which is not text") from None
+        raise ValueError(
+            "the parameter contains an unpaired surrogate, which UTF-8 cannot encode"
+        ) from None
     except RecursionError:
         raise ValueError("the parameter is nested too deeply") from None
     if text.count(b"[") + text.count(b"{") >= DEEPEST:

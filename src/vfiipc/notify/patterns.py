@@ -74,6 +74,6 @@ def _literals(text: str) -> list[str]:
         if character == _ESCAPE:
             character = next(characters, "")
             if not character:
-                raise ValueError(r"a \ at the end takes no character literally")
+                raise ValueError(r"no character follows the \ at the end")
         parts[-1].append(character)
     return ["".join(part) for part in parts]

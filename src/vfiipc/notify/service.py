@@ -73,15 +73,15 @@ def serve(
     Args:
         addresses: where it listens: ``tcp://host:port`` and ``tls://host:port`` for remote clients,
             ``pipe:///path`` for local ones. A port of 0 lets the system choose.
-        allow: what remote clients may send and get; None allows everything.
+        allow: what remote clients may send and receive; None allows everything.
         ssl: required for ``tls://``: a context with the server's certificate.
-        max_payload: maximum size of an accepted payload, in bytes.
-        max_remote: registrations that all remote clients together may hold.
-        max_queue: messages that may wait for a client before it is disconnected.
-        max_queue_size: bytes of payloads that may wait for a client before it is disconnected.
-        max_connections: clients of each address at once; None sets no limit.
+        max_payload: maximum size of an accepted payload, in bytes, 1 or more.
+        max_remote: registrations that all remote clients together may hold, 0 or more.
+        max_queue: messages that may wait for a client before it is disconnected, 1 or more.
+        max_queue_size: bytes of their payloads before it is disconnected, 1 or more.
+        max_connections: clients of each address at once, 1 or more; None sets no limit.
         bus: connects this server with others, so that they act as one: a ``NatsBus``.
-        node: a unique name on the bus; the host name if None.
+        node: a unique name on the bus, 1 to 255 bytes; the host name if None.
 
     Raises:
         TypeError, ValueError: an argument is invalid.
@@ -237,7 +237,7 @@ class Service:
             if connection.discarded:
                 self._complain(guest, _DISCARDED)
             self._leave(guest)
-            server_logger.info("%s gone", guest)
+            server_logger.info("%s disconnected", guest)
 
     def _leave(self, guest: Guest) -> None:
         if self._guests.pop(guest.number, None) is not None:

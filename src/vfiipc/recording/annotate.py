@@ -30,7 +30,7 @@ class Decoded(NamedTuple):
 class FalseHeader:
     """A prefix that does not begin a valid header, and the size that follows it."""
 
-    position: int
+    position: int  #: in the stream
     size: int
 
 
@@ -38,13 +38,13 @@ class FalseHeader:
 class Discarded:
     """Consecutive bytes that were discarded while searching for a header."""
 
-    position: int
-    count: int = 0
+    position: int  #: of the first of them in the stream
+    count: int = 0  #: number of discarded bytes
     head: bytes = b""  #: the first bytes, at most 8
     #: The first three false headers among them; ``false_count`` counts all.
     false_headers: list[FalseHeader] = field(default_factory=list)
     false_count: int = 0
-    size_limit: int = 0
+    size_limit: int = 0  #: the limit that applied, in bytes of data
 
     def reason(self) -> str:
         """A description of why they are not messages."""
@@ -64,7 +64,7 @@ class Discarded:
 class Cut:
     """The beginning of a message, or of a header, that was never completed."""
 
-    position: int
+    position: int  #: in the stream
     count: int  #: bytes present
     missing: int  #: minimum number of missing bytes
     msg_id: int | None  #: None if the header is cut off

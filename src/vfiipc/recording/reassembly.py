@@ -37,13 +37,13 @@ class RecordedConnection:
     """
 
     number: int  #: from 1, in order of appearance
-    client: str
-    server: str
+    client: str  #: ``address:port`` of the side that connected
+    server: str  #: the same for the side that listened
     retransmitted: int = 0  #: number of retransmitted bytes
     reordered: int = 0  #: number of segments that arrived out of order
 
     def sender(self, from_client: bool) -> str:
-        """The address of one side."""
+        """The address of the client, or of the server."""
         return self.client if from_client else self.server
 
 
@@ -52,11 +52,11 @@ class Chunk:
     """The next bytes of one direction, a gap in it, or its end."""
 
     connection: RecordedConnection
-    from_client: bool
+    from_client: bool  #: whether the side that connected sent them
     time: float  #: when the bytes could be read, in seconds since 1970
     data: bytes = b""
     gap: int = 0  #: number of bytes missing from the capture
-    end: bool = False
+    end: bool = False  #: whether this direction has ended
 
 
 class _Waiting(NamedTuple):

@@ -83,7 +83,7 @@ class Recorder:
         return Track(self, client, server, next(self._numbers), seconds)
 
     def packet(self, packet: bytes, seconds: float | None = None) -> None:
-        """Appends a packet with the given or current time; does nothing after ``close``."""
+        """Appends a packet, seen ``seconds`` after 1970 or now; does nothing after ``close``."""
         nanoseconds = time.time_ns() if seconds is None else _nanoseconds(seconds)
         header = _PACKET_HEADER.pack(*divmod(nanoseconds, _NANOSECONDS), len(packet), len(packet))
         with self._lock:
@@ -124,7 +124,13 @@ class Track:
         self._put(True, ACK, after, after)
 
     def data(self, from_client: bool, data: bytes, seconds: float | None = None) -> None:
-        """Records bytes that one side sent, now or at ``seconds``."""
+        """Records bytes that one side sent.
+
+        Args:
+            from_client: whether the side that connected sent them.
+            data: the bytes.
+            seconds: the time since 1970; now if None.
+        """
         with self._lock:
             self._seconds = seconds
             for start in range(0, len(data), _MAX_DATA):
@@ -134,7 +140,7 @@ class Track:
                 self._next[own] = (self._next[own] + len(piece)) % _MODULUS
 
     def end(self, from_client: bool) -> None:
-        """Records that one side has sent its last byte."""
+        """Records that the client, or the server, has sent its last byte."""
         with self._lock:
             own = self._side(from_client)
             if self._ended[own]:

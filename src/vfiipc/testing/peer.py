@@ -218,11 +218,21 @@ class ScriptedPeer:
         self._perform(list(actions([answer], None, self.prefix, self.size_limit)), connection)
 
     def send_bytes(self, data: Buffer, *, connection: int | None = None) -> None:
-        """Sends bytes unchanged; otherwise like ``send``."""
+        """Sends bytes that need not be a message; ``connection``, and errors, as for ``send``."""
         self._perform([Send(answer_data(data, ANYTHING))], connection)
 
     def disconnect(self, ending: Ending = "close", *, connection: int | None = None) -> None:
-        """Ends a connection; by default, the latest."""
+        """Ends a connection.
+
+        Args:
+            ending: ``"close"``; ``"reset"``, not on a Unix socket; or ``"silence"``, which keeps it
+                open but sends nothing more.
+            connection: the number of the connection; by default, the latest.
+
+        Raises:
+            TypeError, ValueError: an argument is invalid.
+            TimeoutError: there is no such connection, or it has ended.
+        """
         self._perform([End(Delivery(ending=ending).ending)], connection)
 
     def _perform(self, what: Iterable[Action], number: int | None) -> None:

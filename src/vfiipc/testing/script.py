@@ -165,11 +165,11 @@ class Reaction:
         return self._then(Answer(computed, msg_id))
 
     def delay(self, seconds: float) -> Self:
-        """Waits before the next step."""
+        """Waits before the next step: ``seconds``, 0..1e9."""
         return self._then(Wait(check_seconds("delay", seconds)))
 
     def garbage(self, data: Buffer) -> Self:
-        """Sends bytes that are not a message."""
+        """Sends ``data``, bytes that are not a message."""
         return self._then(Send(answer_data(data, ANYTHING)))
 
     def close(self) -> Self:
@@ -212,7 +212,7 @@ class Reaction:
         return self._add_faults(pieces=sizes, pause=pause)
 
     def slow(self, bytes_per_second: float) -> Self:
-        """Sends the last answer at this rate."""
+        """Sends the last answer at ``bytes_per_second``, above 0."""
         try:
             is_speed = 0 < bytes_per_second < math.inf
         except TypeError:

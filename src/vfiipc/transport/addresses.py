@@ -205,17 +205,17 @@ def _descriptor(text: str, rest: str, *, listening: bool) -> int:
     if not listening:
         raise ValueError(f"{text!r}: only a server can be given a descriptor; {_FORMS}")
     if not _DESCRIPTOR.fullmatch(rest):
-        raise ValueError(f"{text!r}: fd:// takes the number of a descriptor, as in fd://3")
+        raise ValueError(f"{text!r}: fd:// needs the number of a descriptor, as in fd://3")
     return int(rest)
 
 
 def _path(text: str, rest: str) -> str:
     if "\0" in rest:
-        raise ValueError(f"{text!r}: a path holds no NUL; a name outside files is pipe://@NAME")
+        raise ValueError(f"{text!r}: a path must not contain NUL; an abstract name is pipe://@NAME")
     if rest.startswith("@") and len(rest) > 1:
         return "\0" + rest[1:]
     if not rest.startswith("/") or len(rest) == 1:  # CON-A4
-        raise ValueError(f"{text!r}: a pipe has an absolute path, as in pipe:///run/name")
+        raise ValueError(f"{text!r}: a pipe needs an absolute path, as in pipe:///run/name")
     return rest
 
 
@@ -225,7 +225,7 @@ def _host_and_port(text: str, rest: str) -> tuple[str, int]:
         raise ValueError(f"{_fault(text, rest)}; {_FORMS}")
     bracketed, plain, port = match.groups()
     if plain and ":" in plain:  # CON-A2
-        raise ValueError(f"{text!r}: an IPv6 address goes into brackets, as in [::1]:5500")
+        raise ValueError(f"{text!r}: an IPv6 address must be in brackets, as in [::1]:5500")
     return bracketed or plain or "", int(port[:6])
 
 

@@ -155,7 +155,7 @@ class _Dispatcher:
             try:
                 self._make_round()
             except Exception:  # noqa: BLE001  (one source at fault must not end the others)
-                _log.exception("the callback thread met an error, and goes on")
+                _log.exception("error in the callback thread, which continues")
 
     def _make_round(self) -> None:
         """Serves each due object once, and then polls the system again."""
@@ -255,7 +255,7 @@ class _Dispatcher:
                 registration.was_read = False
                 registration.call()
         except BaseException:  # noqa: BLE001  (other objects go on: IPC-C8)
-            _log.exception("a callback has failed")
+            _log.exception("a callback raised an exception")
         finally:
             self._running = None
             self._quiet.wake()

@@ -16,7 +16,7 @@ class Deadline:
     """A moment on the monotonic clock, or never.
 
     Args:
-        timeout_msec: milliseconds from now on; negative waits for ever, 0 does not wait.
+        timeout_msec: milliseconds from now on; negative waits forever, 0 does not wait.
 
     Raises:
         TypeError: ``timeout_msec`` is not a number.

@@ -48,7 +48,7 @@ def _descriptor(source: Any) -> int:
         return index(source)
     except TypeError:
         kind = type(source).__name__
-        raise TypeError(f"a socket or its descriptor is needed, not {kind}") from None
+        raise TypeError(f"socket_fd must be a socket or a descriptor, not {kind}") from None
 
 
 def _wrap(fileno: int) -> socket.socket:

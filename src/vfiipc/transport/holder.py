@@ -74,7 +74,7 @@ class Holder:
             if old.stream is not None:
                 old.log.event(f"closed, {old.framer.discarded} bytes discarded")
             elif listener is not None:
-                old.log.event(f"listens no longer on {listener.local}")
+                old.log.event(f"no longer listens on {listener.local}")
         return fresh
 
     def _end(self, messages: MessageStream, registration: CallbackRegistration | None) -> None:
@@ -153,7 +153,9 @@ class Holder:
         messages, listener = self._messages, self._listener
         try:
             if listener is None:
-                raise OSError(errno.EINVAL, "accept needs an object that listens")
+                raise OSError(
+                    errno.EINVAL, "accept needs an object that listens; call listen first"
+                )
             accepted = listener.accept(deadline)
             if accepted is None:
                 return None

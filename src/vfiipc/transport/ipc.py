@@ -33,7 +33,7 @@ class IPC(Holder, ABC):
     ``eof()``, ``error()`` and ``last_error`` tell why (IPC-G1). Only a caller's mistake raises:
     ``TypeError`` for a wrong type, ``ValueError`` for a value out of range (IPC-G2).
 
-    Time-outs are milliseconds; negative waits for ever, 0 does not wait. One reader, one writer and
+    Time-outs are milliseconds; negative waits forever, 0 does not wait. One reader, one writer and
     anyone who closes may run at the same time; several readers take turns, several writers too.
     Use it as a context manager, or call ``close``. Rules: ``spec/ipc.md``.
     """
@@ -141,7 +141,7 @@ class IPC(Holder, ABC):
 
         Args:
             prefix: 0..2**32-1; may change from call to call.
-            size_limit: the most bytes of data, 0..2**31-5.
+            size_limit: maximum data size of the message, in bytes, 0..2**31-5.
             timeout_msec: for the whole message. When it expires nothing is lost: the next call
                 continues where this one stopped.
 
@@ -187,7 +187,16 @@ class IPC(Holder, ABC):
     def readinto(
         self, buffer: Buffer, timeout_msec: float = -1, timeout_msec2: float | None = None
     ) -> int:
-        """Like ``read``, but fills a writable buffer; returns the number of bytes read."""
+        """Like ``read``, but fills a buffer.
+
+        Args:
+            buffer: writable and contiguous; it is filled unless the stream ends or time runs out.
+            timeout_msec: until the first byte.
+            timeout_msec2: as for ``read``.
+
+        Returns:
+            The number of bytes read.
+        """
         with memoryview(buffer) as view:
             if view.readonly or not view.c_contiguous:
                 raise TypeError("buffer must be writable and without gaps")
@@ -200,7 +209,7 @@ class IPC(Holder, ABC):
         """Bytes from the front, without removing them; waits until there are any.
 
         Args:
-            maxsize: the most bytes to show, 1 or more: a result of 0 would mean the end.
+            maxsize: maximum number of bytes to show, 1 or more: 0 in the result means the end.
             timeout_msec: until the first byte.
 
         Returns:
@@ -215,16 +224,27 @@ class IPC(Holder, ABC):
 
         Sets ``eof()`` or ``error()`` if nothing else is left to report. What ``read_msg`` has found
         to be an incomplete message does not count until more arrives.
+
+        Args:
+            timeout_msec: how long to wait for something.
+
+        Returns:
+            False on a time-out.
         """
         return self._messages.poll_in(Deadline(timeout_msec))
 
     # --- writing
 
     def write(self, data: Buffer, timeout_msec: float = -1) -> bool:
-        """Writes all of ``data``, without a header; False if that was not possible.
+        """Writes raw bytes, without a header.
 
-        If the time-out expires, or an exception strikes, after a part was written, ``error()`` is
-        latched: the peer could not tell where the next bytes belong.
+        Args:
+            data: bytes-like; wider items count as their bytes.
+            timeout_msec: for all of it, including the wait for other writers.
+
+        Returns:
+            Whether all of it was written. If only a part was, ``error()`` is latched, because the
+            peer could not tell where the next bytes belong.
         """
         return self._messages.write(data, Deadline(timeout_msec))
 
@@ -265,7 +285,12 @@ class IPC(Holder, ABC):
         """Registers ``callback(data, ipc)``, which the callback thread calls when data is pending.
 
         After a callback, none follows until a reading call is made (``accept`` on a listening
-        object). ``None`` unregisters, and returns when no callback of this object is running.
+        object). A callback that takes long delays those of all other objects.
+
+        Args:
+            callback: the function; None unregisters, and returns when no callback of this object
+                is running.
+            data: passed to the callback unchanged.
 
         Returns:
             False if the object is neither open nor listening: the callback will never be called.
@@ -290,7 +315,7 @@ class IPC(Holder, ABC):
 
     @staticmethod
     def set_callback_stacksize(size: int = -1) -> None:
-        """Deprecated, without any effect."""
+        """Deprecated; ``size`` has no effect."""
         warnings.warn("set_callback_stacksize has no effect", DeprecationWarning, stacklevel=2)
 
     @staticmethod

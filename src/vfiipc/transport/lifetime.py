@@ -142,7 +142,7 @@ class Lifetime:
 
         Args:
             interests: as ``system.wait`` takes them.
-            timeout: seconds; None waits for ever.
+            timeout: seconds; None waits forever.
             unless: whether waiting is pointless. The thread that makes it true calls ``nudge``
                 afterwards, which is never missed.
 

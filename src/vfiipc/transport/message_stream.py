@@ -102,7 +102,7 @@ class MessageStream(WritingStream):
             self.fail(ending.cause)
         elif not self._causes:  # IPC-E4
             if self.log is not None and not self.eof:
-                self.log.event("met the end: the peer has closed")
+                self.log.event("end of stream: the peer has closed")
             self.eof = True  # no failure, and writing goes on (IPC-E3)
 
     # --- reading

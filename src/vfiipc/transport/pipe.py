@@ -50,8 +50,8 @@ class Pipe(IPC):
 
     def __init__(self, config: int = PC_None) -> None:
         if index(config) not in (self.PC_None, self.PC_EnableCredentials):
-            allowed = "Pipe.PC_None or Pipe.PC_EnableCredentials is allowed"
-            raise ValueError(f"config is {config}: {allowed}")
+            allowed = "Pipe.PC_None or Pipe.PC_EnableCredentials"
+            raise ValueError(f"config is {config}, but must be {allowed}")
         super().__init__()
         if config == self.PC_EnableCredentials:
             unneeded = "PC_EnableCredentials has no effect: remote_addr() always tells who it is"
@@ -143,7 +143,7 @@ def _dial(path: str, lifetime: Lifetime, deadline: Deadline) -> socket.socket:
         sock.setblocking(False)
         for pause in attempts(sock, address):
             if deadline.passed():
-                raise TimeoutError(errno.ETIMEDOUT, "the time was up before the queue had room")
+                raise TimeoutError(errno.ETIMEDOUT, "timed out before the queue had room")
             lifetime.wait([], deadline.within(pause))
             if lifetime.ended:
                 raise InterruptedError

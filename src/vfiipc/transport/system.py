@@ -187,12 +187,12 @@ def wait(interests: Sequence[tuple[int, int]], timeout: float | None) -> list[tu
 
     Args:
         interests: descriptors, each with ``READ``, ``WRITE`` or both (``READ | WRITE``).
-        timeout: seconds; None waits for ever.
+        timeout: seconds; None waits forever.
     """
     return _poll_of(interests)(None if timeout is None else timeout * 1000)
 
 
-# Waits for a number of milliseconds, or for ever, and returns the descriptors that are ready.
+# Waits for a number of milliseconds, or forever, and returns the descriptors that are ready.
 _Poll = Callable[["float | None"], "list[tuple[int, int]]"]
 
 
@@ -235,7 +235,7 @@ class Watch:
         """Makes ``poll`` wait for these, as ``wait`` takes them, and for the signal."""
         #: What it waits for beside the signal.
         self.interests = interests
-        #: Waits for a number of milliseconds, or for ever; returns descriptors and events.
+        #: Waits for a number of milliseconds, or forever; returns descriptors and events.
         self.poll = _poll_of([*interests, self.signalled])
 
 

@@ -77,7 +77,7 @@ def resolve(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> lis
     if lifetime.ended:
         raise InterruptedError
     if not found:
-        raise TimeoutError(errno.ETIMEDOUT, f"the time was up before {host!r} was resolved")
+        raise TimeoutError(errno.ETIMEDOUT, f"timed out before {host!r} was resolved")
     result = found[0]
     if isinstance(result, OSError):
         raise result
@@ -142,7 +142,7 @@ def dial(host: str, port: int, lifetime: Lifetime, deadline: Deadline) -> socket
                     sock.setblocking(True)
                     return sock
             if deadline.passed():
-                raise TimeoutError(errno.ETIMEDOUT, "the time was up before a connection came")
+                raise TimeoutError(errno.ETIMEDOUT, "timed out before a connection arrived")
     finally:
         for sock in running.values():
             sock.close()

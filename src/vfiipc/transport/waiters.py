@@ -36,7 +36,7 @@ class Waiters:
 
         Args:
             until: the condition it waits for.
-            timeout: seconds; None is for ever.
+            timeout: seconds; None is forever.
             bell: a lock that the caller has acquired; ``ring`` wakes this sleeper alone.
         """
         pause = _FIRST_CHECK

@@ -143,7 +143,7 @@ class WritingStream(StreamState):
 
     def _note_late(self) -> None:
         if not self.lifetime.ended:  # IPC-Z2
-            self.note(TimeoutError("the time was up before anything was written"))
+            self.note(TimeoutError("timed out before anything was written"))
 
     def _send_rest(
         self, stream: ByteStream, outgoing: _Unsent, count: int, deadline: Deadline
@@ -153,7 +153,7 @@ class WritingStream(StreamState):
                 left = deadline.remaining()
                 if left == 0.0:
                     # IPC-T6; latched only inside a message (IPC-X8).
-                    late = TimeoutError(f"the time was up after {outgoing.progress}")
+                    late = TimeoutError(f"timed out after {outgoing.progress}")
                     (self.fail if outgoing.inside else self.note)(late)
                     return False
                 wait = self._waits.get(WRITE) or self._begin_waiting(WRITE)

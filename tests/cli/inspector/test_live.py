@@ -234,7 +234,7 @@ def test_the_program_starts_and_quits() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (["a", "b", "c"], 2, "give LISTEN and TARGET, or FILE"),
+        (["1", "2", "3"], 2, "vfiipc inspect: unrecognized arguments: 3"),
         (["x", "--hold", "--id x"], 2, "argument --hold: --id: 'x' is not a list of numbers"),
         (["x"], 1, "the inspector needs a terminal; `vfiipc proxy` and `dump` do not"),
     ],

@@ -6,12 +6,13 @@ import argparse
 import sys
 from argparse import ArgumentTypeError
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 from ...codec import Message
 from .. import arguments, links
 from ..dump import find_prefix, open_source
-from ..failures import Failure, Malformed
+from ..failures import Failure
 from ..filters import Filter, add_filters, chosen_filter, parse_filter
 from ..prefix_finder import Framing
 from ..relay import DESCRIPTORS
@@ -33,8 +34,8 @@ _INSTALL: Final = "in a clone of vfiipc: pip install '.[inspect]'"
 _MORE = """\
 With LISTEN and TARGET, inspect relays the traffic between two programs, like
 `vfiipc proxy`, and shows messages as they arrive; they can be held, edited,
-dropped and sent again. With FILE it shows a capture, a raw stream or a hex dump.
-The main keys are listed at the bottom of the screen; ? shows all keys.
+dropped and sent again. With FILE it shows a capture, a raw stream or a hex
+dump. The main keys are listed at the bottom of the screen; ? shows all keys.
 
 examples:
   vfiipc inspect 5001 127.0.0.1:5000
@@ -49,40 +50,79 @@ def add_to(commands: arguments.Commands) -> None:
     parser = arguments.add_command(
         commands, "inspect", _run, does="watch and change messages in a live table", more=_MORE
     )
+    parser.mixed = True
     parser.add_argument(
-        "places",
-        metavar="LISTEN TARGET | FILE",
-        nargs="+",
-        help="where to listen, and where to connect for each client (HOST:PORT, PORT, "
-        "tls://HOST:PORT, pipe:///PATH); or the file to read",
+        "place",
+        metavar="LISTEN|FILE",
+        type=arguments.file_name,
+        help="where to listen: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH, or fd://3 for an "
+        "inherited listening socket; without TARGET, the file to read",
+    )
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        nargs="?",
+        type=links.peer_address,
+        help="where to connect for each client: HOST:PORT, PORT, tls://HOST:PORT, pipe:///PATH",
     )
     parser.add_argument(
         "--keep",
         metavar="NUMBER",
         type=arguments.count,
         default=_KEEP,
-        help=f"number of messages to keep; the oldest are dropped first ({_KEEP:,})",
+        help=f"number of messages to keep, 1 or more; the oldest are dropped first ({_KEEP:,})",
     )
     parser.add_argument(
         "--hold",
         metavar="FILTER",
         type=_filter,
-        help="hold messages that pass this filter, in the syntax of the screen; '' holds all",
+        help="hold messages that pass this filter: the filters below in one argument, or a regular "
+        "expression; '' holds all",
     )
     parser.add_argument(
         "--no-payload",
         action="store_true",
-        help="hide all data, for card data",
+        help="show no data, for card data",
     )
     parser.add_argument(
-        "--format", choices=FORMATS, default="auto", help="the format of FILE (auto)"
+        "--format", choices=FORMATS, default="auto", help="the format of FILE (auto detects it)"
     )
     parser.add_argument("--follow", action="store_true", help="wait for more data as FILE grows")
     arguments.add_framing(parser, default=None, auto=True)
     arguments.add_timeout(parser, "a connection to TARGET")
     add_filters(parser)
     add_serving(parser)
-    links.add_tls(parser)
+    parser.checks.append(_check_places)
+    links.add_tls(parser, "place")
+
+
+def _check_places(parsed: argparse.Namespace) -> None:
+    if parsed.target is not None:
+        if parsed.follow or parsed.format != "auto":
+            raise ArgumentTypeError("--follow and --format need FILE, without TARGET")
+        try:
+            parsed.place = links.address(parsed.place)
+        except ArgumentTypeError as error:
+            raise ArgumentTypeError(f"argument LISTEN: {error}") from None
+    elif _is_address(parsed.place) and not Path(parsed.place).exists():
+        raise ArgumentTypeError(
+            f"TARGET is missing, and there is no file {parsed.place!r}; "
+            "give LISTEN and TARGET to relay traffic, or a file"
+        )
+    elif parsed.hold is not None:
+        raise ArgumentTypeError("--hold needs LISTEN and TARGET; a file is read-only")
+    elif parsed.place == "-":
+        raise ArgumentTypeError(
+            "the inspector reads keys from standard input; give a file instead of -"
+        )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        links.address(text)
+    except ArgumentTypeError:
+        return False
+    return True
 
 
 def _filter(line: str) -> Filter:
@@ -93,8 +133,6 @@ def _filter(line: str) -> Filter:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    if len(parsed.places) > 2:
-        raise Malformed("give LISTEN and TARGET, or FILE")
     try:
         from .app import Inspector
     except ImportError as error:
@@ -106,10 +144,8 @@ def _run(parsed: argparse.Namespace) -> int:
     holding = Holding(parsed.hold)
     with ExitStack() as opened:
         source: LiveSource | FileSource
-        if len(parsed.places) == 2:
+        if parsed.target is not None:
             source = LiveSource(parsed, feed, holding, opened)
-        elif parsed.hold is not None:
-            raise Malformed("--hold needs LISTEN and TARGET; a file is read-only")
         else:
             source = FileSource(parsed, feed, opened)
         inspector = Inspector(
@@ -132,12 +168,7 @@ class LiveSource:
     def __init__(
         self, parsed: argparse.Namespace, feed: Feed, holding: Holding, opened: ExitStack
     ) -> None:
-        try:
-            place = links.address(parsed.places[0])
-            parsed.target = links.peer_address(parsed.places[1])
-        except ArgumentTypeError as error:
-            raise Malformed(str(error)) from None
-        listener, where = links.listen(place, parsed)
+        listener, where = links.listen(parsed.place, parsed)
         opened.enter_context(listener)
         self.name = one_line(f"{where} > {links.shown(parsed.target)}")
         self._live = Live(parsed, feed, holding)
@@ -159,16 +190,12 @@ class FileSource:
     is_live = False
 
     def __init__(self, parsed: argparse.Namespace, feed: Feed, opened: ExitStack) -> None:
-        (path,) = parsed.places
-        if path == "-":
-            raise Malformed(
-                "the inspector reads keys from standard input; give a file instead of -"
-            )
+        path = parsed.place
         source = opened.enter_context(open_source(path, parsed.format, follow=parsed.follow))
         chunks = source.chunks()
         prefix = parsed.prefix
         if prefix is None and not parsed.follow:
-            prefix, chunks = find_prefix(chunks, parsed.limit)
+            prefix, chunks = find_prefix(path, chunks, parsed.limit)
         self.name = one_line(path)
         framing = Framing(prefix, parsed.limit)
         self._recorded = Recorded(chunks, framing, feed, timed=source.form == "capture")

@@ -79,7 +79,7 @@ def load_key_cert(key_file: str, cert_file: str, context: ssl.SSLContext | None 
         _check_readable(file)
 
     def no_password() -> str:
-        raise OSError(errno.EACCES, "the key is encrypted: one without a password is needed")
+        raise OSError(errno.EACCES, "the key is encrypted; use a key without a password")
 
     context = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -97,8 +97,10 @@ def _file_fault(cause: ssl.SSLError, key_file: str, cert_file: str) -> ssl.SSLEr
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cert_file)
     except ssl.SSLError:
-        return failed(reason, f"{cert_file!r} holds no certificate in PEM")
-    return failed(reason, f"{key_file!r} holds no private key in PEM, or one that is too weak")
+        return failed(reason, f"{cert_file!r} contains no certificate in PEM format")
+    return failed(
+        reason, f"{key_file!r} contains no private key in PEM format, or one that is too weak"
+    )
 
 
 def load_authorities(
@@ -111,11 +113,11 @@ def load_authorities(
         try:
             context.load_verify_locations(file)
         except ssl.SSLError as cause:
-            text = f"{file!r} holds no certificate in PEM"
+            text = f"{file!r} contains no certificate in PEM format"
             raise failed(cause.reason or "PEM_LIB", text) from None
     if directory is not None:
         if not any(_HASHED.fullmatch(entry.name) for entry in Path(directory).iterdir()):
-            text = "no certificate under the hash of its name: run `openssl rehash` on it"
+            text = "no certificate is named by its hash; run `openssl rehash` on the directory"
             raise OSError(errno.ENOENT, text, directory)
         context.load_verify_locations(None, directory)
 

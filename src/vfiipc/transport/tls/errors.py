@@ -78,11 +78,11 @@ def failed(reason: str, text: str) -> ssl.SSLError:
 
 def cut_off() -> ssl.SSLEOFError:
     """The stream ended without close_notify (IPC-S9)."""
-    text = "the stream ended without close_notify: what came may have been cut off"
+    text = "the stream ended without close_notify: the data may be truncated"
     return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, text)
 
 
 def interrupted() -> ssl.SSLError:
     """An exception struck at a point where the state of the session is unknown afterwards."""
-    text = "an exception has struck inside TLS: the state of the session is unknown"
+    text = "an exception interrupted TLS: the state of the session is unknown"
     return failed("INTERRUPTED", text)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from operator import index
 from typing import Any, ClassVar, Final
 
+from ...codec import check_integer
 from ..addresses import PortError, address_text, check_text, split_address
 from ..byte_stream import Listening
 from ..deadline import FOREVER, Deadline
@@ -124,7 +124,7 @@ class TLS(HostIPC):
         return True
 
     def setClientAuth(self, enable: bool) -> bool:
-        """Sets whether a server requires a certificate of each client. Always True."""
+        """Sets whether a server requires client certificates: ``enable``. Returns True."""
         self._config = replace(self._config, client_auth=bool(enable))
         return True
 
@@ -141,9 +141,8 @@ class TLS(HostIPC):
         Raises:
             ValueError: there is no such flag.
         """
-        if not 0 <= index(flags) <= _ALL_FLAGS:
-            raise ValueError(f"flags is {flags}, but must be IGNORE_ flags joined, 0..{_ALL_FLAGS}")
-        ignored = Check(flags)
+        name = "flags (IGNORE_ values, joined with |)"
+        ignored = Check(check_integer(name, flags, 0, _ALL_FLAGS))
 
         def check() -> None:
             if single_checks(ignored):
@@ -236,7 +235,7 @@ class TLS(HostIPC):
         """Waits until the handshake is complete.
 
         Raises:
-            OSError: it has failed, or the time was up, or the object was closed.
+            OSError: it failed or timed out, or the object was closed.
         """
         stream = self._messages.stream
         if not isinstance(stream, TLSStream) or not stream.lifetime.enter(sys._getframe()):
@@ -256,7 +255,7 @@ class TLS(HostIPC):
         return listener.fileno() if listener is not None else -1
 
     def setFD(self, socket_fd: int | socket.socket) -> bool:
-        """Refused: nothing tells whether this side would be the client or the server."""
+        """Always False: ``socket_fd`` does not tell whether this side is client or server."""
         text = "TLS cannot be coupled with a socket: use connect, or listen and accept"
         return self._refuse(OSError(errno.EOPNOTSUPP, text))
 

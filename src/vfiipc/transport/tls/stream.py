@@ -40,7 +40,7 @@ _MOST_ANSWERS: Final = 65536
 _CHECK_EVERY: Final = 0.25
 
 
-_TOO_LATE: Final = "the time was up before the handshake was complete"
+_TOO_LATE: Final = "timed out before the handshake was complete"
 
 
 class _Phase(Enum):
@@ -135,7 +135,7 @@ class TLSStream(SocketStream):
     def _pull(self) -> bool:
         """Appends plaintext, or the end, to ``_plain``; returns whether there was any.
 
-        It receives once at most: a peer can send records without data for ever.
+        It receives once at most: a peer can send records without data forever.
 
         Raises:
             OSError: the connection is broken.
