@@ -16,8 +16,8 @@ from .messages import pattern
 
 __all__ = ["CASES"]
 
-#: Time for the peer to notice what has happened.
-_MOMENT: Final = Pause(0.1)
+#: Time for the peer to notice what has happened, even if it is slow, and for its process to end.
+_MOMENT: Final = Pause(0.3)
 
 
 def _ended(more: int, setting: Setting) -> CaseScript:
