@@ -108,6 +108,16 @@ def test_a_limit_counts_only_the_time_in_which_the_kit_could_run() -> None:
         asyncio.run(within(asyncio.sleep(60), 0.1))
 
 
+def test_a_case_that_was_tried_is_not_reported_as_not_tried() -> None:
+    """The repetition of a case may not be tried any more; then its first result counts."""
+    with reserve_port() as nobody_listens:
+        peer = Dialled(Address("tcp", "127.0.0.1", nobody_listens.getsockname()[1]))
+        examination = Examination(peer, SETTING, CASES)
+        asyncio.run(in_a_busy_loop(examination.run(), 0.06))
+    assert examination.results["1.1"].observed == "connection refused"
+    assert "not tried" in examination.results["9.7"].observed
+
+
 def test_two_kits_do_not_give_their_peers_the_same_port() -> None:
     with reserve_port() as first:
         port = first.getsockname()[1]

@@ -72,7 +72,7 @@ class Examination:
         self._serial = self.options.serial
         self._lost = 0  # consecutive failed control exchanges
         self._last_loss = ""
-        self._again: list[Case] = []
+        self._again: list[tuple[Case, Result]] = []
 
     async def run(self) -> None:
         """Runs all cases. Can be cancelled. Failures of the peer do not raise exceptions.
@@ -101,8 +101,12 @@ class Examination:
             *(self._run_beside(case) for case in patient),
             *(self._run_beside_each(quick) for _ in range(_WORKERS)),
         )
-        again = sorted(self._again, key=CASES.index)
-        await self._run_each([*(case for case in left if case.alone), *again])
+        await self._run_each(case for case in left if case.alone)
+        for case, result in sorted(self._again, key=lambda each: CASES.index(each[0])):
+            if self._lost < _MAX_LOSSES:
+                await self._run_alone(case)
+            else:
+                self._note(result)  # a repetition would only be reported as not tried
 
     def _is_done(self, case: Case) -> bool:
         return case.id in self.results or case.id in self.left_out
@@ -124,7 +128,7 @@ class Examination:
         ends = (seen.stop for seen in played.evidence.seen) if played is not None else ()
         fell = any(stop in _ENDED_BADLY for stop in ends) or (played is not None and played.crash)
         if result.verdict.is_failure and fell and self._lost < _MAX_LOSSES:
-            self._again.append(case)
+            self._again.append((case, result))
         else:
             self._note(result)
 
