@@ -110,7 +110,7 @@ def serve(
 class Server:
     """The result of ``serve``: accepts connections until it is closed. Thread safe.
 
-    Args: see ``serve``.
+    Programs get one from ``serve``, which describes the arguments.
     """
 
     def __init__(
