@@ -42,6 +42,7 @@ def test_broken_peers_get_the_expected_verdicts(names: list[str]) -> None:
     check(names)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in BROKEN if is_measured(name)])
 def test_a_measured_peer_gets_the_expected_verdicts(name: str) -> None:
     check([name])
