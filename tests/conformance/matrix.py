@@ -137,7 +137,8 @@ def main(names: list[str]) -> int:
         wrong += show(run(name))
     # All of them come last, where a log that is cut in the middle still shows them.
     print(f"{time.monotonic() - start:.0f} s; verdicts that differ from the table: {len(wrong)}")
-    print("\n".join(wrong))
+    for line in wrong:
+        print(line)
     return 1 if wrong else 0
 
 

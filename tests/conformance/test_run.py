@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 import time
@@ -131,6 +132,16 @@ def test_two_kits_do_not_give_their_peers_the_same_port() -> None:
             assert next(others, None) is None
     with reserve_port(lambda: port) as again:
         assert again.getsockname()[1] == port
+
+
+def test_the_search_for_a_port_ends_if_there_is_none() -> None:
+    found = iter([OSError(errno.EADDRINUSE, "no port is free")])
+
+    def find() -> int:
+        raise next(found)
+
+    with pytest.raises(OSError, match="no port is free"):
+        reserve_port(find)
 
 
 def test_a_socket_connected_to_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,10 @@ from ..faults import Action
 from ..testing.script import Answer, Reaction, actions
 from . import arguments
 from .failures import Failure, Malformed, describe
-from .filters import compile_pattern
+from .filters import SURROGATE, compile_pattern
 
 __all__ = ["Answers", "Rule", "read_rules"]
 
-_SURROGATE = "contains an unpaired surrogate, which UTF-8 cannot encode"
 _LONGEST: Final = 40  # characters of a value in an error
 _RULE_KEYS: Final = {"id", "matches", "times", "steps"}
 _ANSWERS: Final = {"answer", "answer_hex"}
@@ -254,7 +253,7 @@ def _data(place: str, entry: dict[str, Any]) -> bytes:
     try:
         return (answer if isinstance(answer, str) else _written(answer)).encode()
     except UnicodeEncodeError:
-        raise Malformed(f"{place}: answer {_SURROGATE}") from None
+        raise Malformed(f"{place}: answer {SURROGATE}") from None
     except RecursionError:
         raise Malformed(f"{place}: answer is nested too deeply") from None
 

@@ -22,6 +22,7 @@ from . import arguments
 
 __all__ = [
     "EVERYTHING",
+    "SURROGATE",
     "Filter",
     "add_filters",
     "chosen_filter",
@@ -30,6 +31,8 @@ __all__ = [
     "parse_filter",
 ]
 
+#: The end of an error about text that cannot be data.
+SURROGATE: Final = "contains an unpaired surrogate, which UTF-8 cannot encode"
 _MICROSECONDS: Final = 1_000_000
 _RANGE: Final = re.compile(r"(-?(?:0x[0-9a-f]+|\d+))(?:\.\.(-?(?:0x[0-9a-f]+|\d+)))?", re.I)
 #: ``.name``, ``[3]``, ``[*]`` or ``["any name"]``; the dot before the first name is left out.
@@ -313,7 +316,7 @@ def compile_pattern(text: str) -> re.Pattern[bytes]:
             warnings.simplefilter("ignore")
             return re.compile(text.encode(), re.DOTALL)
     except UnicodeEncodeError:
-        raise ValueError("contains an unpaired surrogate, which UTF-8 cannot encode") from None
+        raise ValueError(SURROGATE) from None
     except (re.error, OverflowError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
     except (RecursionError, MemoryError):

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
 from ..transport.addresses import Address
+from ..transport.system import closed_on_failure
 from .link import PeerLink
 from .plan import Abilities
 from .process import Process
@@ -331,14 +332,17 @@ def reserve_port(find: Callable[[], int] = _free_port) -> socket.socket:
 
     Returns:
         A UDP socket with the number of the port; closing it ends the reservation.
+
+    Raises:
+        OSError: ``find`` finds no port, or no descriptor is available.
     """
     while True:
-        held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        port = find()  # its failure ends the search, even if it has the same number
         try:
-            held.bind((_LOOPBACK, find()))
-            return held
+            with closed_on_failure(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as held:
+                held.bind((_LOOPBACK, port))
+                return held
         except OSError as error:
-            held.close()
             if error.errno != errno.EADDRINUSE:
                 raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -218,13 +219,7 @@ class _Player:
         assert connection.link is not None
         connection.link.send(control)
         patience = _OPTIONAL_TIMEOUT if connection.opened.optional else USUAL
-        limit = min(patience * self._scale, self._left)
-        rest = self._left - limit
-        self._left = limit  # for the whole exchange, even if its bytes arrive one by one
-        try:
-            await self._until_due(connection, len(control))
-        finally:
-            self._left += rest
+        await self._until_due(connection, len(control), patience * self._scale)
 
     async def _send(self, connection: _Connection, data: bytes) -> None:
         assert connection.link is not None
@@ -247,8 +242,14 @@ class _Player:
             connection.link.resume()
         await self._until_due(connection)
 
-    async def _until_due(self, connection: _Connection, least: int | None = None) -> None:
-        """Waits until everything expected by now has arrived, or at least ``least`` bytes."""
+    async def _until_due(
+        self, connection: _Connection, least: int | None = None, seconds: float = math.inf
+    ) -> None:
+        """Waits until everything expected by now has arrived, or at least ``least`` bytes.
+
+        Waits ``seconds`` in all, even if bytes arrive one by one, or what is left of the case.
+        """
+        unused = self._left - seconds  # the part of what is left that it must not use
         # If nothing arrives, it gives up earlier, except in cases that measure times.
         stall = (self._plan.case.seconds if self._plan.case.measures else USUAL) * self._scale
         link = connection.link
@@ -266,7 +267,7 @@ class _Player:
             if late:
                 self._stop(connection, Stop.WAITED)
             # Bytes can arrive together with the end of the wait: they are looked at once more.
-            late = not await self._within(link.changed, stall)
+            late = not await self._within(link.changed, min(stall, self._left - unused))
 
     def _begins(self, connection: _Connection, size: int) -> bool:
         assert connection.link is not None
@@ -274,8 +275,8 @@ class _Player:
         return connection.track.echo.startswith(bytes(received))
 
     async def _pause(self, seconds: float) -> None:
-        # Each part counts for its nominal length: while the kit could not run, neither could the
-        # peer, perhaps.
+        # Each part counts for its nominal length: if the machine was too busy for the kit, it may
+        # have been too busy for the peer.
         while seconds > 0:
             await asyncio.sleep(min(seconds, _LOOK))
             seconds -= _LOOK

@@ -92,7 +92,7 @@ def add_to(commands: arguments.Commands) -> None:
     arguments.add_timeout(parser, "a connection to TARGET")
     add_filters(parser)
     add_serving(parser)
-    parser.checks.append(_check_places)
+    parser.checks.append(_check_places)  # before the check of TLS, for which LISTEN is an address
     links.add_tls(parser, "place")
 
 
